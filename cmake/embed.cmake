@@ -15,7 +15,7 @@ function(tapeline_embed room name folder)
       ".global ${name}_${number}_begin\n.global ${name}_${number}_end\n.balign 16\n"
       "${name}_${number}_begin:\n.incbin \"${folder}/${file}\"\n${name}_${number}_end:\n.byte 0\n")
     string(APPEND declarations
-      "extern \"C\" const char ${name}_${number}_begin[]\;\nextern \"C\" const char ${name}_${number}_end[]\;\n")
+      "extern \"C\" const char ${name}_${number}_begin[];\nextern \"C\" const char ${name}_${number}_end[];\n")
     string(APPEND entries
       "      {\"${file}\", {${name}_${number}_begin, static_cast<std::size_t>(${name}_${number}_end - ${name}_${number}_begin)}},\n")
     list(APPEND depends ${folder}/${file})
@@ -30,8 +30,8 @@ ${declarations}
 namespace tapeline {
 const std::vector<EmbeddedFile>& ${name}() {
   static const std::vector<EmbeddedFile> files = {
-${entries}  }\;
-  return files\;
+${entries}  };
+  return files;
 }
 }  // namespace tapeline
 " @ONLY)
