@@ -136,7 +136,7 @@ Simulator::Due Simulator::next_after(const Listed& listed, Timestamp last, Times
   const Timestamp minute_end =
       floor<minutes>(last + milliseconds(1)) + minutes(1) - milliseconds(1);
   const bool before_start = minute_end < options_.start;
-  const bool behind = now - last > kCatchUpMax && minute_end > last;
+  const bool behind = now - std::max(last, options_.start) > kCatchUpMax;
   if (before_start || behind) return {minute_end, What::quote};
   return {slot_after(listed, last), What::quote};
 }
@@ -148,7 +148,23 @@ std::int64_t Simulator::volume_between(const Listed& listed, Timestamp from, Tim
   return volume + listed.volumes.since_open(day, to);
 }
 
-Quote Simulator::make_quote(Listed& listed, Due due) {
+/// Follows the day's path up to `to`.
+void Simulator::see_day(Listed& listed, const SessionHours& day, Timestamp to,
+                        std::int64_t stride) {
+  if (listed.day_open != day.open) {
+    listed.previous_close = listed.prices.at(day.open - milliseconds(1));
+    listed.open = listed.prices.at(day.open);
+    listed.day_open = listed.seen_to = day.open;
+    const double first = listed.prices.log_of(day.open);
+    listed.so_far = {first, first};
+  }
+  const auto more = listed.prices.extremes(listed.seen_to, to, stride);
+  listed.seen_to = to;
+  listed.so_far.high = std::max(listed.so_far.high, more.high);
+  listed.so_far.low = std::min(listed.so_far.low, more.low);
+}
+
+Quote Simulator::make_quote(Listed& listed, Due due) const {
   const SessionHours day = day_of(due.at);
   Quote quote;
   quote.symbol = listed.symbol;
@@ -160,22 +176,12 @@ Quote Simulator::make_quote(Listed& listed, Due due) {
   if (due.what == What::minute_bar) quote.bar_length = BarLength::m1;
 
   const Timestamp millisecond = floor<milliseconds>(due.at);
-  if (listed.day_open != day.open) {
-    listed.day_open = listed.seen_to = day.open;
-    const double first = listed.prices.log_of(day.open);
-    listed.so_far = {first, first};
-  }
-  const bool exact = day.open >= minutes_begin_;
-  const auto more = listed.prices.extremes(listed.seen_to, millisecond, exact ? 1 : kCoarseStride);
-  listed.seen_to = millisecond;
-  listed.so_far.high = std::max(listed.so_far.high, more.high);
-  listed.so_far.low = std::min(listed.so_far.low, more.low);
-
-  quote.price = listed.prices.at(due.at);
-  quote.open = listed.prices.at(day.open);
+  see_day(listed, day, millisecond, day.open < minutes_begin_ ? kCoarseStride : 1);
+  quote.price = listed.prices.at(millisecond);
+  quote.open = listed.open;
   quote.high = PricePath::to_price(listed.so_far.high);
   quote.low = PricePath::to_price(listed.so_far.low);
-  quote.previous_close = listed.prices.at(day.open - milliseconds(1));
+  quote.previous_close = listed.previous_close;
   switch (due.what) {
     case What::daily_bar:
       quote.volume = listed.volumes.of_day(day);

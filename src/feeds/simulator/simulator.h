@@ -76,10 +76,12 @@ class Simulator final : public Feed {
     VolumePath volumes;
     std::uint64_t fault_key = 0;
     Timestamp last;  // the event time of the message that was made last
-    // The high and low of the day that is under way, through every corner up to `seen_to`.
+    // The day that is under way: high and low through every corner up to `seen_to`.
     Timestamp day_open;
     Timestamp seen_to;
     Extremes so_far{0, 0};
+    Price previous_close;
+    Price open;
   };
 
   Simulator(Clock& clock, std::shared_ptr<const Calendar> calendar, Options options);
@@ -89,7 +91,8 @@ class Simulator final : public Feed {
   Due next_bar_after(Timestamp last) const;
   Timestamp slot(const Listed& listed, std::int64_t number) const;
   Timestamp slot_after(const Listed& listed, Timestamp last) const;
-  Quote make_quote(Listed& listed, Due due);
+  Quote make_quote(Listed& listed, Due due) const;
+  static void see_day(Listed& listed, const SessionHours& day, Timestamp to, std::int64_t stride);
   std::int64_t volume_between(const Listed& listed, Timestamp from, Timestamp to) const;
   void put(Listed& listed, Quote quote, FeedBatch& batch) const;
 
