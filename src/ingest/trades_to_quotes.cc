@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "base/check.h"
+#include <array>
+
 #include "feeds/bar_stamp.h"
 
 namespace tapeline::ingest {
