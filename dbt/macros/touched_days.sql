@@ -43,13 +43,13 @@
   What a data test looks at: the days of the raw rows above the variable touched_after_load_id, as
   literals; everything where the variable is not given.
 #}
-{% macro touched() -%}
+{% macro touched(column='price_date') -%}
   {%- set after = var('touched_after_load_id', none) -%}
   {%- if after is none or not execute -%}
     {{ return('1 = 1') }}
   {%- endif -%}
   {%- set days = days_above(source('raw_stocks', 'stock_prices'), after | int) -%}
-  {{ return(on_days('price_date', days, 400)) }}
+  {{ return(on_days(column, days, 400)) }}
 {%- endmacro %}
 
 {# As dbt's own, but `__touched__` in a test's `where` stands for the touched days. #}

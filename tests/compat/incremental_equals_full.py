@@ -116,14 +116,17 @@ class Market:
         return kind, list(fresh.values())
 
 
-def write(path, rows):
-    """As the loader: the old row of a key is replaced."""
+def write(path, rows, load_id):
+    """As the loader: the old row of a key is replaced, and the load is counted."""
     with duckdb.connect(path) as connection:
         connection.execute("begin")
         connection.execute("create temp table batch as from raw_stocks.stock_prices limit 0")
         if rows:
             connection.executemany(f"insert into batch ({', '.join(rows[0])}) values ({', '.join('?' * len(rows[0]))})",
                                    [list(r.values()) for r in rows])
+        replaced = connection.execute("select count(*) from batch join raw_stocks.stock_prices using (symbol, timestamp)").fetchone()[0]
+        connection.execute("insert into raw_stocks.loads (load_id, consumed, loaded, duplicate, superseded, dead) values (?, ?, ?, 0, ?, 0)",
+                           [load_id, len(rows), len(rows) - replaced, replaced])
         connection.execute("delete from raw_stocks.stock_prices as p using batch as b "
                            "where p.symbol = b.symbol and p.timestamp = b.timestamp")
         connection.execute("insert into raw_stocks.stock_prices from batch")
@@ -155,7 +158,7 @@ def scenario(seed, steps):
             market.rows = {(r["symbol"], r["timestamp"]): r for r in rows}
             history.append("history")
             for path in (kept, fresh):
-                write(path, list(market.rows.values()))
+                write(path, list(market.rows.values()), market.load_id)
             if rng.random() < 0.5:
                 run_kept("run")
         for step in range(steps):
@@ -163,7 +166,7 @@ def scenario(seed, steps):
                 kind, rows = market.step()
                 history.append(kind)
                 for path in (kept, fresh):
-                    write(path, rows)
+                    write(path, rows, market.load_id)
             select = rng.choice(([], [], [], ["--select", "stg_stock_prices"], ["--select", "stg_stock_prices", "stock_bars_1m"]))
             run_kept("run", *select)
             if rng.random() < 0.15:
@@ -178,6 +181,7 @@ def scenario(seed, steps):
                     return False
         run_kept("run")
         run_kept("test")
+        run_kept("test", "--vars", f"touched_after_load_id: {market.load_id - rng.randrange(0, 3)}")
         run_fresh("run", "--full-refresh")
         lines = compare(kept, fresh)
         print(f"{'FAIL' if lines else 'ok  '} seed {seed}: {len(market.rows)} rows, {len(history)} loads: {' '.join(history)}", flush=True)
