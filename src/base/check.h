@@ -11,6 +11,6 @@ namespace tapeline {
 
 }  // namespace tapeline
 
-#define TL_ASSERT(expression)                  \
-  ((expression) ? static_cast<void>(0)         \
+#define TL_ASSERT(expression)          \
+  ((expression) ? static_cast<void>(0) \
                 : ::tapeline::assertion_failed(#expression, __FILE__, __LINE__))

@@ -23,7 +23,8 @@ constexpr std::array<std::uint32_t, 256> kTable = [] {
 }();
 
 std::uint32_t by_table(std::string_view bytes, std::uint32_t state) {
-  for (const char c : bytes) state = (state >> 8) ^ kTable[(state ^ static_cast<unsigned char>(c)) & 0xff];
+  for (const char c : bytes)
+    state = (state >> 8) ^ kTable[(state ^ static_cast<unsigned char>(c)) & 0xff];
   return state;
 }
 

@@ -18,12 +18,12 @@ class Guarded {
 
   /// Runs `use` with the value, under the lock, and hands back what it returns.
   template <typename Use>
-  auto with(Use&& use) {
+  decltype(auto) with(Use&& use) {
     std::lock_guard lock(mutex_);
     return std::forward<Use>(use)(value_);
   }
   template <typename Use>
-  auto with(Use&& use) const {
+  decltype(auto) with(Use&& use) const {
     std::lock_guard lock(mutex_);
     return std::forward<Use>(use)(value_);
   }

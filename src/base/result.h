@@ -29,14 +29,22 @@ enum class ErrorCode : std::uint8_t {
 /// The code's name, as it stands in logs and in the API.
 constexpr std::string_view to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::invalid_argument: return "invalid_argument";
-    case ErrorCode::not_found: return "not_found";
-    case ErrorCode::already_exists: return "already_exists";
-    case ErrorCode::corrupt: return "corrupt";
-    case ErrorCode::unavailable: return "unavailable";
-    case ErrorCode::timed_out: return "timed_out";
-    case ErrorCode::cancelled: return "cancelled";
-    case ErrorCode::unsupported: return "unsupported";
+    case ErrorCode::invalid_argument:
+      return "invalid_argument";
+    case ErrorCode::not_found:
+      return "not_found";
+    case ErrorCode::already_exists:
+      return "already_exists";
+    case ErrorCode::corrupt:
+      return "corrupt";
+    case ErrorCode::unavailable:
+      return "unavailable";
+    case ErrorCode::timed_out:
+      return "timed_out";
+    case ErrorCode::cancelled:
+      return "cancelled";
+    case ErrorCode::unsupported:
+      return "unsupported";
   }
   return "unknown";
 }
@@ -47,9 +55,7 @@ struct Error {
   std::string message;  // what failed: lower case, no full stop, names quoted
   std::string hint;     // what to do about it: a whole sentence, or empty
 
-  bool retryable() const {
-    return code == ErrorCode::unavailable || code == ErrorCode::timed_out;
-  }
+  bool retryable() const { return code == ErrorCode::unavailable || code == ErrorCode::timed_out; }
 
   /// Says what we were doing when the error came up from below.
   Error while_doing(std::string_view task) && {
@@ -93,16 +99,18 @@ using Status = Result<Ok>;
 
 /// Unwraps a Result, or returns its Error from the enclosing function.
 /// One TRY per statement; never nested.
-#define TRY(expression)                                                   \
-  __extension__({                                                         \
-    auto try_result_ = (expression);                                      \
-    if (!try_result_) [[unlikely]] return std::move(try_result_).error(); \
-    *std::move(try_result_);                                              \
+#define TRY(expression)                      \
+  __extension__({                            \
+    auto try_result_ = (expression);         \
+    if (!try_result_) [[unlikely]]           \
+      return std::move(try_result_).error(); \
+    *std::move(try_result_);                 \
   })
 
 /// TRY for a Status: returns its Error from the enclosing function, hands back nothing.
-#define TRY_STATUS(expression)                                            \
-  do {                                                                    \
-    auto try_result_ = (expression);                                      \
-    if (!try_result_) [[unlikely]] return std::move(try_result_).error(); \
+#define TRY_STATUS(expression)               \
+  do {                                       \
+    auto try_result_ = (expression);         \
+    if (!try_result_) [[unlikely]]           \
+      return std::move(try_result_).error(); \
   } while (false)

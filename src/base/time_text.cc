@@ -110,8 +110,10 @@ Result<ParsedTime> parse_rfc3339(std::string_view text) {
     ++at;
     const std::size_t first = at;
     for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at) {
-      if (at - first < 6) micros = micros * 10 + (text[at] - '0');
-      else if (text[at] != '0') parsed.was_rounded = true;
+      if (at - first < 6)
+        micros = micros * 10 + (text[at] - '0');
+      else if (text[at] != '0')
+        parsed.was_rounded = true;
     }
     if (at == first || at - first > 18) return not_a_time(text);
     for (std::size_t have = at - first; have < 6; ++have) micros *= 10;
@@ -143,11 +145,16 @@ Result<Duration> parse_duration(std::string_view text) {
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), count);
   const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   double nanos = 0;
-  if (unit == "ms") nanos = 1e6;
-  else if (unit == "s") nanos = 1e9;
-  else if (unit == "m" || unit == "min") nanos = 60e9;
-  else if (unit == "h") nanos = 3600e9;
-  else if (unit == "d") nanos = 86400e9;
+  if (unit == "ms")
+    nanos = 1e6;
+  else if (unit == "s")
+    nanos = 1e9;
+  else if (unit == "m" || unit == "min")
+    nanos = 60e9;
+  else if (unit == "h")
+    nanos = 3600e9;
+  else if (unit == "d")
+    nanos = 86400e9;
   if (failed != std::errc() || nanos == 0 || !(count >= 0) || count * nanos > 9e18) {
     return Error{ErrorCode::invalid_argument, fmt::format("'{}' is not a length of time", text),
                  "Write it like 250ms, 5s, 2m, 1h or 7d."};

@@ -24,8 +24,8 @@ std::string format_date(Date date);
 
 struct ParsedTime {
   Timestamp at;
-  bool had_zone = true;     // false: no zone was given, UTC was taken
-  bool was_rounded = false; // more than six digits were given; the rest was cut
+  bool had_zone = true;      // false: no zone was given, UTC was taken
+  bool was_rounded = false;  // more than six digits were given; the rest was cut
 };
 
 /// Reads an RFC 3339 instant; `T` may be a blank, the zone may be missing.

@@ -44,8 +44,8 @@ LocalTime TimeZone::to_local(Timestamp at) const {
 }
 
 Timestamp TimeZone::to_utc(Date date, std::chrono::microseconds time_of_day) const {
-  const auto local = date::local_time<std::chrono::microseconds>(
-      date.time_since_epoch() + time_of_day);
+  const auto local =
+      date::local_time<std::chrono::microseconds>(date.time_since_epoch() + time_of_day);
   const auto info = as_zone(zone_).get_info(local);
   return Timestamp(local.time_since_epoch()) - info.first.offset;
 }

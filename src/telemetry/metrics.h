@@ -47,7 +47,8 @@ class Histogram {
   explicit Histogram(std::vector<double> bounds);
   void observe(double value);
   const std::vector<double>& bounds() const { return bounds_; }
-  std::vector<std::uint64_t> counts() const;  // a bucket a bound, then those above all; not cumulative
+  std::vector<std::uint64_t> counts()
+      const;  // a bucket a bound, then those above all; not cumulative
   double sum() const { return sum_.load(std::memory_order_relaxed); }
 
  private:
@@ -72,8 +73,8 @@ class Metrics {
   /// The same name and labels give the same metric.
   Counter& counter(const std::string& name, const std::string& help, const Labels& labels = {});
   Gauge& gauge(const std::string& name, const std::string& help, const Labels& labels = {});
-  Histogram& histogram(const std::string& name, const std::string& help,
-                       std::vector<double> bounds, const Labels& labels = {});
+  Histogram& histogram(const std::string& name, const std::string& help, std::vector<double> bounds,
+                       const Labels& labels = {});
 
   /// Asked for its value when somebody looks, for what is known elsewhere already.
   void gauge_from(const std::string& name, const std::string& help, const Labels& labels,

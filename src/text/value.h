@@ -93,8 +93,8 @@ Result<Value> parse_yaml(std::string_view text);
 /// errors: invalid_argument, with line and column
 Result<Value> parse_toml(std::string_view text);
 
-/// Compact JSON in UTF-8; bytes that are no UTF-8 become U+FFFD. `indent` > 0 spreads it over lines.
-/// NaN and infinity become null.
+/// Compact JSON in UTF-8; bytes that are no UTF-8 become U+FFFD. `indent` > 0 spreads it over
+/// lines. NaN and infinity become null.
 std::string to_json(const Value& value, int indent = 0);
 
 /// `text` as a JSON string, quotes included.

@@ -1,0 +1,93 @@
+// The only file of the room that includes the JSON parser.
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "text/value.h"
+
+namespace tapeline::text {
+namespace {
+
+constexpr std::size_t kDepthMax = 200;  // nested further, a document is an attack
+
+/// Builds a Value from the parser's events.
+class Builder final : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  Value take() { return std::move(root_); }
+  const std::string& error() const { return error_; }
+
+  bool null() override { return add(Value()); }
+  bool boolean(bool value) override { return add(Value(value)); }
+  bool number_integer(number_integer_t value) override { return add(Value(value)); }
+  bool number_unsigned(number_unsigned_t value) override {
+    constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    return add(value > kMax ? Value(static_cast<double>(value)) : Value(value));
+  }
+  bool number_float(number_float_t value, const string_t&) override { return add(Value(value)); }
+  bool string(string_t& value) override { return add(Value(std::move(value))); }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return open(Value(Object{})); }
+  bool end_object() override { return close(); }
+  bool start_array(std::size_t) override { return open(Value(List{})); }
+  bool end_array() override { return close(); }
+  bool key(string_t& name) override {
+    open_.back().key = std::move(name);
+    return true;
+  }
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::json::exception& why) override {
+    const std::string_view what = why.what();
+    const auto colon = what.rfind(": ");
+    error_ = fmt::format("byte {}: {}", position,
+                         colon == std::string_view::npos ? what : what.substr(colon + 2));
+    return false;
+  }
+
+ private:
+  struct Level {
+    Value value;
+    std::string key;
+  };
+
+  bool add(Value value) {
+    if (open_.empty()) {
+      root_ = std::move(value);
+    } else if (open_.back().value.is_list()) {
+      open_.back().value.as_list().push_back(std::move(value));
+    } else {
+      open_.back().value.set(open_.back().key, std::move(value));
+    }
+    return true;
+  }
+  bool open(Value value) {
+    if (open_.size() >= kDepthMax) {
+      error_ = fmt::format("nested deeper than {} levels", kDepthMax);
+      return false;
+    }
+    open_.push_back({std::move(value), {}});
+    return true;
+  }
+  bool close() {
+    Value done = std::move(open_.back().value);
+    open_.pop_back();
+    return add(std::move(done));
+  }
+
+  Value root_;
+  std::vector<Level> open_;
+  std::string error_;
+};
+
+}  // namespace
+
+Result<Value> parse_json(std::string_view text) {
+  Builder builder;
+  if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder)) {
+    return Error{ErrorCode::invalid_argument, fmt::format("text is no JSON: {}", builder.error()),
+                 ""};
+  }
+  return builder.take();
+}
+
+}  // namespace tapeline::text
