@@ -30,7 +30,7 @@ using boost::system::error_code;
 using Socket = asio::generic::stream_protocol::socket;
 
 constexpr std::size_t kReadAhead = 64 << 10;
-constexpr std::size_t kLingerBytesMax = 16 << 20;  // a refused upload's rest, read and dropped
+constexpr std::size_t kDroppedBytesMax = 16 << 20;  // a refused upload's rest, read and dropped
 constexpr Duration kLinger = std::chrono::seconds(2);
 constexpr Duration kAcceptPause = std::chrono::milliseconds(100);  // no file descriptor left
 
@@ -99,9 +99,8 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
   void begin_stream(std::shared_ptr<HttpStream::State> stream, const HttpStream::Options& options);
   void flush();
   void write_stream();
-  void watch_for_close();
   void linger();
-  void drop_input(std::size_t dropped);
+  void drop_input();
   void arm(Duration limit);
   void disarm();
 
@@ -120,11 +119,13 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
   bool keep_alive_ = false;
   bool is_head_ = false;
   bool chunked_ = false;
+  bool dropping_ = false;
   HttpRequest request_;
   std::string head_;
   std::string body_;
   std::shared_ptr<HttpStream::State> stream_;
-  std::array<char, 4096> dropped_;
+  std::size_t dropped_bytes_ = 0;
+  std::array<char, 512> dropped_;
 };
 
 struct HttpStream::State {
@@ -426,19 +427,23 @@ void HttpServer::Connection::after_write(error_code error) {
 
 /// Closing with input unread would reset the connection, and the answer might be lost with it.
 void HttpServer::Connection::linger() {
+  if (shared_->stopping) return close();
   phase_ = Phase::closing;
   error_code ignored;
   socket_.shutdown(Socket::shutdown_send, ignored);
   arm(kLinger);
-  drop_input(0);
+  if (!dropping_) drop_input();
 }
 
-void HttpServer::Connection::drop_input(std::size_t dropped) {
-  if (dropped > kLingerBytesMax) return close();
+/// Nothing is expected from a reader of a stream, or after the last answer, but its end.
+void HttpServer::Connection::drop_input() {
+  dropping_ = true;
   socket_.async_read_some(asio::buffer(dropped_),
-                          [self = shared_from_this(), dropped](error_code error, std::size_t size) {
-                            if (error) return self->close();
-                            self->drop_input(dropped + size);
+                          [self = shared_from_this()](error_code error, std::size_t size) {
+                            self->dropped_bytes_ += size;
+                            if (error || self->dropped_bytes_ > kDroppedBytesMax)
+                              return self->close();
+                            self->drop_input();
                           });
 }
 
@@ -468,7 +473,7 @@ void HttpServer::Connection::begin_stream(std::shared_ptr<HttpStream::State> str
     stream_->pending.clear();
     chunked_ = false;
   }
-  watch_for_close();
+  drop_input();
   write(asio::buffer(head_), [this](error_code error) {
     if (error) return close();
     flush();
@@ -514,18 +519,8 @@ void HttpServer::Connection::write_stream() {
         });
 }
 
-/// Nothing is expected from the reader of a stream; what comes is its end.
-void HttpServer::Connection::watch_for_close() {
-  socket_.async_read_some(asio::buffer(dropped_),
-                          [self = shared_from_this()](error_code error, std::size_t) {
-                            if (self->phase_ != Phase::streaming) return;
-                            if (error) return self->close();
-                            self->watch_for_close();
-                          });
-}
-
 void HttpServer::Connection::stop() {
-  if (phase_ == Phase::idle || phase_ == Phase::streaming) close();
+  if (phase_ != Phase::reading && phase_ != Phase::answering) close();
 }
 
 void HttpServer::Connection::close() {

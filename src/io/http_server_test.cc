@@ -223,6 +223,7 @@ TEST_F(HttpServerTest, a_stream_is_fed_from_another_thread_until_it_ends) {
   HttpStream stream = handler_.wait_for_stream();
   EXPECT_TRUE(stream.write("one"));
   connection.read_until("one");
+  while (handler_.writable == 0) std::this_thread::yield();
   EXPECT_TRUE(stream.write("two"));
   connection.read_until("two");
   stream.end();
@@ -230,7 +231,6 @@ TEST_F(HttpServerTest, a_stream_is_fed_from_another_thread_until_it_ends) {
   const std::string& got = connection.read_all();
   EXPECT_NE(got.find("Transfer-Encoding: chunked"), std::string::npos);
   EXPECT_TRUE(got.ends_with("3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")) << got;
-  EXPECT_GE(handler_.writable, 1);
 }
 
 TEST_F(HttpServerTest, a_stream_to_an_old_client_is_not_chunked) {
@@ -335,7 +335,7 @@ TEST_F(HttpServerTest, the_client_reads_lines_as_they_come) {
 }
 
 TEST_F(HttpServerTest, the_client_gives_up_in_time_and_when_told) {
-  start();
+  start({.drain_max = 50ms});
   const auto late = http_call(server_->address, {.target = "/keep"}, 50ms);
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, ErrorCode::timed_out);
