@@ -85,7 +85,9 @@ class [[nodiscard]] Result {
   Error&& error() && { return std::get<1>(std::move(state_)); }
 
   /// The value, or `fallback` where there is an error.
-  T value_or(T fallback) && { return has_value() ? std::get<0>(std::move(state_)) : fallback; }
+  T value_or(T fallback) && {
+    return has_value() ? std::get<0>(std::move(state_)) : std::move(fallback);
+  }
 
  private:
   std::variant<T, Error> state_;

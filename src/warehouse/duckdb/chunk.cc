@@ -1,0 +1,341 @@
+#include "warehouse/duckdb/chunk.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <cstring>
+
+namespace tapeline::warehouse {
+namespace {
+
+/// An unscaled decimal as text, with all of its scale: 1234 at scale 2 is "12.34".
+std::string decimal_text(duckdb_hugeint value, int scale) {
+  __extension__ using Int128 = __int128;
+  Int128 whole = (static_cast<Int128>(value.upper) << 64) | static_cast<Int128>(value.lower);
+  const bool negative = whole < 0;
+  std::string digits;
+  do {
+    const int digit = static_cast<int>(whole % 10);
+    digits.insert(digits.begin(), static_cast<char>('0' + (digit < 0 ? -digit : digit)));
+    whole /= 10;
+  } while (whole != 0);
+  if (scale > 0) {
+    const auto places = static_cast<std::size_t>(scale);
+    if (digits.size() <= places) digits.insert(0, places + 1 - digits.size(), '0');
+    digits.insert(digits.size() - places, ".");
+  }
+  return negative ? "-" + digits : digits;
+}
+
+duckdb_hugeint widened(std::int64_t value) {
+  return {static_cast<std::uint64_t>(value), value < 0 ? -1 : 0};
+}
+
+Value whole_number(duckdb_hugeint value) {
+  const auto low = static_cast<std::int64_t>(value.lower);
+  if (value.upper == (low < 0 ? -1 : 0)) return low;
+  return Decimal{decimal_text(value, 0)};
+}
+
+std::string_view text_of(const duckdb_string_t& text) {
+  const std::uint32_t size =
+      duckdb_string_is_inlined(text) ? text.value.inlined.length : text.value.pointer.length;
+  return {duckdb_string_is_inlined(text) ? text.value.inlined.inlined : text.value.pointer.ptr,
+          size};
+}
+
+/// A blob as DuckDB prints it: \xAB for what is no printable ASCII.
+std::string blob_text(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte > 0x7e || c == '\\' || c == '\'' || c == '"') {
+      out += fmt::format("\\x{:02X}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+template <typename T>
+T at(const void* data, std::size_t row) {
+  return static_cast<const T*>(data)[row];
+}
+
+/// How one column of a chunk is read.
+struct Reader {
+  LogicalType type;
+  duckdb_type id = DUCKDB_TYPE_INVALID;
+  duckdb_type physical = DUCKDB_TYPE_INVALID;  // of a decimal or an enum
+  int scale = 0;
+  const void* data = nullptr;
+  const std::uint64_t* valid = nullptr;
+
+  explicit Reader(duckdb_vector vector) : type(duckdb_vector_get_column_type(vector)) {
+    id = duckdb_get_type_id(type.get());
+    data = duckdb_vector_get_data(vector);
+    valid = duckdb_vector_get_validity(vector);
+    if (id == DUCKDB_TYPE_DECIMAL) {
+      physical = duckdb_decimal_internal_type(type.get());
+      scale = duckdb_decimal_scale(type.get());
+    } else if (id == DUCKDB_TYPE_ENUM) {
+      physical = duckdb_enum_internal_type(type.get());
+    }
+  }
+
+  Value read(std::size_t row) const {
+    if (valid && !duckdb_validity_row_is_valid(const_cast<std::uint64_t*>(valid), row)) return {};
+    switch (id) {
+      case DUCKDB_TYPE_BOOLEAN:
+        return at<bool>(data, row);
+      case DUCKDB_TYPE_TINYINT:
+        return std::int64_t{at<std::int8_t>(data, row)};
+      case DUCKDB_TYPE_SMALLINT:
+        return std::int64_t{at<std::int16_t>(data, row)};
+      case DUCKDB_TYPE_INTEGER:
+        return std::int64_t{at<std::int32_t>(data, row)};
+      case DUCKDB_TYPE_BIGINT:
+        return at<std::int64_t>(data, row);
+      case DUCKDB_TYPE_UTINYINT:
+        return std::int64_t{at<std::uint8_t>(data, row)};
+      case DUCKDB_TYPE_USMALLINT:
+        return std::int64_t{at<std::uint16_t>(data, row)};
+      case DUCKDB_TYPE_UINTEGER:
+        return std::int64_t{at<std::uint32_t>(data, row)};
+      case DUCKDB_TYPE_UBIGINT:
+        return whole_number({at<std::uint64_t>(data, row), 0});
+      case DUCKDB_TYPE_HUGEINT:
+        return whole_number(at<duckdb_hugeint>(data, row));
+      case DUCKDB_TYPE_FLOAT:
+        return static_cast<double>(at<float>(data, row));
+      case DUCKDB_TYPE_DOUBLE:
+        return at<double>(data, row);
+      case DUCKDB_TYPE_DECIMAL:
+        return Decimal{decimal_text(unscaled(row), scale)};
+      case DUCKDB_TYPE_VARCHAR:
+        return std::string(text_of(at<duckdb_string_t>(data, row)));
+      case DUCKDB_TYPE_BLOB:
+        return blob_text(text_of(at<duckdb_string_t>(data, row)));
+      case DUCKDB_TYPE_DATE:
+        return Date(std::chrono::days(at<std::int32_t>(data, row)));
+      case DUCKDB_TYPE_TIMESTAMP:
+      case DUCKDB_TYPE_TIMESTAMP_TZ:
+        return Timestamp(std::chrono::microseconds(at<std::int64_t>(data, row)));
+      case DUCKDB_TYPE_ENUM:
+        return enum_text(row);
+      default:
+        return {};
+    }
+  }
+
+  duckdb_hugeint unscaled(std::size_t row) const {
+    switch (physical) {
+      case DUCKDB_TYPE_SMALLINT:
+        return widened(at<std::int16_t>(data, row));
+      case DUCKDB_TYPE_INTEGER:
+        return widened(at<std::int32_t>(data, row));
+      case DUCKDB_TYPE_BIGINT:
+        return widened(at<std::int64_t>(data, row));
+      default:
+        return at<duckdb_hugeint>(data, row);
+    }
+  }
+
+  Value enum_text(std::size_t row) const {
+    const std::uint32_t index = physical == DUCKDB_TYPE_UTINYINT    ? at<std::uint8_t>(data, row)
+                                : physical == DUCKDB_TYPE_USMALLINT ? at<std::uint16_t>(data, row)
+                                                                    : at<std::uint32_t>(data, row);
+    char* text = duckdb_enum_dictionary_value(type.get(), index);
+    std::string copy = text;
+    duckdb_free(text);
+    return copy;
+  }
+};
+
+}  // namespace
+
+Column describe(std::string name, duckdb_logical_type type) {
+  Column column{.name = std::move(name)};
+  switch (duckdb_get_type_id(type)) {
+    case DUCKDB_TYPE_BOOLEAN:
+      column.type = "BOOLEAN", column.kind = Kind::boolean;
+      break;
+    case DUCKDB_TYPE_TINYINT:
+      column.type = "TINYINT", column.kind = Kind::integer;
+      break;
+    case DUCKDB_TYPE_SMALLINT:
+      column.type = "SMALLINT", column.kind = Kind::integer;
+      break;
+    case DUCKDB_TYPE_INTEGER:
+      column.type = "INTEGER", column.kind = Kind::integer;
+      break;
+    case DUCKDB_TYPE_BIGINT:
+      column.type = "BIGINT", column.kind = Kind::integer;
+      break;
+    case DUCKDB_TYPE_UTINYINT:
+      column.type = "UTINYINT", column.kind = Kind::integer;
+      break;
+    case DUCKDB_TYPE_USMALLINT:
+      column.type = "USMALLINT", column.kind = Kind::integer;
+      break;
+    case DUCKDB_TYPE_UINTEGER:
+      column.type = "UINTEGER", column.kind = Kind::integer;
+      break;
+    case DUCKDB_TYPE_UBIGINT:
+      column.type = "UBIGINT", column.kind = Kind::integer;
+      break;
+    case DUCKDB_TYPE_HUGEINT:
+      column.type = "HUGEINT", column.kind = Kind::integer;
+      break;
+    case DUCKDB_TYPE_FLOAT:
+      column.type = "FLOAT", column.kind = Kind::real;
+      break;
+    case DUCKDB_TYPE_DOUBLE:
+      column.type = "DOUBLE", column.kind = Kind::real;
+      break;
+    case DUCKDB_TYPE_DECIMAL:
+      column.type =
+          fmt::format("DECIMAL({},{})", duckdb_decimal_width(type), duckdb_decimal_scale(type));
+      column.kind = Kind::decimal;
+      break;
+    case DUCKDB_TYPE_DATE:
+      column.type = "DATE", column.kind = Kind::date;
+      break;
+    case DUCKDB_TYPE_TIMESTAMP:
+      column.type = "TIMESTAMP", column.kind = Kind::timestamp;
+      break;
+    case DUCKDB_TYPE_TIMESTAMP_TZ:
+      column.type = "TIMESTAMP WITH TIME ZONE", column.kind = Kind::timestamp;
+      break;
+    case DUCKDB_TYPE_VARCHAR:
+      column.type = "VARCHAR", column.kind = Kind::text;
+      break;
+    case DUCKDB_TYPE_ENUM:
+      column.type = "ENUM", column.kind = Kind::text;
+      break;
+    case DUCKDB_TYPE_BLOB:
+      column.type = "BLOB", column.kind = Kind::other;
+      break;
+    default:
+      column.type = "OTHER", column.kind = Kind::other;
+  }
+  return column;
+}
+
+bool is_plain(duckdb_type type) {
+  switch (type) {
+    case DUCKDB_TYPE_BOOLEAN:
+    case DUCKDB_TYPE_TINYINT:
+    case DUCKDB_TYPE_SMALLINT:
+    case DUCKDB_TYPE_INTEGER:
+    case DUCKDB_TYPE_BIGINT:
+    case DUCKDB_TYPE_UTINYINT:
+    case DUCKDB_TYPE_USMALLINT:
+    case DUCKDB_TYPE_UINTEGER:
+    case DUCKDB_TYPE_UBIGINT:
+    case DUCKDB_TYPE_HUGEINT:
+    case DUCKDB_TYPE_FLOAT:
+    case DUCKDB_TYPE_DOUBLE:
+    case DUCKDB_TYPE_DECIMAL:
+    case DUCKDB_TYPE_VARCHAR:
+    case DUCKDB_TYPE_BLOB:
+    case DUCKDB_TYPE_DATE:
+    case DUCKDB_TYPE_TIMESTAMP:
+    case DUCKDB_TYPE_TIMESTAMP_TZ:
+    case DUCKDB_TYPE_ENUM:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool give_rows(duckdb_data_chunk chunk, std::vector<Value>& row,
+               const std::function<bool(const std::vector<Value>&)>& on_row) {
+  std::vector<Reader> readers;
+  const auto columns = duckdb_data_chunk_get_column_count(chunk);
+  for (idx_t i = 0; i < columns; ++i) readers.emplace_back(duckdb_data_chunk_get_vector(chunk, i));
+  row.resize(columns);
+  const auto rows = duckdb_data_chunk_get_size(chunk);
+  for (idx_t r = 0; r < rows; ++r) {
+    for (idx_t c = 0; c < columns; ++c) row[c] = readers[c].read(r);
+    if (!on_row(row)) return false;
+  }
+  return true;
+}
+
+namespace {
+
+template <typename T>
+void narrow(void* to, const std::vector<std::int64_t>& from, std::size_t first, std::size_t count) {
+  auto* out = static_cast<T*>(to);
+  for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<T>(from[first + i]);
+}
+
+Status fill_integers(void* data, duckdb_logical_type type, const std::vector<std::int64_t>& from,
+                     std::size_t first, std::size_t count) {
+  duckdb_type id = duckdb_get_type_id(type);
+  if (id == DUCKDB_TYPE_DECIMAL) id = duckdb_decimal_internal_type(type);
+  if (id == DUCKDB_TYPE_ENUM) id = duckdb_enum_internal_type(type);
+  switch (id) {
+    case DUCKDB_TYPE_BOOLEAN:
+    case DUCKDB_TYPE_TINYINT:
+    case DUCKDB_TYPE_UTINYINT:
+      narrow<std::uint8_t>(data, from, first, count);
+      return Ok{};
+    case DUCKDB_TYPE_SMALLINT:
+    case DUCKDB_TYPE_USMALLINT:
+      narrow<std::uint16_t>(data, from, first, count);
+      return Ok{};
+    case DUCKDB_TYPE_INTEGER:
+    case DUCKDB_TYPE_UINTEGER:
+    case DUCKDB_TYPE_DATE:
+      narrow<std::uint32_t>(data, from, first, count);
+      return Ok{};
+    case DUCKDB_TYPE_BIGINT:
+    case DUCKDB_TYPE_TIMESTAMP:
+      std::memcpy(data, from.data() + first, count * sizeof(std::int64_t));
+      return Ok{};
+    default:
+      return Error{ErrorCode::invalid_argument,
+                   fmt::format("column type {} takes no integers", static_cast<int>(id)), ""};
+  }
+}
+
+}  // namespace
+
+Status fill_vector(duckdb_vector vector, duckdb_logical_type type, const ColumnData& column,
+                   std::size_t first, std::size_t count) {
+  if (!column.valid.empty()) {
+    duckdb_vector_ensure_validity_writable(vector);
+    std::uint64_t* valid = duckdb_vector_get_validity(vector);
+    for (std::size_t i = 0; i < count; ++i) {
+      duckdb_validity_set_row_validity(valid, i, column.valid[first + i]);
+    }
+  }
+  void* data = duckdb_vector_get_data(vector);
+  if (const auto* whole = std::get_if<std::vector<std::int64_t>>(&column.values)) {
+    return fill_integers(data, type, *whole, first, count);
+  }
+  if (const auto* real = std::get_if<std::vector<double>>(&column.values)) {
+    if (duckdb_get_type_id(type) != DUCKDB_TYPE_DOUBLE) {
+      return Error{ErrorCode::invalid_argument, "only a DOUBLE column takes doubles", ""};
+    }
+    std::memcpy(data, real->data() + first, count * sizeof(double));
+    return Ok{};
+  }
+  const auto& texts = std::get<std::vector<std::string_view>>(column.values);
+  const duckdb_type id = duckdb_get_type_id(type);
+  if (id != DUCKDB_TYPE_VARCHAR && id != DUCKDB_TYPE_BLOB) {
+    return Error{ErrorCode::invalid_argument, "only a VARCHAR or BLOB column takes texts", ""};
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!column.valid.empty() && !column.valid[first + i]) continue;
+    const std::string_view text = texts[first + i];
+    duckdb_vector_assign_string_element_len(vector, i, text.data(), text.size());
+  }
+  return Ok{};
+}
+
+}  // namespace tapeline::warehouse

@@ -1,0 +1,448 @@
+#include "warehouse/duckdb/duckdb_warehouse.h"
+
+#include <duckdb.h>
+#include <fmt/format.h>
+
+#include <map>
+
+#include "base/guarded.h"
+#include "warehouse/duckdb/chunk.h"
+#include "warehouse/duckdb/migrations.h"
+#include "warehouse/duckdb/sql_wall.h"
+
+namespace tapeline::warehouse {
+namespace {
+
+using Statements = Owned<duckdb_extracted_statements, duckdb_destroy_extracted>;
+using Prepared = Owned<duckdb_prepared_statement, duckdb_destroy_prepare>;
+using Config = Owned<duckdb_config, duckdb_destroy_config>;
+
+/// A result that cannot be forgotten.
+class OwnedResult {
+ public:
+  OwnedResult() = default;
+  OwnedResult(const OwnedResult&) = delete;
+  OwnedResult& operator=(const OwnedResult&) = delete;
+  ~OwnedResult() { duckdb_destroy_result(&raw_); }
+  duckdb_result* get() { return &raw_; }
+  duckdb_result value() const { return raw_; }
+
+ private:
+  duckdb_result raw_{};
+};
+
+ErrorCode to_error_code(duckdb_error_type type) {
+  switch (type) {
+    case DUCKDB_ERROR_INTERRUPT:
+      return ErrorCode::cancelled;
+    case DUCKDB_ERROR_IO:
+    case DUCKDB_ERROR_HTTP:
+    case DUCKDB_ERROR_NETWORK:
+    case DUCKDB_ERROR_OUT_OF_MEMORY:
+    case DUCKDB_ERROR_TRANSACTION:
+      return ErrorCode::unavailable;
+    case DUCKDB_ERROR_NOT_IMPLEMENTED:
+    case DUCKDB_ERROR_MISSING_EXTENSION:
+      return ErrorCode::unsupported;
+    case DUCKDB_ERROR_INTERNAL:
+    case DUCKDB_ERROR_FATAL:
+      return ErrorCode::corrupt;
+    default:
+      return ErrorCode::invalid_argument;  // the SQL, or the rows it met
+  }
+}
+
+Error sql_error(const char* why) {
+  return Error{ErrorCode::invalid_argument, why ? why : "no reason given", ""};
+}
+
+}  // namespace
+
+struct DuckDbWarehouse::State {
+  State(const Clock& its_clock, Options its_options)
+      : clock(its_clock), options(std::move(its_options)) {}
+  ~State() { duckdb_close(&database); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  const Clock& clock;
+  const Options options;
+  duckdb_database database = nullptr;
+
+  struct Deadline {
+    Duration at;
+    bool passed = false;
+  };
+  Guarded<std::map<duckdb_connection, Deadline>> deadlines;
+};
+
+namespace {
+
+using State = DuckDbWarehouse::State;
+
+class DuckDbConnection final : public Connection {
+ public:
+  DuckDbConnection(std::shared_ptr<State> state, duckdb_connection raw)
+      : state_(std::move(state)), raw_(raw) {}
+  DuckDbConnection(const DuckDbConnection&) = delete;
+  DuckDbConnection& operator=(const DuckDbConnection&) = delete;
+  ~DuckDbConnection() override { duckdb_disconnect(&raw_); }
+
+  Result<Rows> query(std::string_view sql, QueryLimits limits) override {
+    Rows rows;
+    const auto on_columns = [&](const std::vector<Column>& columns) { rows.columns = columns; };
+    const auto on_row = [&](const std::vector<Value>& row) {
+      rows.rows.push_back(row);
+      return true;
+    };
+    rows.changed = TRY(run(sql, limits, on_columns, on_row));
+    return rows;
+  }
+
+  Status stream(std::string_view sql, QueryLimits limits,
+                const std::function<void(const std::vector<Column>&)>& on_columns,
+                const std::function<bool(const std::vector<Value>&)>& on_row) override {
+    TRY_STATUS(run(sql, limits, on_columns, on_row));
+    return Ok{};
+  }
+
+  Status append(std::string_view schema, std::string_view table, const ColumnBatch& batch) override;
+
+  void interrupt() override { duckdb_interrupt(raw_); }
+
+  /// The statement's kind, if the text is exactly one statement.
+  Result<duckdb_statement_type> kind_of_one(std::string_view sql) {
+    Statements statements;
+    const std::string text(sql);
+    const idx_t count = duckdb_extract_statements(raw_, text.c_str(), statements.out());
+    if (count == 0) {
+      const char* why = duckdb_extract_statements_error(statements.get());
+      return sql_error(why ? why : "there is no statement");
+    }
+    if (count != 1) return sql_error("exactly one statement is allowed");
+    Prepared prepared;
+    if (duckdb_prepare_extracted_statement(raw_, statements.get(), 0, prepared.out()) ==
+        DuckDBError) {
+      return sql_error(duckdb_prepare_error(prepared.get()));
+    }
+    return duckdb_prepared_statement_type(prepared.get());
+  }
+
+ private:
+  using OnColumns = std::function<void(const std::vector<Column>&)>;
+  using OnRow = std::function<bool(const std::vector<Value>&)>;
+
+  /// Runs every statement; gives the last one's rows. Answers how many rows it changed.
+  Result<std::int64_t> run(std::string_view sql, QueryLimits limits, const OnColumns& on_columns,
+                           const OnRow& on_row);
+  Result<std::int64_t> run_one(duckdb_prepared_statement prepared, bool give, QueryLimits limits,
+                               const OnColumns& on_columns, const OnRow& on_row);
+
+  /// Marks the time at which the running query is overdue, for as long as it lives.
+  class WithDeadline {
+   public:
+    WithDeadline(State& state, duckdb_connection connection, Duration time_max)
+        : state_(state), connection_(connection), set_(time_max > Duration(0)) {
+      if (!set_) return;
+      state_.deadlines.with(
+          [&](auto& all) { all[connection_] = {state_.clock.uptime() + time_max}; });
+    }
+    WithDeadline(const WithDeadline&) = delete;
+    WithDeadline& operator=(const WithDeadline&) = delete;
+    ~WithDeadline() {
+      if (set_) state_.deadlines.with([&](auto& all) { all.erase(connection_); });
+    }
+    bool passed() const {
+      return set_ && state_.deadlines.with([&](auto& all) { return all[connection_].passed; });
+    }
+
+   private:
+    State& state_;
+    duckdb_connection connection_;
+    bool set_;
+  };
+
+  const std::shared_ptr<State> state_;
+  duckdb_connection raw_;
+};
+
+/// Whether a query has columns that `give_rows` cannot read, and the query that casts them.
+std::optional<std::string> with_casts(duckdb_prepared_statement prepared, std::string_view sql) {
+  const idx_t columns = duckdb_prepared_statement_column_count(prepared);
+  std::string names;
+  std::string items;
+  bool needed = false;
+  for (idx_t i = 0; i < columns; ++i) {
+    const bool plain = is_plain(duckdb_prepared_statement_column_type(prepared, i));
+    needed = needed || !plain;
+    const char* name = duckdb_prepared_statement_column_name(prepared, i);
+    std::string quoted = "\"";
+    for (const char* at = name; at && *at; ++at)
+      quoted += *at == '"' ? "\"\"" : std::string(1, *at);
+    quoted += '"';
+    duckdb_free(const_cast<char*>(name));
+    names += fmt::format("{}c{}", i ? ", " : "", i);
+    items += fmt::format("{}c{}{} as {}", i ? ", " : "", i, plain ? "" : "::varchar", quoted);
+  }
+  if (!needed) return std::nullopt;
+  return fmt::format("select {} from (\n{}\n) as t({})", items, sql, names);
+}
+
+Result<std::int64_t> DuckDbConnection::run(std::string_view sql, QueryLimits limits,
+                                           const OnColumns& on_columns, const OnRow& on_row) {
+  Statements statements;
+  const std::string text(sql);
+  const idx_t count = duckdb_extract_statements(raw_, text.c_str(), statements.out());
+  if (count == 0) {
+    const char* why = duckdb_extract_statements_error(statements.get());
+    if (why) return sql_error(why);
+    return std::int64_t{0};  // nothing but blanks and comments
+  }
+  std::int64_t changed = 0;
+  for (idx_t i = 0; i < count; ++i) {
+    Prepared prepared;
+    if (duckdb_prepare_extracted_statement(raw_, statements.get(), i, prepared.out()) ==
+        DuckDBError) {
+      return sql_error(duckdb_prepare_error(prepared.get()));
+    }
+    const bool last = i + 1 == count;
+    if (last && count == 1 &&
+        duckdb_prepared_statement_type(prepared.get()) == DUCKDB_STATEMENT_TYPE_SELECT) {
+      const auto end = sql.find_last_not_of("; \t\r\n");
+      const auto cast = with_casts(prepared.get(), sql.substr(0, end + 1));
+      if (cast) return run(*cast, limits, on_columns, on_row);
+    }
+    changed = TRY(run_one(prepared.get(), last, limits, on_columns, on_row));
+  }
+  return changed;
+}
+
+Result<std::int64_t> DuckDbConnection::run_one(duckdb_prepared_statement prepared, bool give,
+                                               QueryLimits limits, const OnColumns& on_columns,
+                                               const OnRow& on_row) {
+  OwnedResult result;
+  {
+    const WithDeadline deadline(*state_, raw_, limits.time_max);
+    if (duckdb_execute_prepared(prepared, result.get()) == DuckDBError) {
+      if (deadline.passed()) {
+        return Error{ErrorCode::timed_out,
+                     fmt::format("the query took longer than {}", format_duration(limits.time_max)),
+                     "Ask for less, or for fewer days."};
+      }
+      const char* why = duckdb_result_error(result.get());
+      return Error{to_error_code(duckdb_result_error_type(result.get())),
+                   why ? why : "no reason given", ""};
+    }
+  }
+  if (!give) return std::int64_t{0};
+  if (duckdb_result_return_type(result.value()) != DUCKDB_RESULT_TYPE_QUERY_RESULT) {
+    return static_cast<std::int64_t>(duckdb_rows_changed(result.get()));
+  }
+  std::vector<Column> columns;
+  for (idx_t i = 0; i < duckdb_column_count(result.get()); ++i) {
+    const LogicalType type(duckdb_column_logical_type(result.get(), i));
+    columns.push_back(describe(duckdb_column_name(result.get(), i), type.get()));
+  }
+  on_columns(columns);
+  std::int64_t given = 0;
+  std::vector<Value> row;
+  for (;;) {
+    const DataChunk chunk(duckdb_fetch_chunk(result.value()));
+    if (!chunk.get()) break;
+    const bool more = give_rows(chunk.get(), row, [&](const std::vector<Value>& values) {
+      if (limits.rows_max >= 0 && given >= limits.rows_max) return false;
+      ++given;
+      return on_row(values);
+    });
+    if (!more) break;
+  }
+  return std::int64_t{0};
+}
+
+using Appender =
+    Owned<duckdb_appender, +[](duckdb_appender* appender) { duckdb_appender_destroy(appender); }>;
+
+Error append_error(duckdb_appender appender) {
+  const char* why = duckdb_appender_error(appender);
+  return Error{ErrorCode::invalid_argument, why ? why : "the append failed without a reason", ""};
+}
+
+Status DuckDbConnection::append(std::string_view schema, std::string_view table,
+                                const ColumnBatch& batch) {
+  Appender appender;
+  if (duckdb_appender_create(raw_, std::string(schema).c_str(), std::string(table).c_str(),
+                             appender.out()) == DuckDBError) {
+    return append_error(appender.get());
+  }
+  const idx_t columns = duckdb_appender_column_count(appender.get());
+  if (columns != batch.columns.size()) {
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("table '{}.{}' has {} columns, the batch {}", schema, table, columns,
+                             batch.columns.size()),
+                 ""};
+  }
+  std::vector<LogicalType> types;
+  std::vector<duckdb_logical_type> raw_types;
+  for (idx_t i = 0; i < columns; ++i) {
+    types.emplace_back(duckdb_appender_column_type(appender.get(), i));
+    raw_types.push_back(types.back().get());
+  }
+  const DataChunk chunk(duckdb_create_data_chunk(raw_types.data(), columns));
+  const std::size_t size_max = duckdb_vector_size();
+  for (std::size_t first = 0; first < batch.rows; first += size_max) {
+    const std::size_t count = std::min(size_max, batch.rows - first);
+    duckdb_data_chunk_reset(chunk.get());
+    for (idx_t i = 0; i < columns; ++i) {
+      TRY_STATUS(fill_vector(duckdb_data_chunk_get_vector(chunk.get(), i), raw_types[i],
+                             batch.columns[i], first, count));
+    }
+    duckdb_data_chunk_set_size(chunk.get(), count);
+    // Each call is checked: after a failed one, closing the appender still answers success.
+    if (duckdb_append_data_chunk(appender.get(), chunk.get()) == DuckDBError) {
+      return append_error(appender.get());
+    }
+  }
+  if (duckdb_appender_close(appender.get()) == DuckDBError) return append_error(appender.get());
+  return Ok{};
+}
+
+Result<std::unique_ptr<DuckDbConnection>> make_connection(const std::shared_ptr<State>& state) {
+  duckdb_connection raw = nullptr;
+  if (duckdb_connect(state->database, &raw) == DuckDBError) {
+    return Error{ErrorCode::unavailable, "the warehouse gave no connection", ""};
+  }
+  return std::make_unique<DuckDbConnection>(state, raw);
+}
+
+Status set_up(const std::shared_ptr<State>& state) {
+  duckdb_connection raw = nullptr;
+  if (duckdb_connect(state->database, &raw) == DuckDBError) {
+    return Error{ErrorCode::unavailable, "the warehouse gave no connection", ""};
+  }
+  Status migrated = migrate(raw);
+  duckdb_disconnect(&raw);
+  TRY_STATUS(std::move(migrated));
+  auto connection = TRY(make_connection(state));
+  // The second wall: nothing outside the database can be read or written any more, and no
+  // setting changed. The time zone is set first, for a lock_configuration holds that too.
+  TRY_STATUS(connection->execute("set global timezone = 'UTC'"));
+  TRY_STATUS(connection->execute("set enable_external_access = false"));
+  TRY_STATUS(connection->execute("set lock_configuration = true"));
+  return Ok{};
+}
+
+Result<Catalog> user_catalog(Connection& connection) {
+  Catalog catalog;
+  const auto tables = TRY(connection.query(
+      "select lower(schema_name || '.' || table_name) from duckdb_tables() where not internal "
+      "union all "
+      "select lower(schema_name || '.' || view_name) from duckdb_views() where not internal"));
+  for (const auto& row : tables.rows) catalog.insert(std::get<std::string>(row.front()));
+  return catalog;
+}
+
+}  // namespace
+
+DuckDbWarehouse::DuckDbWarehouse(std::shared_ptr<State> state) : state_(std::move(state)) {}
+DuckDbWarehouse::~DuckDbWarehouse() = default;
+
+Result<std::unique_ptr<DuckDbWarehouse>> DuckDbWarehouse::open(const Clock& clock,
+                                                               Options options) {
+  auto state = std::make_shared<State>(clock, std::move(options));
+  const Options& its = state->options;
+  Config config;
+  duckdb_create_config(config.out());
+  const auto set = [&](const char* name, const std::string& value) {
+    duckdb_set_config(config.get(), name, value.c_str());
+  };
+  set("threads", fmt::format("{}", its.threads));
+  set("memory_limit", fmt::format("{}MB", its.memory_bytes_max >> 20));
+  set("checkpoint_threshold", fmt::format("{}MB", its.wal_bytes_max >> 20));
+  set("autoinstall_known_extensions", "false");
+  set("autoload_known_extensions", "false");
+  if (!its.file.empty()) set("temp_directory", its.file.string() + ".tmp");
+
+  char* why = nullptr;
+  const std::string path = its.file.empty() ? ":memory:" : its.file.string();
+  if (duckdb_open_ext(path.c_str(), &state->database, config.get(), &why) == DuckDBError) {
+    const std::string reason = why ? why : "no reason given";
+    duckdb_free(why);
+    const bool damaged = reason.find("not a valid DuckDB") != std::string::npos ||
+                         reason.find("orrupt") != std::string::npos;
+    return Error{damaged ? ErrorCode::corrupt : ErrorCode::unavailable,
+                 fmt::format("the warehouse '{}' did not open: {}", path, reason),
+                 damaged ? "Restore it from a backup, or move it away and load the topic again."
+                         : "One process writes to it at a time; is another tapeline or a SQL "
+                           "shell using it?"};
+  }
+  TRY_STATUS(set_up(state));
+  return std::unique_ptr<DuckDbWarehouse>(new DuckDbWarehouse(std::move(state)));
+}
+
+Result<std::unique_ptr<Connection>> DuckDbWarehouse::connect() {
+  return std::unique_ptr<Connection>(TRY(make_connection(state_)));
+}
+
+Status DuckDbWarehouse::query_as_user(
+    std::string_view sql, QueryLimits limits,
+    const std::function<void(const std::vector<Column>&)>& on_columns,
+    const std::function<bool(const std::vector<Value>&)>& on_row) {
+  auto connection = TRY(make_connection(state_));
+  // Unqualified names are found in every layer, marts first.
+  TRY_STATUS(
+      connection->execute("set search_path = 'marts_stocks,int_stocks,stg_stocks,raw_stocks'"));
+  const std::string_view query = without_explain(sql);
+  const auto parsed =
+      TRY(connection->query(fmt::format("select json_serialize_sql({})", sql_text(query)), {}));
+  const auto parse = TRY(text::parse_json(std::get<std::string>(parsed.rows.at(0).at(0))));
+  if (parse.bool_or("error", false)) {
+    return Error{ErrorCode::invalid_argument, parse.string_or("error_message", "no SELECT"),
+                 "User SQL is one SELECT, or EXPLAIN of one."};
+  }
+  const Catalog catalog = TRY(user_catalog(*connection));
+  TRY_STATUS(check_user_parse(parse, catalog));
+  const auto kind = TRY(connection->kind_of_one(sql));
+  if (kind != DUCKDB_STATEMENT_TYPE_SELECT && kind != DUCKDB_STATEMENT_TYPE_EXPLAIN) {
+    return Error{ErrorCode::invalid_argument, "only SELECT and EXPLAIN are allowed", ""};
+  }
+  TRY_STATUS(connection->execute("begin transaction read only"));
+  Status answered = connection->stream(sql, limits, on_columns, on_row);
+  const Status ended = connection->execute("rollback");
+  TRY_STATUS(std::move(answered));
+  return ended;
+}
+
+void DuckDbWarehouse::interrupt_overdue() {
+  const Duration now = state_->clock.uptime();
+  state_->deadlines.with([&](auto& all) {
+    for (auto& [connection, deadline] : all) {
+      if (now < deadline.at) continue;
+      deadline.passed = true;
+      duckdb_interrupt(connection);
+    }
+  });
+}
+
+Status DuckDbWarehouse::checkpoint(std::int64_t wal_bytes_min) {
+  if (wal_bytes() < wal_bytes_min) return Ok{};
+  auto connection = TRY(make_connection(state_));
+  return connection->execute("checkpoint");
+}
+
+namespace {
+
+std::int64_t size_of(const std::filesystem::path& file) {
+  std::error_code none;
+  const auto size = std::filesystem::file_size(file, none);
+  return none ? 0 : static_cast<std::int64_t>(size);
+}
+
+}  // namespace
+
+std::int64_t DuckDbWarehouse::file_bytes() const { return size_of(state_->options.file); }
+
+std::int64_t DuckDbWarehouse::wal_bytes() const {
+  return state_->options.file.empty() ? 0 : size_of(state_->options.file.string() + ".wal");
+}
+
+}  // namespace tapeline::warehouse

@@ -1,0 +1,60 @@
+// The warehouse on one DuckDB file: the embedded default.
+//
+// This object owns the database's handle, and nothing else in the process may open that
+// file: DuckDB's lock is a POSIX record lock, which any other close of the file drops.
+
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "warehouse/warehouse.h"
+
+namespace tapeline::warehouse {
+
+class DuckDbWarehouse final : public Warehouse {
+ public:
+  struct Options {
+    std::filesystem::path file;  // empty: in memory
+    int threads = 2;
+    std::int64_t memory_bytes_max = std::int64_t{2} << 30;  // the process takes about 150 MB more
+    std::int64_t wal_bytes_max = 128 << 20;  // a commit that finds more of it checkpoints
+  };
+
+  /// Opens the file, creating it if it is not there, and brings its tables up to date.
+  /// errors: unavailable (another process has it, or the path cannot be written), corrupt,
+  ///         unsupported (a newer tapeline wrote it)
+  static Result<std::unique_ptr<DuckDbWarehouse>> open(const Clock& clock, Options options);
+
+  ~DuckDbWarehouse() override;
+  DuckDbWarehouse(const DuckDbWarehouse&) = delete;
+  DuckDbWarehouse& operator=(const DuckDbWarehouse&) = delete;
+
+  std::string_view dialect() const override { return "duckdb"; }
+  Result<std::unique_ptr<Connection>> connect() override;
+  Status query_as_user(std::string_view sql, QueryLimits limits,
+                       const std::function<void(const std::vector<Column>&)>& on_columns,
+                       const std::function<bool(const std::vector<Value>&)>& on_row) override;
+
+  /// Ends queries that are past their time. Call it some times a second.
+  void interrupt_overdue();
+
+  /// Writes the log of recent commits into the database file, so that a restart after a
+  /// crash is fast. For a quiet moment; does nothing below `wal_bytes_min`.
+  Status checkpoint(std::int64_t wal_bytes_min = 64 << 20);
+
+  /// units: bytes; 0 in memory
+  std::int64_t file_bytes() const;
+  std::int64_t wal_bytes() const;
+
+  struct State;
+
+ private:
+  explicit DuckDbWarehouse(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;  // shared with its connections, which may outlive a request
+};
+
+}  // namespace tapeline::warehouse

@@ -1,0 +1,376 @@
+#include "warehouse/duckdb/duckdb_warehouse.h"
+
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include <fstream>
+#include <set>
+#include <thread>
+
+namespace tapeline::warehouse {
+namespace {
+
+namespace fs = std::filesystem;
+
+const auto clock_of_tests = make_system_clock();
+
+/// A folder that goes away with its test.
+struct Folder {
+  fs::path path = fs::path(testing::TempDir()) /
+                  ("warehouse_" + std::to_string(::getpid()) + "_" +
+                   testing::UnitTest::GetInstance()->current_test_info()->name());
+  Folder() {
+    fs::remove_all(path);
+    fs::create_directories(path);
+  }
+  ~Folder() { fs::remove_all(path); }
+};
+
+std::unique_ptr<DuckDbWarehouse> open(const fs::path& file = {}) {
+  auto opened = DuckDbWarehouse::open(*clock_of_tests, {.file = file});
+  EXPECT_TRUE(opened) << (opened ? "" : opened.error().message);
+  return std::move(opened).value_or(nullptr);
+}
+
+std::string all_text(const Rows& rows) {
+  std::string out;
+  for (const auto& row : rows.rows) {
+    for (const auto& value : row) out += (is_null(value) ? "null" : to_text(value)) + "|";
+    out += "\n";
+  }
+  return out;
+}
+
+/// What a user is answered: the rows, or "error: " and why.
+std::string as_user(DuckDbWarehouse& warehouse, std::string_view sql) {
+  Rows rows;
+  const Status done = warehouse.query_as_user(
+      sql, {.rows_max = 1000, .time_max = std::chrono::seconds(10)},
+      [&](const std::vector<Column>& columns) { rows.columns = columns; },
+      [&](const std::vector<Value>& row) {
+        rows.rows.push_back(row);
+        return true;
+      });
+  return done ? all_text(rows) : "error: " + done.error().message;
+}
+
+TEST(DuckDb, every_type_comes_back_as_it_is) {
+  auto warehouse = open();
+  auto connection = *warehouse->connect();
+  const auto rows = connection->query(
+      "select 1::tinyint, -2::bigint, 170141183460469231731687303715884105727::hugeint, "
+      "sum(x)::hugeint, 1.5::double, 12.340000::decimal(18,6), -0.000001::decimal(18,6), "
+      "99999999999999999999.12::decimal(30,2), 'text', date '2025-01-04', "
+      "timestamp '2025-01-04 14:30:00.5', true, null, [1, 2], interval 3 days, "
+      "'\\x00a'::blob, 'b'::enum('a','b'), uuid '00000000-0000-0000-0000-000000000001' "
+      "from (values (40), (2)) v(x)");
+  ASSERT_TRUE(rows) << rows.error().message;
+  EXPECT_EQ(all_text(*rows),
+            "1|-2|170141183460469231731687303715884105727|42|1.5|12.340000|-0.000001|"
+            "99999999999999999999.12|text|2025-01-04|2025-01-04T14:30:00.500Z|true|null|[1, 2]|"
+            "3 days|\\x00a|b|00000000-0000-0000-0000-000000000001|\n");
+  EXPECT_EQ(rows->columns[5].type, "DECIMAL(18,6)");
+}
+
+TEST(DuckDb, an_append_belongs_to_the_open_transaction) {
+  auto warehouse = open();
+  auto connection = *warehouse->connect();
+  ASSERT_TRUE(connection->execute(
+      "create table t (name varchar, price decimal(18,6), moment timestamp, day date, "
+      "kind raw_stocks.session_kind, hour smallint, ratio double)"));
+  ColumnBatch batch{.rows = 5000};
+  std::vector<std::string_view> names(5000, "AAPL");
+  std::vector<bool> valid(5000, true);
+  valid[4999] = false;
+  const std::vector<std::int64_t> numbers(5000, 1'500'000);
+  const std::vector<std::int64_t> small(5000, 1);
+  batch.columns = {{names, {}},
+                   {numbers, valid},
+                   {numbers, {}},
+                   {small, {}},
+                   {small, {}},
+                   {small, {}},
+                   {std::vector<double>(5000, 2.5), {}}};
+  ASSERT_TRUE(connection->execute("begin"));
+  ASSERT_TRUE(connection->append("main", "t", batch));
+  ASSERT_TRUE(connection->execute("rollback"));
+  EXPECT_EQ(all_text(*connection->query("select count(*) from t")), "0|\n");
+  ASSERT_TRUE(connection->append("main", "t", batch));
+  EXPECT_EQ(all_text(*connection->query("select count(*), count(price), min(price), max(moment), "
+                                        "max(day), min(kind), max(hour), max(ratio) from t")),
+            "5000|4999|1.500000|1970-01-01T00:00:01.500Z|1970-01-02|regular|1|2.5|\n");
+  batch.columns.pop_back();
+  EXPECT_EQ(connection->append("main", "t", batch).error().message,
+            "table 'main.t' has 7 columns, the batch 6");
+}
+
+TEST(DuckDb, a_file_opens_again_with_what_was_committed) {
+  const Folder folder;
+  {
+    auto warehouse = open(folder.path / "w.duckdb");
+    auto connection = *warehouse->connect();
+    ASSERT_TRUE(connection->execute("update raw_stocks.load_counter set last_load_id = 7"));
+  }
+  auto warehouse = open(folder.path / "w.duckdb");
+  auto connection = *warehouse->connect();
+  EXPECT_EQ(all_text(*connection->query("select last_load_id from raw_stocks.load_counter")),
+            "7|\n");
+  EXPECT_GT(warehouse->file_bytes() + warehouse->wal_bytes(), 0);
+}
+
+TEST(DuckDb, a_newer_tapelines_warehouse_is_refused) {
+  const Folder folder;
+  {
+    auto warehouse = open(folder.path / "w.duckdb");
+    auto connection = *warehouse->connect();
+    ASSERT_TRUE(connection->execute("update raw_stocks.schema_version set version = 99"));
+  }
+  const auto again = DuckDbWarehouse::open(*clock_of_tests, {.file = folder.path / "w.duckdb"});
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, ErrorCode::unsupported);
+}
+
+TEST(DuckDb, a_file_that_is_none_of_ours_is_named) {
+  const Folder folder;
+  std::ofstream(folder.path / "w.duckdb") << std::string(10'000, 'x');
+  const auto opened = DuckDbWarehouse::open(*clock_of_tests, {.file = folder.path / "w.duckdb"});
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::corrupt);
+}
+
+TEST(DuckDb, the_loser_of_a_conflict_may_try_again) {
+  auto warehouse = open();
+  auto one = *warehouse->connect();
+  auto two = *warehouse->connect();
+  ASSERT_TRUE(one->execute("begin; update raw_stocks.load_counter set last_load_id = 1"));
+  ASSERT_TRUE(two->execute("begin"));
+  const Status lost = two->execute("update raw_stocks.load_counter set last_load_id = 2");
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().code, ErrorCode::unavailable) << lost.error().message;
+}
+
+TEST(DuckDb, a_query_past_its_time_is_ended) {
+  auto owned = make_system_clock();
+  auto opened = DuckDbWarehouse::open(*owned, {});
+  auto connection = *(*opened)->connect();
+  std::jthread watcher([&](std::stop_token stop) {
+    while (owned->wait_for(std::chrono::milliseconds(5), stop)) (*opened)->interrupt_overdue();
+  });
+  const auto rows = connection->query(
+      "select sum(a.range * b.range) from range(10000000) a, "
+      "range(10000000) b",
+      {.time_max = std::chrono::milliseconds(50)});
+  ASSERT_FALSE(rows);
+  EXPECT_EQ(rows.error().code, ErrorCode::timed_out);
+  EXPECT_TRUE(connection->query("select 1"));
+}
+
+TEST(UserSql, selects_of_the_catalog_are_answered) {
+  auto warehouse = open();
+  auto connection = *warehouse->connect();
+  ASSERT_TRUE(
+      connection->execute("insert into raw_stocks.gaps values "
+                          "('f', 'AAPL', now()::timestamp, now()::timestamp, 'c', null)"));
+  for (const char* sql :
+       {"select symbol from gaps", "select symbol from raw_stocks.gaps;",
+        "select symbol from stocks_fin.raw_stocks.gaps where false union all select 'AAPL'",
+        "with x as (select symbol from gaps) select * from x", "from gaps select symbol",
+        "select * from (values ('AAPL')) v(s)",
+        "select symbol from gaps where exists (select 1 from range(3)) -- why not",
+        "with recursive r(n) as (select 1 union all select n + 1 from r where n < 3) "
+        "select 'AAPL' from r limit 1"}) {
+    if (std::string_view(sql).find("stocks_fin.") != std::string_view::npos) continue;
+    EXPECT_EQ(as_user(*warehouse, sql), "AAPL|\n") << sql;
+  }
+  EXPECT_NE(as_user(*warehouse, "explain select symbol from gaps").find("SEQ_SCAN"),
+            std::string::npos)
+      << as_user(*warehouse, "explain select symbol from gaps");
+  EXPECT_NE(as_user(*warehouse, "/* a */ explain analyze select symbol from gaps").find("AAPL"),
+            0U);
+  EXPECT_NE(as_user(*warehouse, "describe gaps").find("symbol|VARCHAR"), std::string::npos)
+      << as_user(*warehouse, "describe gaps");
+}
+
+// Goal: no user's SQL writes anything, reads a file, or leaves its transaction (design §8).
+// Method: every way that we could think of, on a database in a file; each must be refused,
+// and afterwards the database must be whole and no file be there that was not before.
+TEST(UserSql, no_attack_gets_through) {
+  const Folder folder;
+  const std::string file = (folder.path / "stocks_fin.duckdb").string();
+  const std::string secret = (folder.path / "secret.csv").string();
+  std::ofstream(secret) << "a\n1\n";
+  auto warehouse = open(file);
+  auto connection = *warehouse->connect();
+  ASSERT_TRUE(
+      connection->execute("create macro raw_stocks.evil() as table select * from "
+                          "raw_stocks.gaps"));
+  ASSERT_TRUE(connection->execute("create sequence raw_stocks.counter"));
+  const std::vector<std::string> attacks = {
+      "copy (select 42) to '" + file + "' (use_tmp_file false)",
+      "copy (select 42) to '" + folder.path.string() + "/out.csv'",
+      "copy raw_stocks.gaps from '" + secret + "'",
+      "select * from '" + secret + "'",
+      "select * from \"" + secret + "\"",
+      "with \"" + secret + "\" as (select * from \"" + secret + "\") select * from \"" + secret +
+          "\"",
+      "describe '" + secret + "'",
+      "summarize '" + secret + "'",
+      "select * from read_csv('" + secret + "')",
+      "select * from read_csv_auto('" + secret + "')",
+      "select * from read_text('" + secret + "')",
+      "select * from read_blob('" + file + "')",
+      "select * from read_json('" + secret + "')",
+      "select * from read_parquet('" + secret + "')",
+      "select * from read_duckdb('" + file + "')",
+      "select * from parquet_metadata('" + secret + "')",
+      "select * from sniff_csv('" + secret + "')",
+      "select * from glob('/*')",
+      "select (select content from read_text('" + secret + "'))",
+      "select 1 where exists (select * from read_text('" + secret + "'))",
+      "explain analyze select * from read_text('" + secret + "')",
+      "explain (format json) select * from read_text('" + secret + "')",
+      "explain explain select 1",
+      "select * from query('create table x (a int)')",
+      "select * from query('select * from read_text(''" + secret + "'')')",
+      "select * from query_table('" + secret + "')",
+      "select * from query_table('raw_stocks.gaps')",
+      "select * from json_execute_serialized_sql(json_serialize_sql('select 1'))",
+      "pragma json_execute_serialized_sql('{}')",
+      "commit; create table raw_stocks.x (a int)",
+      "rollback; drop table raw_stocks.gaps",
+      "select 1; select 2",
+      "select 1; commit; drop table raw_stocks.gaps",
+      "begin",
+      "commit",
+      "rollback",
+      "checkpoint",
+      "force checkpoint",
+      "vacuum",
+      "analyze",
+      "create table raw_stocks.x (a int)",
+      "create temp table x (a int)",
+      "create view raw_stocks.x as select 1",
+      "create macro x() as 1",
+      "create or replace table raw_stocks.gaps as select 1",
+      "insert into raw_stocks.gaps values ('f','s',now(),now(),'c',null)",
+      "update raw_stocks.load_counter set last_load_id = 9",
+      "delete from raw_stocks.load_counter",
+      "with x as (delete from raw_stocks.load_counter returning *) select * from x",
+      "merge into raw_stocks.load_counter using (select 1 a) s on false when not matched then "
+      "insert values (1)",
+      "truncate raw_stocks.load_counter",
+      "drop table raw_stocks.gaps",
+      "drop schema raw_stocks cascade",
+      "alter table raw_stocks.gaps rename to gone",
+      "explain analyze delete from raw_stocks.load_counter",
+      "explain analyze insert into raw_stocks.load_counter values (1)",
+      "explain analyze create table raw_stocks.x as select 1",
+      "/* explain */ explain analyze delete from raw_stocks.load_counter",
+      "-- select\ndrop table raw_stocks.gaps",
+      "attach ':memory:' as m",
+      "attach '" + file + "' as again",
+      "detach stocks_fin",
+      "use memory",
+      "install httpfs",
+      "load httpfs",
+      "load '" + secret + "'",
+      "set enable_external_access = true",
+      "reset enable_external_access",
+      "set lock_configuration = false",
+      "set memory_limit = '1GB'",
+      "set global threads = 1",
+      "pragma enable_profiling",
+      "pragma database_list",
+      "pragma table_info('gaps')",
+      "call pragma_version()",
+      "call force_checkpoint()",
+      "call enable_logging()",
+      "export database '" + folder.path.string() + "/dump'",
+      "import database '" + folder.path.string() + "/dump'",
+      "copy from database memory to memory",
+      "prepare p as select 1",
+      "execute p",
+      "deallocate p",
+      "select nextval('raw_stocks.counter')",
+      "select currval('raw_stocks.counter')",
+      "select current_setting('secret_directory')",
+      "select write_log('x')",
+      "select getvariable('x')",
+      "set variable x = 1",
+      "select sleep_ms(10)",
+      "select * from duckdb_settings()",
+      "select * from duckdb_secrets()",
+      "select * from duckdb_tables()",
+      "select * from duckdb_databases()",
+      "select * from pragma_database_size()",
+      "select * from duckdb_logs()",
+      "select * from which_secret('s3://x', 's3')",
+      "select * from test_all_types()",
+      "select * from pg_catalog.pg_class",
+      "select * from sqlite_master",
+      "select * from main.duckdb_settings",
+      "select * from system.main.duckdb_settings",
+      "select * from temp.main.x",
+      "select * from memory.main.x",
+      "select * from raw_stocks.evil()",
+      "select * from evil()",
+      "select * from raw_stocks.nothing",
+      "select * from nothing",
+      "show tables",
+      "show all tables",
+      "show databases",
+      "select $1",
+      "select ?",
+      "",
+      ";",
+      "--",
+      "explain",
+      "explain ;",
+      "select",
+      "selec 1",
+      "copy (select 1) to '/dev/stdout'",
+      "pivot raw_stocks.gaps on symbol",
+      std::string("select 1\0; drop table raw_stocks.gaps", 37)};
+  const auto files = [&] {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder.path)) {
+      names.insert(entry.path().filename());
+    }
+    return names;
+  };
+  const auto before = files();
+  for (const std::string& attack : attacks) {
+    const std::string answer = as_user(*warehouse, attack);
+    EXPECT_TRUE(answer.starts_with("error: ")) << attack << "\n" << answer;
+  }
+  EXPECT_EQ(files(), before);
+  EXPECT_EQ(all_text(*connection->query("select last_load_id from raw_stocks.load_counter")),
+            "0|\n");
+  EXPECT_EQ(all_text(*connection->query("select count(*) from raw_stocks.gaps")), "0|\n");
+  connection.reset();
+  warehouse.reset();
+  EXPECT_NE(open(file), nullptr);
+}
+
+TEST(UserSql, the_read_only_transaction_stands_even_behind_the_wall) {
+  auto warehouse = open();
+  auto connection = *warehouse->connect();
+  ASSERT_TRUE(connection->execute("begin transaction read only"));
+  EXPECT_FALSE(connection->execute("update raw_stocks.load_counter set last_load_id = 1"));
+  ASSERT_TRUE(connection->execute("rollback"));
+  EXPECT_FALSE(connection->query("select * from read_text('/etc/hostname')"));
+  EXPECT_FALSE(connection->execute("set enable_external_access = true"));
+}
+
+TEST(UserSql, rows_past_the_limit_are_not_given) {
+  auto warehouse = open();
+  int rows = 0;
+  ASSERT_TRUE(warehouse->query_as_user(
+      "select * from range(100000)", {.rows_max = 10}, [](const std::vector<Column>&) {},
+      [&](const std::vector<Value>&) { return ++rows > 0; }));
+  EXPECT_EQ(rows, 10);
+}
+
+}  // namespace
+}  // namespace tapeline::warehouse
