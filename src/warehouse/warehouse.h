@@ -94,7 +94,8 @@ class Connection {
                         const std::function<void(const std::vector<Column>&)>& on_columns,
                         const std::function<bool(const std::vector<Value>&)>& on_row) = 0;
 
-  /// Appends a batch to a table, as part of the open transaction.
+  /// Appends a batch to a table, as part of the open transaction. The schema "temp" holds the
+  /// connection's own temporary tables.
   /// errors: as `query`; after one the transaction must be rolled back
   virtual Status append(std::string_view schema, std::string_view table,
                         const ColumnBatch& batch) = 0;

@@ -270,8 +270,11 @@ Error append_error(duckdb_appender appender) {
 Status DuckDbConnection::append(std::string_view schema, std::string_view table,
                                 const ColumnBatch& batch) {
   Appender appender;
-  if (duckdb_appender_create(raw_, std::string(schema).c_str(), std::string(table).c_str(),
-                             appender.out()) == DuckDBError) {
+  // A temporary table lives in a catalog of its own.
+  const bool temporary = schema == "temp";
+  if (duckdb_appender_create_ext(raw_, temporary ? "temp" : nullptr,
+                                 temporary ? "main" : std::string(schema).c_str(),
+                                 std::string(table).c_str(), appender.out()) == DuckDBError) {
     return append_error(appender.get());
   }
   const idx_t columns = duckdb_appender_column_count(appender.get());
