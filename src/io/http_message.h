@@ -23,6 +23,8 @@ const std::string* find_header(const HttpHeaders& headers, std::string_view name
 /// True for equal ASCII texts in any case.
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 
+bool is_utf8(std::string_view text);
+
 /// The part of a request line between method and version, taken apart.
 struct HttpTarget {
   std::string path;                   // as sent, without the query

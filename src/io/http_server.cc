@@ -289,7 +289,14 @@ void HttpServer::Connection::on_header(error_code error) {
   for (const auto& field : head)
     request_.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
 
-  const std::size_t limit = shared_->handler.body_bytes_max(request_);
+  HttpHandler::Admission admission = shared_->handler.admit(request_);
+  if (admission.refusal && !parser_->is_done()) return refuse(*std::move(admission.refusal));
+  if (admission.refusal) {
+    phase_ = Phase::answering;
+    disarm();
+    return send(*std::move(admission.refusal));
+  }
+  const std::size_t limit = admission.body_bytes_max;
   const auto length = parser_->content_length();
   if (length && *length > limit)
     return refuse(http_error(413, "invalid_argument", "the request body is too large",

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -76,8 +77,12 @@ class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
 
-  /// How large a body `head` may have; asked before any of it is read.
-  virtual std::size_t body_bytes_max(const HttpRequest& head) = 0;
+  /// What becomes of a request, decided by its header, before any of its body is read.
+  struct Admission {
+    std::size_t body_bytes_max = 0;
+    std::optional<HttpResponse> refusal = {};  // sent in place of an answer
+  };
+  virtual Admission admit(const HttpRequest& head) = 0;
 
   virtual void handle(HttpRequest request, HttpReply reply) = 0;
 };

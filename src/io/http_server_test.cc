@@ -19,7 +19,10 @@ using namespace std::chrono_literals;
 
 class EchoHandler final : public HttpHandler {
  public:
-  std::size_t body_bytes_max(const HttpRequest&) override { return 1000; }
+  Admission admit(const HttpRequest& head) override {
+    if (head.target.path == "/forbidden") return {0, http_error(403, "no", "not here", "")};
+    return {1000};
+  }
 
   void handle(HttpRequest request, HttpReply reply) override {
     const std::string& path = request.target.path;
@@ -168,6 +171,15 @@ TEST_F(HttpServerTest, a_refused_upload_still_reads_its_answer) {
   const std::string got =
       exchange(request("POST /", "Content-Length: 4000000\r\n") + std::string(4'000'000, 'x'));
   EXPECT_TRUE(got.starts_with("HTTP/1.1 413")) << got.substr(0, 100);
+}
+
+TEST_F(HttpServerTest, what_is_not_admitted_is_refused_before_its_body) {
+  start();
+  EXPECT_TRUE(
+      exchange(request("POST /forbidden", "Content-Length: 5\r\n")).starts_with("HTTP/1.1 403"));
+  RawConnection connection(port());
+  connection.send(request("GET /forbidden") + request("GET /a"));
+  EXPECT_TRUE(connection.read_until("GET /a ").starts_with("HTTP/1.1 403"));
 }
 
 TEST_F(HttpServerTest, a_body_is_asked_for_where_the_client_waits) {
