@@ -1,0 +1,97 @@
+// Bars while they grow. A bucket of the chart is the aggregate of its minutes, and each minute is
+// replaced whole by what the server last said of it, so nothing is counted twice whether a minute
+// came from the mart, from the stream, or from both.
+
+import { intervalMs } from "./range";
+import { exchangeDate, startOfExchangeDate } from "./time";
+import type { Bar, Interval, MinuteBar, Quote } from "./wire";
+
+/** The start of the bucket that holds a minute, in step with the bars the server cut. */
+export function bucketStart(minute: number, length: number, lastBar: number | null): number {
+  if (lastBar !== null && exchangeDate(lastBar) === exchangeDate(minute)) {
+    return lastBar + Math.floor((minute - lastBar) / length) * length;
+  }
+  const midnight = startOfExchangeDate(exchangeDate(minute));
+  return midnight + Math.floor((minute - midnight) / length) * length;
+}
+
+/** One bar of several minutes, in order of time; null for none. */
+export function aggregate(minutes: readonly Bar[], time: number): Bar | null {
+  const sorted = [...minutes].sort((a, b) => a.time - b.time);
+  const first = sorted[0];
+  const last = sorted.at(-1);
+  if (first === undefined || last === undefined) return null;
+  const sum = (of: (bar: Bar) => number | null) =>
+    sorted.reduce<number | null>((total, bar) => {
+      const value = of(bar);
+      return value === null ? total : (total ?? 0) + value;
+    }, null);
+  return {
+    time,
+    open: first.open,
+    high: Math.max(...sorted.map((bar) => bar.high)),
+    low: Math.min(...sorted.map((bar) => bar.low)),
+    close: last.close,
+    volume: sum((bar) => bar.volume),
+    count: sum((bar) => bar.count),
+  };
+}
+
+/** The minutes of the chart's last bucket, and the bar they make. */
+export class OpenBucket {
+  private readonly minutes = new Map<number, Bar>();
+  private start: number | null;
+
+  constructor(
+    private readonly length: number,
+    lastBar: number | null,
+    minutes: readonly Bar[],
+  ) {
+    this.start = lastBar;
+    for (const minute of minutes) this.put(minute);
+  }
+
+  /** Takes a live minute; the bar it changes, or null where the minute is of an older bucket. */
+  take(live: MinuteBar): Bar | null {
+    const { start, open, high, low, close, volume, count } = live;
+    return this.put({ time: start, open, high, low, close, volume, count });
+  }
+
+  private put(minute: Bar): Bar | null {
+    const start = bucketStart(minute.time, this.length, this.start);
+    if (this.start !== null && start < this.start) return null;
+    if (start !== this.start) {
+      this.minutes.clear();
+      this.start = start;
+    }
+    this.minutes.set(minute.time, minute);
+    return aggregate([...this.minutes.values()], start);
+  }
+}
+
+/** Today's daily bar as the quote tells it; null before the day's first regular price. */
+export function dayBar(quote: Quote): Bar | null {
+  if (quote.session !== "regular") return null;
+  if (quote.open === null || quote.high === null || quote.low === null) return null;
+  return {
+    time: Date.parse(exchangeDate(quote.eventTime)),
+    open: quote.open,
+    high: quote.high,
+    low: quote.low,
+    close: quote.price,
+    volume: quote.volume,
+    count: null,
+  };
+}
+
+/** Replaces bars of the same time and adds the others, in order. */
+export function mergeBars(old: readonly Bar[], fresh: readonly Bar[]): Bar[] {
+  const byTime = new Map(old.map((bar) => [bar.time, bar]));
+  for (const bar of fresh) byTime.set(bar.time, bar);
+  return [...byTime.values()].sort((a, b) => a.time - b.time);
+}
+
+/** True where live minutes and day bars may extend this interval without a new request. */
+export function growsLive(interval: Interval): boolean {
+  return intervalMs(interval) !== null || interval === "1d";
+}
