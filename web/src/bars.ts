@@ -2,9 +2,17 @@
 // replaced whole by what the server last said of it, so nothing is counted twice whether a minute
 // came from the mart, from the stream, or from both.
 
-import { intervalMs } from "./range";
+import { intervalMs, isIntraday } from "./range";
 import { exchangeDate, startOfExchangeDate } from "./time";
-import type { Bar, Interval, MinuteBar, Quote } from "./wire";
+import type { Bar, Cell, Gap, Interval, MartRow, MinuteBar, Quote } from "./wire";
+
+/** The mart's moving averages as they stand at a bar; null where the window is not full. */
+export interface Averages {
+  ma7: number | null;
+  ma30: number | null;
+}
+
+const kSlotsPerGap = 400;
 
 /** The start of the bucket that holds a minute, in step with the bars the server cut. */
 export function bucketStart(minute: number, length: number, lastBar: number | null): number {
@@ -94,4 +102,45 @@ export function mergeBars(old: readonly Bar[], fresh: readonly Bar[]): Bar[] {
 /** True where live minutes and day bars may extend this interval without a new request. */
 export function growsLive(interval: Interval): boolean {
   return intervalMs(interval) !== null || interval === "1d";
+}
+
+function martNumber(value: Cell | undefined): number | null {
+  return typeof value === "number" ? value : null;
+}
+
+/** Each bar's averages: those of the mart's last day that is not after the bar. */
+export function averagesOf(
+  bars: readonly Bar[],
+  days: readonly MartRow[],
+  interval: Interval,
+): Averages[] {
+  let at = -1;
+  return bars.map((bar, i) => {
+    const next = bars[i + 1];
+    const date = isIntraday(interval)
+      ? exchangeDate(bar.time)
+      : interval === "1d"
+        ? new Date(bar.time).toISOString().slice(0, 10)
+        : next === undefined
+          ? "9999-12-31"
+          : new Date(next.time - 1).toISOString().slice(0, 10);
+    while (String(days[at + 1]?.["price_date"] ?? "~").slice(0, 10) <= date) ++at;
+    const row = days[at];
+    return { ma7: martNumber(row?.["ma_7_day"]), ma30: martNumber(row?.["ma_30_day"]) };
+  });
+}
+
+/** The moments in a gap at which a bar was expected and is not there. */
+export function emptySlots(data: { interval: Interval; bars: readonly Bar[]; gaps: readonly Gap[] }): number[][] {
+  const length = intervalMs(data.interval);
+  if (length === null) return [];
+  const known = new Set(data.bars.map((bar) => bar.time));
+  return data.gaps.map((gap) => {
+    const slots: number[] = [];
+    const start = Math.ceil(gap.start / length) * length;
+    for (let at = start; at < gap.end && slots.length < kSlotsPerGap; at += length) {
+      if (!known.has(at)) slots.push(at);
+    }
+    return slots;
+  });
 }

@@ -46,8 +46,7 @@ function dayOfQuote(symbol: string): string | null {
 }
 
 export const firstDay = computed<string | null>(() => {
-  const known = overview.value;
-  const bar = known !== null && known.symbol === selected.value ? known.bars[0] : undefined;
+  const bar = overview.value?.bars[0];
   return bar === undefined ? anchor.value : new Date(bar.time).toISOString().slice(0, 10);
 });
 
@@ -218,6 +217,7 @@ async function loadOverview(symbol: string): Promise<void> {
     const { bars } = await fetchBars(symbol, "1w", all, stop);
     if (selected.value === symbol) overview.value = { symbol, bars };
   } catch (error) {
+    overview.value = { symbol, bars: [] };
     console.warn(`the overview was not loaded: ${String(error)}`);
   }
 }

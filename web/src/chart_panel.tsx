@@ -5,7 +5,7 @@ import { computed, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { chart, grown, loading, overview, preset, problem, reload, wanted } from "./chart_data";
 import { DaySlider } from "./day_slider";
-import { age, compact, direction, percent, price, whole } from "./format";
+import { age, compact, direction, percent, price, sentence, whole } from "./format";
 import { Choice, Icon, IconButton } from "./parts";
 import { PriceChart } from "./price_chart";
 import { intervalFor, isIntraday, kIntervals, kPresets } from "./range";
@@ -246,7 +246,7 @@ function BarsTable() {
   const bars = shown.bars.slice(-kTableRows).reverse();
   return (
     <div class="bars-table" tabIndex={0} role="region" aria-label="Bars of the chart">
-      <table>
+      <table class="data">
         <caption>
           {shown.symbol}, {shown.interval} bars, newest first
           {shown.bars.length > bars.length ? `, the last ${bars.length} of ${shown.bars.length}` : ""}
@@ -280,7 +280,7 @@ function Nothing() {
     return (
       <div class="nothing" role="alert">
         <h3>The chart could not be loaded</h3>
-        <p>{failed.message}. {failed.hint}</p>
+        <p>{sentence(failed.message)} {failed.hint}</p>
         {chart.value !== null && <p class="muted">What is drawn is from before.</p>}
         <button type="button" class="button primary" onClick={reload}>Try again</button>
       </div>
@@ -310,9 +310,9 @@ function Notes() {
   const shown = chart.value;
   const want = wanted.value;
   const notes: string[] = [];
-  if (status.value?.data.unadjusted === true) notes.push("Prices unadjusted for splits and dividends");
+  if (status.value?.data.unadjusted === true) notes.push("Unadjusted for splits and dividends");
   if (shown !== null) {
-    if (isIntraday(shown.interval)) notes.push("Times in New York");
+    if (isIntraday(shown.interval)) notes.push("New York time");
     const gaps = shown.gaps.length;
     if (gaps > 0) {
       const minutes = shown.gaps.reduce((sum, gap) => sum + gap.end - gap.start, 0);
@@ -348,8 +348,9 @@ export function ChartPanel() {
         )}
         <div class="hidden" aria-live="polite">{spoken.value}</div>
       </div>
-      <Notes />
-      <DaySlider />
+      <DaySlider>
+        <Notes />
+      </DaySlider>
     </>
   );
 }

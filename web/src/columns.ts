@@ -15,8 +15,8 @@ export const kColumnSets: readonly { id: ColumnSet; label: string }[] = [
 ];
 
 export type Kind =
-  | "text" | "date" | "price" | "change" | "percent" | "fraction"
-  | "ratio" | "volume" | "count" | "flag" | "instant" | "raw";
+  | "text" | "date" | "price" | "change" | "percent" | "distance"
+  | "fraction" | "ratio" | "volume" | "count" | "flag" | "instant" | "raw";
 
 /** A row of the table: the mart's latest row of a symbol and its live quote, either may lack. */
 export interface TableRow {
@@ -57,8 +57,8 @@ const kMart: Readonly<Record<string, Described>> = {
   high_52_week: ["52w high", "price", "Highest high of the last 252 trading days"],
   low_52_week: ["52w low", "price", "Lowest low of the last 252 trading days"],
   momentum_vs_30ma: ["vs MA30", "percent", "Close against the mean of the last 30 closes"],
-  pct_from_52w_high: ["vs 52w high", "percent", "Close against the 52-week high"],
-  pct_from_52w_low: ["vs 52w low", "percent", "Close against the 52-week low"],
+  pct_from_52w_high: ["vs 52w high", "distance", "Close against the 52-week high"],
+  pct_from_52w_low: ["vs 52w low", "distance", "Close against the 52-week low"],
   volume_ratio: ["Vol ratio", "ratio", "Volume against the mean of the last 30 days"],
   rsi_14: ["RSI 14", "ratio", "Wilder's relative strength index over 14 closes, 0 to 100"],
   return_z_30_day: ["Return z", "ratio", "The day's return in deviations of the 30 before it"],
@@ -156,7 +156,8 @@ export function showCell(value: Cell, kind: Kind, priceForDigits: number): strin
   switch (kind) {
     case "price": return format.price(value);
     case "change": return format.change(value, priceForDigits);
-    case "percent": return format.percent(value);
+    case "percent":
+    case "distance": return format.percent(value);
     case "fraction": return `${format.fixed(value * 100, 1)}\u202f%`;
     case "ratio": return format.fixed(value, 2);
     case "volume": return format.compact(value);

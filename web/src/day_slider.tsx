@@ -2,8 +2,9 @@
 // range inputs, so keys and screen readers work as everywhere.
 
 import { signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { anchor, firstDay, overview, wanted } from "./chart_data";
-import { changeView, selected } from "./state";
+import { changeView } from "./state";
 import { addDays, daysBetween, longDate } from "./time";
 
 /** The days while a handle is held, before the chart follows. */
@@ -24,17 +25,19 @@ function move(from: string, to: string): void {
   timer = window.setTimeout(commit, 350);
 }
 
-export function DaySlider() {
+export function DaySlider({ children }: { children: ComponentChildren }) {
   const first = firstDay.value;
   const last = anchor.value;
   const span = held.value ?? wanted.value?.span ?? null;
-  if (first === null || last === null || span === null) return <div class="slider" aria-hidden="true" />;
+  const known = overview.value;
+  if (first === null || last === null || span === null || known === null || first >= last) {
+    return <div class="slider"><div class="slider-days">{children}</div></div>;
+  }
   const all = Math.max(1, daysBetween(first, last));
   const place = (date: string) => Math.min(all, Math.max(0, daysBetween(first, date)));
   const from = place(span.from);
   const to = Math.max(from, place(span.to));
-  const known = overview.value;
-  const bars = known !== null && known.symbol === selected.value ? known.bars : [];
+  const { bars } = known;
   const low = Math.min(...bars.map((bar) => bar.close));
   const high = Math.max(...bars.map((bar) => bar.close));
   const x = (days: number) => (days / all) * 1000;
@@ -83,6 +86,7 @@ export function DaySlider() {
       />
       <div class="slider-days">
         <span class="num">{longDate(span.from)}</span>
+        {children}
         <span class="num">{longDate(span.to)}</span>
       </div>
     </div>

@@ -87,3 +87,9 @@ export function duration(ms: number): string {
   if (hours >= 48) return `${Math.floor(hours / 24)}d`;
   return hours > 0 ? `${hours}h ${minutes % 60}m` : `${minutes}m`;
 }
+
+/** An error's message as a sentence. */
+export function sentence(message: string): string {
+  const whole = message.charAt(0).toUpperCase() + message.slice(1);
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
+}

@@ -5,7 +5,7 @@ import { ChartPanel, drawnChart } from "./chart_panel";
 import { start as startChart } from "./chart_data";
 import { Dialogs, openHelp, openSettings } from "./dialogs";
 import { clockSkew } from "./freshness";
-import { age, duration } from "./format";
+import { age, duration, sentence } from "./format";
 import { startKeys } from "./keys";
 import { IconButton } from "./parts";
 import { Performance } from "./performance";
@@ -14,7 +14,7 @@ import {
   analytics, connection, notices, paused, retry, second, selected, serverAhead, setPaused,
   start as startState, status, symbols, trouble,
 } from "./state";
-import { FreshnessChip, StatusStrip } from "./status_strip";
+import { FreshnessChip, MarketLine, StatusStrip } from "./status_strip";
 import { KeyFigures, SymbolHead } from "./symbol_head";
 import { Watchlist } from "./watchlist";
 
@@ -31,6 +31,7 @@ function Header() {
         tapeline
       </span>
       <span class="page-name">Markets</span>
+      <MarketLine />
       <span class="spacer" />
       <FreshnessChip />
       <IconButton
@@ -67,7 +68,7 @@ function Banners() {
       )}
       {trouble.value !== null && state !== "reconnecting" && (
         <div class="banner warn" role="alert">
-          <span>Not everything could be loaded: {trouble.value.message}. {trouble.value.hint}</span>
+          <span>Not everything could be loaded. {sentence(trouble.value.message)} {trouble.value.hint}</span>
           <button type="button" class="button small" onClick={retry}>Retry</button>
         </div>
       )}
@@ -145,7 +146,6 @@ function Page() {
   return (
     <>
       <Header />
-      <Banners />
       <div class="columns">
         <Watchlist />
         <main id="main" tabIndex={-1}>
@@ -160,6 +160,7 @@ function Page() {
           </div>
         </main>
       </div>
+      <Banners />
       <StatusStrip />
       <Dialogs />
     </>

@@ -5,8 +5,11 @@ import { computed, signal, untracked } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { allColumns, columnsOf, isSigned, isTextual, kColumnSets, showCell, type Column, type TableRow } from "./columns";
 import { arrow, direction } from "./format";
+import { freshness } from "./freshness";
 import { IconButton } from "./parts";
-import { analytics, changeView, quoteOf, second, selected, selectSymbol, tableRows, view } from "./state";
+import {
+  analytics, cadenceOf, changeView, quoteOf, second, selected, selectSymbol, status, tableRows, view,
+} from "./state";
 import { clickSort, exportRows, parseFilter, sortRows } from "./table";
 
 const every = computed(() => allColumns(analytics.value?.columns ?? []));
@@ -46,9 +49,10 @@ function Cell({ column, row }: { column: Column; row: TableRow }) {
 function Row({ row, focusable }: { row: TableRow; focusable: boolean }) {
   const live = { ...row, quote: quoteOf(row.symbol).value };
   const isSelected = selected.value === row.symbol;
+  const shown = live.quote === null ? null : freshness(live.quote, status.value, cadenceOf(row.symbol), second.value);
   return (
     <tr
-      class={isSelected ? "selected" : ""}
+      class={`${isSelected ? "selected" : ""} ${shown?.state === "stale" ? "old" : ""}`}
       data-symbol={row.symbol}
       onClick={() => selectSymbol(row.symbol)}
     >
@@ -141,6 +145,9 @@ export function Performance() {
             </button>
           ))}
         </div>
+        <p id="filter-problem" class="filter-problem" role="status">
+          {filter.value.problem ?? told.value}
+        </p>
         <div class="tools">
           <div class="field filter">
             <input
@@ -160,11 +167,8 @@ export function Performance() {
           <IconButton icon="down" label="Download CSV" onClick={download} />
         </div>
       </div>
-      <p id="filter-problem" class="filter-problem" role="status">
-        {filter.value.problem ?? told.value}
-      </p>
       <div class="table-box" ref={box}>
-        <table data-load-id={known?.loadId ?? ""}>
+        <table class="data" data-load-id={known?.loadId ?? ""}>
           <caption class="hidden">Latest mart row and live price of each symbol</caption>
           <thead>
             <tr>{columns.value.map((column) => <Header key={column.name} column={column} />)}</tr>

@@ -8,13 +8,14 @@ import {
   type IChartApi, type IPriceLine, type ISeriesApi, type MouseEventParams, type Time,
   type UTCTimestamp,
 } from "lightweight-charts";
+import { averagesOf, emptySlots, type Averages } from "./bars";
 import type { ChartData } from "./chart_data";
 import { GapHatching, Watermark } from "./chart_paint";
-import { price } from "./format";
-import { intervalMs, isIntraday } from "./range";
+import { compact, price } from "./format";
+import { isIntraday } from "./range";
 import { clockMinutes, exchangeDate, fromChartTime, longDate, monthName, toChartTime, zoneName } from "./time";
 import type { ChartType, Scale } from "./url";
-import type { Bar, Cell, Interval, MartRow } from "./wire";
+import type { Bar, Interval } from "./wire";
 
 export interface Levels {
   previousClose: number | null;
@@ -22,58 +23,13 @@ export interface Levels {
   low52: number | null;
 }
 
-export interface Averages {
-  ma7: number | null;
-  ma30: number | null;
-}
-
 type MainSeries = ISeriesApi<"Candlestick"> | ISeriesApi<"Bar"> | ISeriesApi<"Line">;
 
-const kSlotsPerGap = 400;
+const kPriceFormat = { type: "custom" as const, formatter: price, minMove: 0.0001 };
+const kVolumeFormat = { type: "custom" as const, formatter: compact, minMove: 1 };
 
 function chartTime(bar: { time: number }, interval: Interval): UTCTimestamp {
   return (isIntraday(interval) ? toChartTime(bar.time) : bar.time / 1000) as UTCTimestamp;
-}
-
-function martNumber(value: Cell | undefined): number | null {
-  return typeof value === "number" ? value : null;
-}
-
-/** Each bar's averages: those of the mart's last day that is not after the bar. */
-export function averagesOf(
-  bars: readonly Bar[],
-  days: readonly MartRow[],
-  interval: Interval,
-): Averages[] {
-  let at = -1;
-  return bars.map((bar, i) => {
-    const next = bars[i + 1];
-    const date = isIntraday(interval)
-      ? exchangeDate(bar.time)
-      : interval === "1d"
-        ? new Date(bar.time).toISOString().slice(0, 10)
-        : next === undefined
-          ? "9999-12-31"
-          : new Date(next.time - 1).toISOString().slice(0, 10);
-    while (String(days[at + 1]?.["price_date"] ?? "~").slice(0, 10) <= date) ++at;
-    const row = days[at];
-    return { ma7: martNumber(row?.["ma_7_day"]), ma30: martNumber(row?.["ma_30_day"]) };
-  });
-}
-
-/** The moments in a gap at which a bar was expected and is not there. */
-export function emptySlots(data: ChartData): number[][] {
-  const length = intervalMs(data.interval);
-  if (length === null) return [];
-  const known = new Set(data.bars.map((bar) => bar.time));
-  return data.gaps.map((gap) => {
-    const slots: number[] = [];
-    const start = Math.ceil(gap.start / length) * length;
-    for (let at = start; at < gap.end && slots.length < kSlotsPerGap; at += length) {
-      if (!known.has(at)) slots.push(at);
-    }
-    return slots;
-  });
 }
 
 export class PriceChart {
@@ -111,22 +67,19 @@ export class PriceChart {
         maxBarSpacing: 28, rightOffset: 3, fixLeftEdge: true, lockVisibleTimeRangeOnResize: true,
         tickMarkFormatter: (time: Time, mark: TickMarkType) => this.tickLabel(Number(time), mark),
       },
-      localization: {
-        timeFormatter: (time: Time) => this.timeLabel(Number(time)),
-        priceFormatter: (value: number) => price(value),
-      },
+      localization: { timeFormatter: (time: Time) => this.timeLabel(Number(time)) },
       handleScroll: { vertTouchDrag: false },
     });
     this.main = this.addMain("candles");
     const line = {
       lineWidth: 2 as const, priceLineVisible: false, lastValueVisible: false,
-      crosshairMarkerVisible: false,
+      crosshairMarkerVisible: false, priceFormat: kPriceFormat,
     };
     this.ma7 = this.api.addSeries(LineSeries, line);
     this.ma30 = this.api.addSeries(LineSeries, { ...line, lineStyle: LineStyle.Solid });
     this.volume = this.api.addSeries(
       HistogramSeries,
-      { priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false },
+      { priceFormat: kVolumeFormat, priceLineVisible: false, lastValueVisible: false },
       1,
     );
     const [top, bottom] = this.api.panes();
@@ -359,7 +312,7 @@ export class PriceChart {
   };
 
   private addMain(type: ChartType): MainSeries {
-    const options = { priceLineVisible: true, lastValueVisible: true } as const;
+    const options = { priceLineVisible: true, lastValueVisible: true, priceFormat: kPriceFormat };
     if (type === "line") return this.api.addSeries(LineSeries, options);
     if (type === "bars") return this.api.addSeries(BarSeries, options);
     return this.api.addSeries(CandlestickSeries, options);

@@ -28,6 +28,12 @@ export function FreshnessChip() {
   );
 }
 
+export function MarketLine() {
+  return status.value === null ? null : (
+    <span class="market num">{marketLine(status.value, second.value)}</span>
+  );
+}
+
 function Equation() {
   const of = status.value?.equation;
   if (of === undefined) return null;
@@ -110,7 +116,6 @@ export function StatusStrip() {
           {tests.warn > 0 ? `, ${tests.warn} warn` : ""}
         </span>
       )}
-      <span class="strip-part market">{marketLine(of, second.value)}</span>
     </footer>
   );
 }

@@ -1,7 +1,7 @@
 // The watchlist: each symbol with its day in a line, its price and its change, as they come.
 
 import { computed, signal } from "@preact/signals";
-import { changeView, cadenceOf, quoteOf, second, selected, selectSymbol, sparkOf, status, symbols } from "./state";
+import { analytics, changeView, cadenceOf, quoteOf, second, selected, selectSymbol, sparkOf, status, symbols } from "./state";
 import { freshness } from "./freshness";
 import { age, direction } from "./format";
 import { Change, FlashingPrice, Icon } from "./parts";
@@ -136,7 +136,10 @@ export function Watchlist() {
         {list.length === 0 && symbols.value.length > 0 && (
           <li class="watch-none">No symbol contains “{search.value.trim().toUpperCase()}”.</li>
         )}
-        {symbols.value.length === 0 && [0, 1, 2, 3, 4].map((i) => <li key={i} class="watch-row skeleton" aria-hidden="true" />)}
+        {symbols.value.length === 0 && analytics.value !== null && (
+          <li class="watch-none">Symbols appear as their first message comes.</li>
+        )}
+        {symbols.value.length === 0 && analytics.value === null && [0, 1, 2, 3, 4].map((i) => <li key={i} class="watch-row skeleton" aria-hidden="true" />)}
       </ul>
     </nav>
   );

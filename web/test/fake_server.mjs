@@ -69,7 +69,7 @@ function minutesOf(symbol, date, open, close, until) {
     const low = Math.min(opened, price) * (1 - next() * 0.0003);
     const volume = Math.floor(200 + next() * 900 * (1 + 3 * Math.exp(-(((i - 600) / 200) ** 2))));
     if (at < until) {
-      bars.push({ at, open: round(opened), high: round(high), low: round(low), close: round(price),
+      bars.push({ at, midnight: start, open: round(opened), high: round(high), low: round(low), close: round(price),
         volume, count: 3 + Math.floor(next() * 9) });
     }
   }
@@ -179,7 +179,7 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     const days = history(symbol, price, born);
     const today = days.at(-1);
     const minutes = minutesOf(symbol, today.date, today.open, today.close, born);
-    const upTo = minutes.length > 0 ? minutes : [{ at: born - (born % kMinute), ...today, volume: 900, count: 4 }];
+    const upTo = minutes.length > 0 ? minutes : [{ at: born - (born % kMinute), midnight: midnightOf(today.date), ...today, volume: 900, count: 4 }];
     Object.assign(today, {
       close: upTo.at(-1).close, high: Math.max(...upTo.map((m) => m.high)),
       low: Math.min(...upTo.map((m) => m.low)), volume: upTo.reduce((s, m) => s + m.volume, 0),
@@ -236,10 +236,10 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     const today = of.days.at(-1);
     const at = Date.now();
     const price = round(today.close * (1 + (chance() - 0.5) * 0.0006));
-    const size = 1 + Math.floor(chance() * 300);
+    const size = 1 + Math.floor(chance() * 40);
     let minute = of.minutes.at(-1);
     if (at - minute.at >= kMinute) {
-      minute = { at: at - (at % kMinute), open: price, high: price, low: price, close: price, volume: 0, count: 0 };
+      minute = { at: at - (at % kMinute), midnight: midnightOf(dateOf(at)), open: price, high: price, low: price, close: price, volume: 0, count: 0 };
       of.minutes.push(minute);
     }
     Object.assign(minute, { high: Math.max(minute.high, price), low: Math.min(minute.low, price),
@@ -274,16 +274,16 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     let gaps = [];
     if (length !== undefined) {
       const minutes = of.days.slice(0, -1).filter((d) => midnightOf(d.date) + kDay > from && midnightOf(d.date) < to)
-        .flatMap((d, i, all) => minutesOf(symbol, d.date, d.open, d.close, Infinity))
+        .flatMap((d) => minutesOf(symbol, d.date, d.open, d.close, Infinity))
         .concat(of.minutes);
       const start = midnightOf(of.days.at(-1).date) - 5 * 3_600_000;
       gaps = [{ start: iso(start), end: iso(start + 42 * kMinute), cause: "feed disconnected" }]
         .filter((g) => Date.parse(g.end) > from && Date.parse(g.start) < to);
       const kept = minutes.filter((m) => m.at >= from && m.at < to && !gaps.some((g) => m.at >= Date.parse(g.start) && m.at < Date.parse(g.end)));
-      const start0 = (m) => Math.floor((m.at - midnightOf(dateOf(m.at))) / (length * kMinute));
+      const start0 = (m) => m.midnight + Math.floor((m.at - m.midnight) / (length * kMinute)) * length * kMinute;
       bars = length === 1
-        ? kept.map(({ at, ...bar }) => ({ time: iso(at), ...bar }))
-        : bucketed(kept, (m) => `${dateOf(m.at)} ${start0(m)}`, (m) => iso(midnightOf(dateOf(m.at)) + start0(m) * length * kMinute));
+        ? kept.map(({ at, midnight: _, ...bar }) => ({ time: iso(at), ...bar }))
+        : bucketed(kept, start0, (m) => iso(start0(m)));
     } else {
       const days = of.days.filter((d) => d.date >= dateOf(from) && d.date <= dateOf(to - 1));
       const week = (d) => new Date(Date.parse(d.date) - ((new Date(d.date).getUTCDay() + 6) % 7) * kDay).toISOString().slice(0, 10);
