@@ -3,7 +3,7 @@
 // came from the mart, from the stream, or from both.
 
 import { intervalMs, isIntraday } from "./range";
-import { exchangeDate, startOfExchangeDate } from "./time";
+import { exchangeDate } from "./time";
 import type { Bar, Cell, Gap, Interval, MartRow, MinuteBar, Quote } from "./wire";
 
 /** The mart's moving averages as they stand at a bar; null where the window is not full. */
@@ -16,11 +16,8 @@ const kSlotsPerGap = 400;
 
 /** The start of the bucket that holds a minute, in step with the bars the server cut. */
 export function bucketStart(minute: number, length: number, lastBar: number | null): number {
-  if (lastBar !== null && exchangeDate(lastBar) === exchangeDate(minute)) {
-    return lastBar + Math.floor((minute - lastBar) / length) * length;
-  }
-  const midnight = startOfExchangeDate(exchangeDate(minute));
-  return midnight + Math.floor((minute - midnight) / length) * length;
+  const origin = lastBar ?? 0;
+  return origin + Math.floor((minute - origin) / length) * length;
 }
 
 /** One bar of several minutes, in order of time; null for none. */

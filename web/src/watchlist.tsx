@@ -124,8 +124,7 @@ export function Watchlist() {
         <button
           type="button"
           class="button small"
-          aria-label={`Order: ${order.value === "symbol" ? "by symbol" : "by change"}`}
-          title="Order by symbol or by change"
+          title={order.value === "symbol" ? "Ordered by symbol; press for change" : "Ordered by change; press for symbol"}
           onClick={() => (order.value = order.value === "symbol" ? "change" : "symbol")}
         >
           {order.value === "symbol" ? "A–Z" : "±%"}

@@ -69,7 +69,7 @@ function minutesOf(symbol, date, open, close, until) {
     const low = Math.min(opened, price) * (1 - next() * 0.0003);
     const volume = Math.floor(200 + next() * 900 * (1 + 3 * Math.exp(-(((i - 600) / 200) ** 2))));
     if (at < until) {
-      bars.push({ at, midnight: start, open: round(opened), high: round(high), low: round(low), close: round(price),
+      bars.push({ at, open: round(opened), high: round(high), low: round(low), close: round(price),
         volume, count: 3 + Math.floor(next() * 9) });
     }
   }
@@ -179,7 +179,7 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     const days = history(symbol, price, born);
     const today = days.at(-1);
     const minutes = minutesOf(symbol, today.date, today.open, today.close, born);
-    const upTo = minutes.length > 0 ? minutes : [{ at: born - (born % kMinute), midnight: midnightOf(today.date), ...today, volume: 900, count: 4 }];
+    const upTo = minutes.length > 0 ? minutes : [{ at: born - (born % kMinute), ...today, volume: 900, count: 4 }];
     Object.assign(today, {
       close: upTo.at(-1).close, high: Math.max(...upTo.map((m) => m.high)),
       low: Math.min(...upTo.map((m) => m.low)), volume: upTo.reduce((s, m) => s + m.volume, 0),
@@ -239,7 +239,7 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     const size = 1 + Math.floor(chance() * 40);
     let minute = of.minutes.at(-1);
     if (at - minute.at >= kMinute) {
-      minute = { at: at - (at % kMinute), midnight: midnightOf(dateOf(at)), open: price, high: price, low: price, close: price, volume: 0, count: 0 };
+      minute = { at: at - (at % kMinute), open: price, high: price, low: price, close: price, volume: 0, count: 0 };
       of.minutes.push(minute);
     }
     Object.assign(minute, { high: Math.max(minute.high, price), low: Math.min(minute.low, price),
@@ -249,13 +249,18 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     ++consumed;
     send("quote", quoteOf(symbol, false), `topic-1:${++offset}`);
   };
+  const martNow = () =>
+    [...world].map(([name, { days }]) => martRow(name, days, days.length - 1, loadId));
+  let latest = martNow();
   const timers = [
     setInterval(tick, tickMs),
     setInterval(() => send("status", status()), 1000),
     setInterval(() => {
       if (state.silent || state.empty) return;
       const today = dateOf(Date.now());
-      send("run", { dag: "stock_data_ingestion", run_id: `run-${++loadId}`, state: "success", loaded: 20,
+      ++loadId;
+      latest = martNow();
+      send("run", { dag: "stock_data_ingestion", run_id: `run-${loadId}`, state: "success", loaded: 20,
         from: today, to: today, symbols: [...world.keys()] });
     }, 2000),
     setInterval(() => readers.forEach((reader) => reader.write(": heartbeat\n\n")), 5000),
@@ -280,9 +285,9 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
       gaps = [{ start: iso(start), end: iso(start + 42 * kMinute), cause: "feed disconnected" }]
         .filter((g) => Date.parse(g.end) > from && Date.parse(g.start) < to);
       const kept = minutes.filter((m) => m.at >= from && m.at < to && !gaps.some((g) => m.at >= Date.parse(g.start) && m.at < Date.parse(g.end)));
-      const start0 = (m) => m.midnight + Math.floor((m.at - m.midnight) / (length * kMinute)) * length * kMinute;
+      const start0 = (m) => Math.floor(m.at / (length * kMinute)) * length * kMinute;
       bars = length === 1
-        ? kept.map(({ at, midnight: _, ...bar }) => ({ time: iso(at), ...bar }))
+        ? kept.map(({ at, ...bar }) => ({ time: iso(at), ...bar }))
         : bucketed(kept, start0, (m) => iso(start0(m)));
     } else {
       const days = of.days.filter((d) => d.date >= dateOf(from) && d.date <= dateOf(to - 1));
@@ -297,8 +302,7 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     if (state.empty) return { columns: kColumns, rows: [], load_id: null };
     const symbol = query.get("symbol");
     if (symbol === null) {
-      return { columns: kColumns, load_id: loadId,
-        rows: [...world].map(([name, { days }]) => martRow(name, days, days.length - 1, loadId)) };
+      return { columns: kColumns, rows: latest, load_id: loadId };
     }
     const days = world.get(symbol)?.days ?? [];
     const rows = days.flatMap((d, i) => d.date >= (query.get("from") ?? "") && d.date <= (query.get("to") ?? "9999") ? [martRow(symbol, days, i, loadId)] : []);

@@ -33,9 +33,10 @@ test("the next bucket starts in step with the bars the server cut", () => {
   assert.equal(bucket.take(live(3, 9, 9, 9, 9, 9)), null);
 });
 
-test("a new day's buckets start at New York's midnight", () => {
+test("buckets go on in the server's step over midnight, and start on UTC's without a bar", () => {
   const nextDay = Date.UTC(2026, 0, 7, 5, 7);
-  assert.equal(bars.bucketStart(nextDay, 30 * kMinute, kStart), Date.UTC(2026, 0, 7, 5));
+  assert.equal(bars.bucketStart(nextDay, 240 * kMinute, Date.UTC(2026, 0, 6, 12)), Date.UTC(2026, 0, 7, 4));
+  assert.equal(bars.bucketStart(nextDay, 30 * kMinute, null), Date.UTC(2026, 0, 7, 5));
 });
 
 test("unknown volume stays unknown in an aggregate", () => {
