@@ -1,7 +1,8 @@
 // Calendars: on which New York dates there is a session, and from when to when.
 //
 // XNYS is the New York Stock Exchange, 1990 to 2040, by its rules plus the special
-// closures and early closes that it announced. SIM is the simulated exchange's:
+// closures and early closes that it announced; outside those years by the rules of the
+// nearest ones. SIM is the simulated exchange's:
 // every New York date is one regular session, from midnight to midnight.
 
 #pragma once

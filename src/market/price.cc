@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 namespace tapeline {
 namespace {
@@ -118,15 +119,19 @@ Result<Price> Price::parse(std::string_view text, bool* was_rounded) {
 std::string Price::text() const {
   const std::uint64_t magnitude =
       units_ < 0 ? ~static_cast<std::uint64_t>(units_) + 1 : static_cast<std::uint64_t>(units_);
-  fmt::memory_buffer out;
-  if (units_ < 0) out.push_back('-');
-  fmt::format_to(fmt::appender(out), "{}", magnitude / kUnitsPerDollar);
-  const std::uint64_t fraction = magnitude % kUnitsPerDollar;
+  std::array<char, 24> text{};
+  char* at = text.data();
+  if (units_ < 0) *at++ = '-';
+  at = std::to_chars(at, text.data() + text.size(), magnitude / kUnitsPerDollar).ptr;
+  std::uint64_t fraction = magnitude % kUnitsPerDollar;
   if (fraction != 0) {
-    fmt::format_to(fmt::appender(out), ".{:06}", fraction);
-    while (out[out.size() - 1] == '0') out.resize(out.size() - 1);
+    *at++ = '.';
+    for (std::uint64_t scale = kUnitsPerDollar / 10; fraction != 0; scale /= 10) {
+      *at++ = static_cast<char>('0' + fraction / scale);
+      fraction %= scale;
+    }
   }
-  return fmt::to_string(out);
+  return {text.data(), at};
 }
 
 }  // namespace tapeline

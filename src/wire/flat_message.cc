@@ -22,15 +22,15 @@ constexpr auto kInSymbol = class_of(kSymbolCharacters);
 constexpr auto kBeginsSymbol = class_of(kSymbolCharacters.substr(0, 36));
 constexpr auto kInSource = class_of(kSourceCharacters);
 constexpr auto kBeginsSource = class_of(kSourceCharacters.substr(0, 26));
-constexpr auto kInKey = class_of("abcdefghijklmnopqrstuvwxyz_");
 
 /// A place in a message that ends with '}'. No step goes over a '}' but the last
 /// one, so none needs to look for the end.
 class Scanner {
  public:
-  explicit Scanner(std::string_view value) : at_(value.data()) {}
+  explicit Scanner(std::string_view value) : at_(value.data()), end_(value.data() + value.size()) {}
 
-  const char* at() const { return at_; }
+  char next() const { return *at_; }
+  bool at_last() const { return at_ + 1 == end_; }
 
   bool take(char wanted) {
     if (*at_ != wanted) return false;
@@ -38,13 +38,12 @@ class Scanner {
     return true;
   }
 
-  bool take(std::string_view wanted) {
-    const char* at = at_;
-    for (const char c : wanted) {
-      if (*at != c) return false;
-      ++at;
-    }
-    at_ = at;
+  template <std::size_t N>
+  bool take(const char (&wanted)[N]) {
+    constexpr std::size_t kSize = N - 1;
+    if (static_cast<std::size_t>(end_ - at_) < kSize) return false;
+    if (std::memcmp(at_, wanted, kSize) != 0) return false;
+    at_ += kSize;
     return true;
   }
 
@@ -131,6 +130,7 @@ class Scanner {
   }
 
   const char* at_;
+  const char* const end_;
 };
 
 /// The fields, each a bit, so that one that comes twice is seen.
@@ -152,34 +152,35 @@ enum Field : std::uint32_t {
   kSchemaVersion = 8192,
 };
 
-template <std::size_t N>
-bool is(const char* key, const char (&wanted)[N]) {
-  return std::memcmp(key, wanted, N - 1) == 0;
-}
-
-Field field_of(std::string_view key) {
-  const char* const k = key.data();
-  switch (key.size()) {
-    case 3:
-      return is(k, "low") ? kLow : kNone;
-    case 4:
-      return is(k, "high") ? kHigh : is(k, "open") ? kOpen : kNone;
-    case 5:
-      return is(k, "price") ? kPrice : kNone;
-    case 6:
-      return is(k, "symbol") ? kSymbol : is(k, "volume") ? kVolume : kNone;
-    case 7:
-      return is(k, "session") ? kSession : is(k, "history") ? kHistory : kNone;
-    case 9:
-      return is(k, "timestamp") ? kTimestamp : kNone;
-    case 10:
-      return is(k, "bar_length") ? kBarLength : kNone;
-    case 11:
-      return is(k, "data_source") ? kDataSource : is(k, "received_at") ? kReceivedAt : kNone;
-    case 14:
-      return is(k, "previous_close")   ? kPreviousClose
-             : is(k, "schema_version") ? kSchemaVersion
-                                       : kNone;
+/// Reads a field's name, its quotes and the colon.
+Field take_field(Scanner& scanner) {
+  if (!scanner.take('"')) return kNone;
+  switch (scanner.next()) {
+    case 's':
+      return scanner.take("symbol\":")           ? kSymbol
+             : scanner.take("schema_version\":") ? kSchemaVersion
+             : scanner.take("session\":")        ? kSession
+                                                 : kNone;
+    case 'p':
+      return scanner.take("price\":")            ? kPrice
+             : scanner.take("previous_close\":") ? kPreviousClose
+                                                 : kNone;
+    case 'h':
+      return scanner.take("high\":") ? kHigh : scanner.take("history\":") ? kHistory : kNone;
+    case 'l':
+      return scanner.take("low\":") ? kLow : kNone;
+    case 'o':
+      return scanner.take("open\":") ? kOpen : kNone;
+    case 'v':
+      return scanner.take("volume\":") ? kVolume : kNone;
+    case 't':
+      return scanner.take("timestamp\":") ? kTimestamp : kNone;
+    case 'd':
+      return scanner.take("data_source\":") ? kDataSource : kNone;
+    case 'r':
+      return scanner.take("received_at\":") ? kReceivedAt : kNone;
+    case 'b':
+      return scanner.take("bar_length\":") ? kBarLength : kNone;
     default:
       return kNone;
   }
@@ -187,7 +188,7 @@ Field field_of(std::string_view key) {
 
 bool take_session(Scanner& scanner, std::optional<Session>& session) {
   std::string_view text;
-  if (!scanner.take_text(kInKey, kInKey, 16, text)) return false;
+  if (!scanner.take_text(kInSource, kInSource, 16, text)) return false;
   session = session_from_text(text);
   return session.has_value();
 }
@@ -253,16 +254,13 @@ bool read_flat_message(std::string_view value, Draft& draft) {
   if (!scanner.take('{')) return false;
   do {
     scanner.take(' ');
-    std::string_view key;
-    if (!scanner.take_text(kInKey, kInKey, 16, key) || !scanner.take(':')) return false;
+    const Field field = take_field(scanner);
     scanner.take(' ');
-    const Field field = field_of(key);
     if ((seen & field) != 0 || !take_value(scanner, field, draft)) return false;
     seen |= field;
   } while (scanner.take(','));
   constexpr std::uint32_t kNeeded = kSymbol | kPrice | kTimestamp;
-  return (seen & kNeeded) == kNeeded && *scanner.at() == '}' &&
-         scanner.at() == value.data() + value.size() - 1;
+  return (seen & kNeeded) == kNeeded && scanner.next() == '}' && scanner.at_last();
 }
 
 }  // namespace tapeline::wire

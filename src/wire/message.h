@@ -47,7 +47,8 @@ struct QuoteView {
   friend bool operator==(const QuoteView&, const QuoteView&) = default;
 };
 
-/// The look at a Quote that its message would give.
+/// What reading the message of `quote` would give.
+/// lifetime: looks into `quote`
 QuoteView view_of(const Quote& quote);
 
 /// Whether a second message of one key says nothing new: all but the key itself,

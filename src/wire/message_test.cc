@@ -287,6 +287,18 @@ TEST(Message, both_ways_of_reading_agree_on_messages_and_on_mutants_of_them) {
   }
 }
 
+TEST(Message, times_are_written_as_everywhere_else) {
+  Rng rng(3);
+  Quote quote = least_quote();
+  for (int i = 0; i < 5000; ++i) {
+    const auto micros = static_cast<std::int64_t>(rng.below(315'000'000'000'000'000));
+    const std::int64_t unit = i % 3 == 0 ? 1'000'000 : i % 3 == 1 ? 1000 : 1;
+    quote.event_time = at("0000-01-01T00:00:00Z") + std::chrono::microseconds(micros / unit * unit);
+    const std::string text = encode(quote);
+    ASSERT_NE(text.find('"' + format_rfc3339(quote.event_time) + '"'), text.npos) << text;
+  }
+}
+
 TEST(Message, every_prefix_is_a_dead_letter) {
   const std::string text = encode(documented_quote());
   for (std::size_t size = 0; size < text.size(); ++size) {

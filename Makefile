@@ -1,0 +1,80 @@
+# The front door. `make up` sets everything up and starts the pipeline; `make test` sets
+# everything up and runs the tests. Both print what they do and need no key.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+UP ?=
+
+.PHONY: help deps deps-test deps-real web build build-tests up test test-real test-real-full \
+        sanitize bench torture fmt tidy install clean
+
+help:
+	@echo "make up         set-up, build, start: a live chart, no account, no key (UP='--rate 50' passes flags)"
+	@echo "make test       set-up, build, all tests"
+	@echo "make build      set-up, build: build/release/tapeline"
+	@echo "make test-real  against real dbt and real Jinja2, from the registries"
+	@echo "make sanitize   every test under address, undefined and thread sanitizers"
+	@echo "make bench      the measured table"
+	@echo "make torture    100 kill cycles, long fuzzing"
+	@echo "make fmt tidy install clean"
+
+deps:
+	@tools/deps build
+
+deps-test:
+	@tools/deps build test
+
+deps-real:
+	@tools/deps real
+
+web: deps
+	@tools/web
+
+build: web
+	@echo "== build: build/release"
+	@cmake --preset release -DTAPELINE_TESTS=OFF -DTAPELINE_BENCH=OFF > build/configure.log \
+	  || { cat build/configure.log; exit 1; }
+	@cmake --build build/release -j $(JOBS) --target tapeline
+
+build-tests: deps-test web
+	@echo "== build: build/release, with tests"
+	@mkdir -p build
+	@cmake --preset release -DTAPELINE_TESTS=ON > build/configure.log \
+	  || { cat build/configure.log; exit 1; }
+	@cmake --build build/release -j $(JOBS)
+
+up: build
+	@exec build/release/tapeline up $(UP)
+
+test: build-tests
+	@tools/check test
+
+test-real: build-tests deps-real
+	@tools/check real
+
+test-real-full: build-tests deps-real
+	@tools/check real-full
+
+sanitize: deps-test web
+	@tools/check sanitize
+
+bench: build-tests
+	@tools/check bench
+
+torture: build-tests
+	@tools/check torture
+
+fmt:
+	@clang-format-14 -i $$(git ls-files '*.h' '*.cc')
+
+tidy:
+	@python3 tools/tidy
+
+install: build
+	@cmake --install build/release --prefix $(PREFIX)
+	@echo "installed: $(PREFIX)/bin/tapeline"
+
+clean:
+	rm -rf build web/dist

@@ -1,0 +1,447 @@
+#include "app/cli.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace tapeline::app {
+namespace {
+
+constexpr std::array kCommon = {
+    Flag{"data-dir", "DIR", "",
+         "where the data are [$XDG_DATA_HOME/tapeline/market or /simulated]"},
+    Flag{"json", "", "", "print JSON"},
+    Flag{"help", "", "", "show this"},
+};
+
+constexpr std::array kUp = {
+    Flag{"feed", "NAME", "simulator",
+         "simulator, replay or none (finnhub comes with the next release)"},
+    Flag{"listen", "ADDRESS", "127.0.0.1:8787", "where the dashboard and the API are served"},
+    Flag{"symbols", "A,B", "the original's ten", "which symbols the simulator trades"},
+    Flag{"rate", "N", "10", "simulator: quotes a second, over all symbols"},
+    Flag{"seed", "N", "1", "simulator: where every random choice comes from"},
+    Flag{"start", "TIME", "now", "simulator: the instant at which it begins"},
+    Flag{"faults", "LIST", "", "simulator: drop=P,duplicate=P,malformed=P, each a probability"},
+};
+constexpr std::array kReplay = {
+    Flag{"speed", "FACTOR", "60x", "how many times faster than the files' clock, or max"},
+    Flag{"conditions", "VENDOR", "plain", "how trades' conditions are read: plain or algoseek"},
+    Flag{"bar-length", "LENGTH", "", "1m, 5m, 15m, 30m, 1h, 4h or 1d [found from the files]"},
+    Flag{"listen", "ADDRESS", "127.0.0.1:8787", "where the dashboard and the API are served"},
+};
+constexpr std::array kImport = {
+    Flag{"conditions", "VENDOR", "plain", "how trades' conditions are read: plain or algoseek"},
+    Flag{"bar-length", "LENGTH", "", "1m, 5m, 15m, 30m, 1h, 4h or 1d [found from the files]"},
+};
+constexpr std::array kOrigin = {
+    Flag{"origin", "", "", "say where each value comes from"},
+};
+constexpr std::array kTail = {
+    Flag{"from", "WHERE", "end", "beginning, end, an offset, or a time"},
+    Flag{"partition", "N", "0", "which partition"},
+    Flag{"no-follow", "", "", "end when there is no more"},
+};
+constexpr std::array kRuns = {
+    Flag{"limit", "N", "20", "how many, newest first"},
+};
+constexpr std::array kTrigger = {
+    Flag{"wait", "", "", "end when the run has ended; exit 1 if it failed"},
+};
+constexpr std::array kLogs = {
+    Flag{"task", "NAME", "", "of one task only"},
+};
+constexpr std::array kAccept = {
+    Flag{"yes", "", "", "do it; without this only say what would be lost"},
+};
+constexpr std::array kSql = {
+    Flag{"query", "SQL", "", "the statement; without it, read from stdin", 'c'},
+    Flag{"format", "FORMAT", "table", "table, csv, json, ndjson or markdown"},
+    Flag{"limit", "N", "-1", "at most so many rows"},
+    Flag{"timeout", "TIME", "60s", "end the query after this long"},
+};
+
+constexpr std::array kCommands = {
+    Command{"up", "", "run the whole pipeline, with its dashboard", Place::owner, kUp,
+            "tapeline up\ntapeline up --feed none\ntapeline up --seed 7 --rate 200"},
+    Command{"import", "FILE...", "load files of trades or bars, through topic and models",
+            Place::directory, kImport,
+            "tapeline import daily.csv.gz\ntapeline import --conditions algoseek trades/*.csv.gz"},
+    Command{"replay", "FILE...", "play files of trades or bars as a live feed, with the dashboard",
+            Place::owner, kReplay, "tapeline replay trades.csv.gz --speed 60x"},
+    Command{"status", "", "what the pipeline is doing", Place::directory, {}, "tapeline status"},
+    Command{"doctor",
+            "",
+            "check this machine and the data directory",
+            Place::here,
+            {},
+            "tapeline doctor"},
+    Command{"audit",
+            "",
+            "prove that topic, raw, staging and marts agree",
+            Place::directory,
+            {},
+            "tapeline audit"},
+    Command{"config show", "", "the configuration in force", Place::here, kOrigin,
+            "tapeline config show --origin"},
+    Command{"topic list",
+            "",
+            "the topics and their sizes",
+            Place::directory,
+            {},
+            "tapeline topic list"},
+    Command{"topic describe",
+            "TOPIC",
+            "partitions, offsets and consumer groups of a topic",
+            Place::directory,
+            {},
+            "tapeline topic describe stock_prices"},
+    Command{"topic tail", "TOPIC", "print records as they come", Place::directory, kTail,
+            "tapeline topic tail stock_prices --from beginning --no-follow"},
+    Command{"topic produce",
+            "TOPIC",
+            "append NDJSON from stdin, a record a line",
+            Place::directory,
+            {},
+            "tapeline topic produce stock_prices < messages.ndjson"},
+    Command{"topic verify",
+            "[TOPIC]",
+            "read every segment and prove it whole",
+            Place::directory,
+            {},
+            "tapeline topic verify"},
+    Command{"topic accept", "TOPIC", "accept a log that is not the one that was loaded",
+            Place::directory, kAccept, "tapeline topic accept stock_prices --yes"},
+    Command{
+        "dag list", "", "the DAGs and their schedules", Place::directory, {}, "tapeline dag list"},
+    Command{"dag show",
+            "DAG",
+            "tasks and settings of a DAG",
+            Place::directory,
+            {},
+            "tapeline dag show stock_data_ingestion"},
+    Command{"dag trigger", "DAG", "start a run", Place::directory, kTrigger,
+            "tapeline dag trigger stock_data_ingestion --wait"},
+    Command{"dag pause",
+            "DAG",
+            "start no runs until it is unpaused",
+            Place::directory,
+            {},
+            "tapeline dag pause stock_data_ingestion"},
+    Command{"dag unpause",
+            "DAG",
+            "start runs again",
+            Place::directory,
+            {},
+            "tapeline dag unpause stock_data_ingestion"},
+    Command{"dag runs", "DAG", "runs, newest first", Place::directory, kRuns,
+            "tapeline dag runs stock_data_ingestion --limit 5"},
+    Command{"dag tasks",
+            "DAG RUN",
+            "the tasks of a run",
+            Place::directory,
+            {},
+            "tapeline dag tasks stock_data_ingestion manual__2026-11-22T14:30:00Z"},
+    Command{"dag logs", "DAG RUN", "what the tasks of a run logged", Place::directory, kLogs,
+            "tapeline dag logs stock_data_ingestion manual__2026-11-22T14:30:00Z --task load"},
+    Command{"dbt",
+            "ARGS...",
+            "dbt on the shipped project, or on one of yours",
+            Place::directory,
+            {},
+            "tapeline dbt build\ntapeline dbt test --select stock_analytics\ntapeline dbt ls",
+            true},
+    Command{"sql", "", "ask the warehouse, read-only", Place::directory, kSql,
+            "tapeline sql -c 'select symbol, ma_7_day from stock_analytics limit 5'\n"
+            "tapeline sql -c 'from loads' --format csv"},
+    Command{"version",
+            "",
+            "the version of tapeline and of what it stands on",
+            Place::here,
+            {},
+            "tapeline version --json"},
+};
+
+// Commands of the design that are not there yet: naming one says so.
+constexpr std::array<std::string_view, 9> kLater = {
+    "produce", "load", "serve", "export", "explain", "alert", "backup", "init", "completion"};
+
+const Flag* find_flag(const Command& command, std::string_view name) {
+  for (const Flag& flag : command.flags) {
+    if (flag.name == name) return &flag;
+  }
+  for (const Flag& flag : kCommon) {
+    if (flag.name == name) return &flag;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> flag_names(const Command& command) {
+  std::vector<std::string> names;
+  for (const Flag& flag : command.flags) names.emplace_back(flag.name);
+  for (const Flag& flag : kCommon) names.emplace_back(flag.name);
+  return names;
+}
+
+int distance(std::string_view a, std::string_view b) {
+  std::vector<int> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = static_cast<int>(j);
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    int diagonal = row[0];
+    row[0] = static_cast<int>(i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const int above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+Error usage(std::string message, std::string hint) {
+  return Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
+}
+
+std::string did_you_mean(const std::string& name, std::string_view otherwise) {
+  return name.empty() ? std::string(otherwise) : fmt::format("Did you mean `{}`?", name);
+}
+
+/// The command whose name stands at the front of `words`, and how many words it took.
+Result<std::pair<const Command*, std::size_t>> find_command(const std::vector<std::string>& words) {
+  const std::string& first = words[0];
+  std::vector<std::string> firsts;
+  std::vector<std::string> seconds;
+  for (const Command& command : kCommands) {
+    const auto blank = command.name.find(' ');
+    firsts.emplace_back(command.name.substr(0, blank));
+    if (blank == std::string_view::npos) {
+      if (command.name == first) return std::pair(&command, std::size_t{1});
+      continue;
+    }
+    if (command.name.substr(0, blank) != first) continue;
+    seconds.emplace_back(command.name.substr(blank + 1));
+    if (words.size() > 1 && command.name.substr(blank + 1) == words[1]) {
+      return std::pair(&command, std::size_t{2});
+    }
+  }
+  if (!seconds.empty()) {
+    std::string all;
+    for (const auto& second : seconds) all += (all.empty() ? "" : ", ") + second;
+    if (words.size() < 2 || words[1].starts_with("-")) {
+      return usage(fmt::format("`{}` needs one of: {}", first, all), "");
+    }
+    return usage(fmt::format("`{}` has no command `{}`", first, words[1]),
+                 did_you_mean(nearest(words[1], seconds), "It has: " + all + "."));
+  }
+  if (std::find(kLater.begin(), kLater.end(), first) != kLater.end()) {
+    return usage(fmt::format("`{}` is not there yet", first), "A later release brings it.");
+  }
+  return usage(fmt::format("tapeline has no command `{}`", first),
+               did_you_mean(nearest(first, firsts), "`tapeline --help` lists them."));
+}
+
+Status read_flag(Invocation& call, const std::vector<std::string>& words, std::size_t& at) {
+  const Command& command = *call.command;
+  std::string name = words[at].substr(2);
+  std::optional<std::string> value;
+  if (const auto equals = name.find('='); equals != std::string::npos) {
+    value = name.substr(equals + 1);
+    name.resize(equals);
+  }
+  if (words[at][1] != '-') {
+    name.clear();
+    for (const Flag& flag : command.flags) {
+      if (flag.letter != '\0' && words[at].size() == 2 && words[at][1] == flag.letter) {
+        name = flag.name;
+      }
+    }
+    if (words[at] == "-h") name = "help";
+  }
+  const Flag* flag = find_flag(command, name);
+  if (!flag) {
+    const std::string near = nearest(name, flag_names(command));
+    return usage(fmt::format("`{}` has no flag `{}`", command.name, words[at]),
+                 near.empty() ? fmt::format("`tapeline {} --help` lists them.", command.name)
+                              : fmt::format("Did you mean `--{}`?", near));
+  }
+  if (flag->value.empty()) {
+    if (value) return usage(fmt::format("`--{}` takes no value", name), "");
+    call.values[name] = "true";
+  } else {
+    if (!value) {
+      if (at + 1 >= words.size()) {
+        return usage(fmt::format("`--{}` needs a value", name),
+                     fmt::format("Write --{} {}.", name, flag->value));
+      }
+      value = words[++at];
+    }
+    call.values[name] = *value;
+  }
+  if (name == "help") call.help = true;
+  return Ok{};
+}
+
+/// How many words a command takes, from its usage line: "DAG RUN" is two, "FILE..." any above 0.
+Status check_words(const Invocation& call) {
+  const Command& command = *call.command;
+  std::size_t least = 0;
+  std::size_t most = 0;
+  bool any = false;
+  for (std::size_t at = 0; at < command.words.size();) {
+    auto end = command.words.find(' ', at);
+    if (end == std::string_view::npos) end = command.words.size();
+    const auto word = command.words.substr(at, end - at);
+    if (word.front() != '[') ++least;
+    ++most;
+    any = any || word.ends_with("...");
+    at = end + 1;
+  }
+  if (call.words.size() < least) {
+    return usage(fmt::format("`{}` needs {}", command.name, command.words),
+                 fmt::format("`tapeline {} --help` has an example.", command.name));
+  }
+  if (!any && call.words.size() > most) {
+    return usage(
+        fmt::format("`{}` does not know what to do with '{}'", command.name, call.words[most]),
+        fmt::format("`tapeline {} --help` has an example.", command.name));
+  }
+  return Ok{};
+}
+
+std::string flag_lines(std::span<const Flag> flags) {
+  std::size_t width = 0;
+  const auto left = [](const Flag& flag) {
+    const std::string letter = flag.letter != '\0' ? fmt::format("-{}, ", flag.letter) : "";
+    return fmt::format("{}--{}{}{}", letter, flag.name, flag.value.empty() ? "" : " ", flag.value);
+  };
+  for (const Flag& flag : flags) width = std::max(width, left(flag).size());
+  std::string out;
+  for (const Flag& flag : flags) {
+    out += fmt::format("  {:<{}}  {}{}\n", left(flag), width, flag.help,
+                       flag.fallback.empty() ? "" : fmt::format(" [{}]", flag.fallback));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::span<const Flag> common_flags() { return kCommon; }
+std::span<const Command> commands() { return kCommands; }
+
+std::optional<std::string> Invocation::value(std::string_view flag) const {
+  const auto found = values.find(flag);
+  if (found == values.end()) return std::nullopt;
+  return found->second;
+}
+
+std::string nearest(std::string_view word, const std::vector<std::string>& names) {
+  std::string best;
+  int best_distance = static_cast<int>(std::max<std::size_t>(2, word.size() / 3)) + 1;
+  for (const std::string& name : names) {
+    const int far = distance(word, name);
+    if (far < best_distance) {
+      best = name;
+      best_distance = far;
+    }
+  }
+  return best;
+}
+
+Result<Invocation> parse_command_line(const std::vector<std::string>& words) {
+  Invocation call;
+  if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
+    call.help = true;
+    return call;
+  }
+  if (words[0] == "--version") return parse_command_line({"version"});
+  const auto [command, taken] = TRY(find_command(words));
+  call.command = command;
+  if (command->passes_all) {
+    // dbt's own flags are dbt's to read; only ours before its words are taken out.
+    std::size_t at = taken;
+    while (at < words.size() &&
+           (words[at] == "--data-dir" || words[at].starts_with("--data-dir="))) {
+      TRY_STATUS(read_flag(call, words, at));
+      ++at;
+    }
+    call.words.assign(words.begin() + static_cast<std::ptrdiff_t>(at), words.end());
+    for (std::size_t i = 0; i < call.words.size();) {
+      if (call.words[i] == "--data-dir" && i + 1 < call.words.size()) {
+        call.values["data-dir"] = call.words[i + 1];
+        call.words.erase(call.words.begin() + static_cast<std::ptrdiff_t>(i),
+                         call.words.begin() + static_cast<std::ptrdiff_t>(i) + 2);
+      } else {
+        ++i;
+      }
+    }
+    call.help = call.words.empty() || (call.words.size() == 1 && call.words[0] == "--help");
+    return call;
+  }
+  for (std::size_t at = taken; at < words.size(); ++at) {
+    if (words[at].size() > 1 && words[at][0] == '-') {
+      TRY_STATUS(read_flag(call, words, at));
+    } else {
+      call.words.push_back(words[at]);
+    }
+  }
+  if (!call.help) TRY_STATUS(check_words(call));
+  return call;
+}
+
+std::string help() {
+  std::string out =
+      "tapeline: quotes and trades, from feed to live dashboard, in one program\n\n"
+      "  tapeline up                    a live chart of a simulated exchange; no account, no key\n"
+      "  tapeline import FILE...        load years of real history\n"
+      "  tapeline COMMAND --help        flags and examples of a command\n\n"
+      "commands:\n";
+  std::size_t width = 0;
+  for (const Command& command : kCommands) {
+    width = std::max(width, command.name.size() + command.words.size() + 1);
+  }
+  for (const Command& command : kCommands) {
+    out += fmt::format("  {:<{}}  {}\n", fmt::format("{} {}", command.name, command.words), width,
+                       command.summary);
+  }
+  return out +
+         "\nexit codes: 0 done, 1 it ran and something in it failed, 2 usage, "
+         "configuration or internal error\n";
+}
+
+std::string help(const Command& command) {
+  std::string out = fmt::format("tapeline {}{}{}: {}\n\n", command.name,
+                                command.words.empty() ? "" : " ", command.words, command.summary);
+  std::vector<Flag> flags(command.flags.begin(), command.flags.end());
+  if (command.passes_all) {
+    flags.push_back(kCommon[0]);
+    out +=
+        "Takes dbt's own subcommands and flags: run, test, build, compile, ls, parse, debug;\n"
+        "--select, --exclude, --full-refresh, --vars, --project-dir, and so on.\n\n";
+  } else {
+    flags.insert(flags.end(), kCommon.begin(), kCommon.end());
+  }
+  out += flag_lines(flags);
+  out += "\nexamples:\n";
+  for (std::size_t at = 0; at < command.examples.size();) {
+    auto end = command.examples.find('\n', at);
+    if (end == std::string_view::npos) end = command.examples.size();
+    out += fmt::format("  {}\n", command.examples.substr(at, end - at));
+    at = end + 1;
+  }
+  return out;
+}
+
+std::string cli_reference() {
+  std::string out =
+      "# Command line\n\nGenerated from the program's own table; a test compares the two "
+      "(`TAPELINE_UPDATE=1` writes it).\n\n"
+      "```\n" +
+      help() + "```\n";
+  for (const Command& command : kCommands) {
+    out += fmt::format("\n## {}\n\n```\n{}```\n", command.name, help(command));
+  }
+  return out;
+}
+
+}  // namespace tapeline::app

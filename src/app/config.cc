@@ -1,0 +1,214 @@
+#include "app/config.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+
+#include "app/cli.h"
+#include "base/check.h"
+#include "text/value.h"
+
+namespace tapeline::app {
+namespace {
+
+constexpr std::array kSettings = {
+    Setting{"data_dir", "TAPELINE_DATA_DIR", "data-dir", "", "where the data are"},
+    Setting{"feed", "TAPELINE_FEED", "feed", "simulator", "simulator, replay or none"},
+    Setting{"listen", "TAPELINE_LISTEN", "listen", "127.0.0.1:8787", "dashboard and API"},
+    Setting{"symbols", "STOCKS", "symbols", "AAPL,GOOGL,MSFT,AMZN,TSLA,NVDA,META,NFLX,UBER,COIN",
+            "which symbols to follow"},
+    Setting{"simulator.rate", "", "rate", "10", "quotes a second, over all symbols"},
+    Setting{"simulator.seed", "", "seed", "1", "where every random choice comes from"},
+    Setting{"simulator.start", "", "start", "", "the instant at which it begins [now]"},
+    Setting{"simulator.faults", "", "faults", "", "drop=P,duplicate=P,malformed=P"},
+    Setting{"log.retention_bytes", "TAPELINE_LOG_RETENTION_BYTES", "", "20000000000",
+            "what the topics may take on disk"},
+    Setting{"warehouse.memory_bytes", "TAPELINE_WAREHOUSE_MEMORY_BYTES", "", "2147483648",
+            "what the warehouse may take of memory"},
+    Setting{"warehouse.threads", "TAPELINE_WAREHOUSE_THREADS", "", "2", "threads of one query"},
+    Setting{"log_level", "TAPELINE_LOG_LEVEL", "", "info", "debug, info, warn or error"},
+    Setting{"api.token", "TAPELINE_API_TOKEN", "", "", "what a client beyond loopback must send",
+            true},
+    Setting{"finnhub.api_key", "FINNHUB_API_KEY", "", "", "kept for the next release", true},
+    Setting{"finnhub.fetch_interval", "FETCH_INTERVAL", "", "60", "kept for the next release"},
+};
+
+const Setting* find_setting(std::string_view key) {
+  for (const Setting& setting : kSettings) {
+    if (setting.key == key) return &setting;
+  }
+  return nullptr;
+}
+
+/// NAME=value lines; `export`, quotes and comments as a shell would take them.
+std::map<std::string, std::string> parse_env_file(std::string_view text) {
+  std::map<std::string, std::string> values;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
+    while (!line.empty() && line.front() == ' ') line.remove_prefix(1);
+    if (line.starts_with("export ")) line.remove_prefix(7);
+    const auto equals = line.find('=');
+    if (line.empty() || line.front() == '#' || equals == std::string_view::npos) continue;
+    std::string_view value = line.substr(equals + 1);
+    if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') &&
+        value.back() == value.front()) {
+      value = value.substr(1, value.size() - 2);
+    }
+    values[std::string(line.substr(0, equals))] = value;
+  }
+  return values;
+}
+
+Status flatten(const text::Value& value, const std::string& prefix,
+               std::map<std::string, std::string>& out) {
+  for (const auto& [name, item] : value.as_object()) {
+    const std::string key = prefix.empty() ? name : prefix + "." + name;
+    if (item.is_object()) {
+      TRY_STATUS(flatten(item, key, out));
+      continue;
+    }
+    if (!find_setting(key)) {
+      std::vector<std::string> keys;
+      for (const Setting& setting : kSettings) keys.emplace_back(setting.key);
+      const std::string near = nearest(key, keys);
+      return Error{ErrorCode::invalid_argument,
+                   fmt::format("tapeline.toml has a key '{}' that nobody knows", key),
+                   near.empty() ? "`tapeline config show` lists the keys."
+                                : fmt::format("Did you mean '{}'?", near)};
+    }
+    if (item.is_list()) {
+      std::string joined;
+      for (const auto& entry : item.as_list()) {
+        joined += (joined.empty() ? "" : ",") +
+                  (entry.is_string() ? entry.as_string() : text::to_json(entry));
+      }
+      out[key] = joined;
+    } else {
+      out[key] = item.is_string() ? item.as_string() : text::to_json(item);
+    }
+  }
+  return Ok{};
+}
+
+std::string user_folder(const Environment& environment) {
+  if (const auto xdg = environment.find("XDG_CONFIG_HOME"); xdg != environment.end()) {
+    return xdg->second + "/tapeline";
+  }
+  const auto home = environment.find("HOME");
+  return (home == environment.end() ? "" : home->second) + "/.config/tapeline";
+}
+
+/// The file's text, from the first folder that has it; none where neither does.
+Result<std::optional<std::string>> read_first(io::FileSystem& files, const std::string& name,
+                                              const std::vector<std::string>& folders) {
+  for (const std::string& folder : folders) {
+    const auto info = TRY(files.info(folder + "/" + name));
+    if (info && !info->is_directory) {
+      return std::optional(TRY(io::read_file(files, folder + "/" + name)));
+    }
+  }
+  return std::optional<std::string>();
+}
+
+}  // namespace
+
+std::span<const Setting> settings() { return kSettings; }
+
+Environment read_environment() {
+  Environment environment;
+  for (char** at = environ; at && *at; ++at) {
+    const std::string_view entry = *at;
+    const auto equals = entry.find('=');
+    if (equals == std::string_view::npos) continue;
+    environment.emplace(entry.substr(0, equals), entry.substr(equals + 1));
+  }
+  return environment;
+}
+
+Result<Config> Config::load(io::FileSystem& files, const std::string& folder,
+                            const Environment& environment,
+                            const std::map<std::string, std::string, std::less<>>& flags) {
+  const std::vector<std::string> folders = {folder, user_folder(environment)};
+  std::map<std::string, std::string> from_file;
+  if (const auto toml = TRY(read_first(files, "tapeline.toml", folders))) {
+    const auto parsed = text::parse_toml(*toml);
+    if (!parsed) return Error(parsed.error()).while_doing("reading tapeline.toml");
+    TRY_STATUS(flatten(*parsed, "", from_file));
+  }
+  std::map<std::string, std::string> from_secrets;
+  if (const auto secrets = TRY(read_first(files, "secrets.env", folders))) {
+    from_secrets = parse_env_file(*secrets);
+  }
+  Config config;
+  for (const Setting& setting : kSettings) {
+    Value value{std::string(setting.fallback), "default"};
+    const std::string key(setting.key);
+    const std::string variable(setting.variable);
+    if (from_file.contains(key)) value = {from_file[key], "tapeline.toml"};
+    if (!variable.empty()) {
+      if (from_secrets.contains(variable)) value = {from_secrets[variable], "secrets.env"};
+      if (const auto found = environment.find(variable); found != environment.end()) {
+        value = {found->second, "environment " + variable};
+      }
+    }
+    if (const auto found = flags.find(setting.flag);
+        !setting.flag.empty() && found != flags.end()) {
+      value = {found->second, "flag --" + std::string(setting.flag)};
+    }
+    config.values_.emplace(key, std::move(value));
+  }
+  return config;
+}
+
+const Config::Value& Config::value(std::string_view key) const {
+  const auto found = values_.find(key);
+  TL_ASSERT(found != values_.end());
+  return found->second;
+}
+
+Result<std::int64_t> Config::integer(std::string_view key) const {
+  const Value& its = value(key);
+  std::int64_t number = 0;
+  const auto [end, failed] =
+      std::from_chars(its.text.data(), its.text.data() + its.text.size(), number);
+  if (failed != std::errc() || end != its.text.data() + its.text.size()) {
+    return Error{
+        ErrorCode::invalid_argument,
+        fmt::format("'{}' is no whole number for '{}' (from {})", its.text, key, its.origin), ""};
+  }
+  return number;
+}
+
+Result<double> Config::real(std::string_view key) const {
+  const Value& its = value(key);
+  double number = 0;
+  const auto [end, failed] =
+      std::from_chars(its.text.data(), its.text.data() + its.text.size(), number);
+  if (failed != std::errc() || end != its.text.data() + its.text.size()) {
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("'{}' is no number for '{}' (from {})", its.text, key, its.origin),
+                 ""};
+  }
+  return number;
+}
+
+std::vector<std::string> Config::list(std::string_view key) const {
+  std::vector<std::string> items;
+  std::string_view rest = text(key);
+  while (!rest.empty()) {
+    const auto comma = rest.find(',');
+    std::string_view item = rest.substr(0, comma);
+    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+    while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
+    while (!item.empty() && item.back() == ' ') item.remove_suffix(1);
+    if (!item.empty()) items.emplace_back(item);
+  }
+  return items;
+}
+
+}  // namespace tapeline::app

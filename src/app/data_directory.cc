@@ -1,0 +1,153 @@
+#include "app/data_directory.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "base/crc32c.h"
+#include "base/time_text.h"
+#include "text/value.h"
+
+namespace tapeline::app {
+namespace {
+
+constexpr std::int64_t kLayout = 1;
+constexpr std::size_t kSocketPathMax = 100;  // the kernel takes 107 bytes
+
+Result<text::Value> read_description(io::FileSystem& files, const std::string& path) {
+  const std::string bytes = TRY(io::read_file(files, path + "/tapeline.json"));
+  auto parsed = text::parse_json(bytes);
+  if (!parsed || !parsed->is_object()) {
+    return Error{ErrorCode::corrupt, fmt::format("'{}/tapeline.json' is no description", path),
+                 "Restore it from a backup."};
+  }
+  return parsed;
+}
+
+}  // namespace
+
+std::string default_directory(const Environment& environment, DirectoryKind kind) {
+  std::string base;
+  if (const auto xdg = environment.find("XDG_DATA_HOME");
+      xdg != environment.end() && !xdg->second.empty()) {
+    base = xdg->second;
+  } else {
+    const auto home = environment.find("HOME");
+    base = (home == environment.end() ? "." : home->second) + "/.local/share";
+  }
+  return fmt::format("{}/tapeline/{}", base, to_string(kind));
+}
+
+Result<bool> DataDirectory::exists(io::FileSystem& files, const std::string& path) {
+  return TRY(files.info(path + "/tapeline.json")).has_value();
+}
+
+Result<std::optional<Owner>> DataDirectory::owner(io::FileSystem& files, const std::string& path) {
+  if (!TRY(exists(files, path))) return std::optional<Owner>();
+  const auto lock = files.lock(path + "/lock");
+  if (lock) return std::optional<Owner>();
+  if (lock.error().code != ErrorCode::already_exists) return lock.error();
+  Owner owner;
+  const auto bytes = io::read_file(files, path + "/lock");
+  const auto parsed = text::parse_json(bytes ? std::string_view(*bytes) : "");
+  if (parsed && parsed->is_object()) {
+    owner.pid = parsed->int_or("pid", 0);
+    owner.address = parsed->string_or("address", "");
+    owner.socket = parsed->string_or("socket", "");
+  }
+  return std::optional(owner);
+}
+
+Result<DataDirectory> DataDirectory::open(io::FileSystem& files, const Clock& clock,
+                                          const std::string& path,
+                                          std::optional<DirectoryKind> kind) {
+  DataDirectory directory(files, path);
+  const bool is_new = !TRY(exists(files, path));
+  if (is_new) {
+    if (TRY(files.info(path)) && !TRY(files.list(path)).empty()) {
+      return Error{ErrorCode::invalid_argument,
+                   fmt::format("'{}' is no data directory, and it is not empty", path),
+                   "Name another with --data-dir, or empty it."};
+    }
+    TRY_STATUS(io::make_directories(files, path));
+  }
+  auto lock = files.lock(path + "/lock");
+  if (!lock) {
+    if (lock.error().code != ErrorCode::already_exists) return lock.error();
+    const auto by = TRY(owner(files, path));
+    return Error{ErrorCode::already_exists,
+                 fmt::format("another tapeline{} owns '{}'",
+                             by && by->pid ? fmt::format(" (process {})", by->pid) : "", path),
+                 "Stop it, or name another directory with --data-dir."};
+  }
+  directory.lock_ = std::move(*lock);
+  if (is_new) {
+    directory.kind_ = kind.value_or(DirectoryKind::market);
+    text::Value description;
+    description.set("layout", kLayout);
+    description.set("kind", to_string(directory.kind_));
+    description.set("calendar", directory.calendar());
+    description.set("created", format_rfc3339(clock.now()));
+    TRY_STATUS(io::write_file_atomically(files, directory.file("tapeline.json"),
+                                         text::to_json(description, 2) + "\n"));
+  } else {
+    const auto description = TRY(read_description(files, path));
+    if (description.int_or("layout", 0) > kLayout) {
+      return Error{ErrorCode::unsupported,
+                   fmt::format("'{}' was written by a newer tapeline", path), "Start that one."};
+    }
+    directory.kind_ = description.string_or("kind", "") == "simulated" ? DirectoryKind::simulated
+                                                                       : DirectoryKind::market;
+    if (kind && *kind != directory.kind_) {
+      return Error{ErrorCode::invalid_argument,
+                   fmt::format("'{}' holds {} data, this needs {} data", path,
+                               to_string(directory.kind_), to_string(*kind)),
+                   "Simulated and market data never share a directory: name another with "
+                   "--data-dir."};
+    }
+  }
+  TRY_STATUS(directory.announce(""));
+  return directory;
+}
+
+std::string DataDirectory::socket_path() const {
+  std::string inside = file("tapeline.sock");
+  if (inside.size() <= kSocketPathMax) return inside;
+  return fmt::format("/tmp/tapeline-{}-{:08x}.sock", getuid(), crc32c(path_));
+}
+
+Status DataDirectory::announce(const std::string& address) {
+  text::Value said;
+  said.set("pid", std::int64_t{getpid()});
+  said.set("address", address);
+  said.set("socket", address.empty() ? "" : socket_path());
+  // Written in place: replacing the file would leave the lock on one that has no name.
+  auto lock_file = TRY(files_->open(file("lock"), io::OpenMode::write));
+  TRY_STATUS(lock_file->truncate(0));
+  return lock_file->write_at(0, text::to_json(said) + "\n");
+}
+
+Result<std::string> DataDirectory::token() {
+  const std::string path = file("token");
+  if (TRY(files_->info(path))) {
+    std::string text = TRY(io::read_file(*files_, path));
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+    if (!text.empty()) return text;
+  }
+  std::array<unsigned char, 24> bytes{};
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    return Error{ErrorCode::unavailable, "the kernel gave no random bytes for the token", ""};
+  }
+  std::string text;
+  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
+  const mode_t before = umask(0077);
+  const Status written = io::write_file_atomically(*files_, path, text + "\n");
+  umask(before);
+  TRY_STATUS(written);
+  return text;
+}
+
+}  // namespace tapeline::app

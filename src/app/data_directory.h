@@ -1,0 +1,83 @@
+// The data directory: everything that a pipeline keeps, and who owns it just now.
+//
+//   tapeline.json      layout version, kind (market or simulated), calendar, created
+//   log/               the topics
+//   stocks_fin.duckdb  the warehouse
+//   state.sqlite       runs, tasks, task logs
+//   token              what a local program sends to write over TCP; mode 0600
+//   dbt/target/        what dbt writes of its runs
+//   lock               pid and addresses of the process that owns it
+//   tapeline.sock      the HTTP API for the command line; mode 0600
+//
+// Simulated and market data never share a directory.
+
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "app/config.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "io/file_system.h"
+#include "wire/message.h"
+
+namespace tapeline::app {
+
+using wire::DirectoryKind;
+
+constexpr std::string_view to_string(DirectoryKind kind) {
+  return kind == DirectoryKind::market ? "market" : "simulated";
+}
+
+/// Where the default directory of a kind is.
+std::string default_directory(const Environment& environment, DirectoryKind kind);
+
+/// What the lock says of the process that holds it.
+struct Owner {
+  std::int64_t pid = 0;
+  std::string address;  // "http://127.0.0.1:8787"; empty without TCP
+  std::string socket;   // path; empty where it does not listen (an import, say)
+};
+
+class DataDirectory {
+ public:
+  /// Opens a directory and takes its lock, making it, with `kind`, where there is none.
+  /// errors: already_exists (another process owns it), invalid_argument (it is of another
+  ///         kind, or something else lies there), unsupported (a newer layout), unavailable
+  static Result<DataDirectory> open(io::FileSystem& files, const Clock& clock,
+                                    const std::string& path, std::optional<DirectoryKind> kind);
+
+  /// The process that owns `path` now; none where nobody does.
+  static Result<std::optional<Owner>> owner(io::FileSystem& files, const std::string& path);
+
+  /// Whether there is a data directory at `path`.
+  static Result<bool> exists(io::FileSystem& files, const std::string& path);
+
+  const std::string& path() const { return path_; }
+  DirectoryKind kind() const { return kind_; }
+  std::string calendar() const { return kind_ == DirectoryKind::market ? "XNYS" : "SIM"; }
+
+  std::string file(std::string_view name) const { return path_ + "/" + std::string(name); }
+
+  /// Where the socket is: in the directory, or, where that path is longer than a socket's may
+  /// be, in the folder for temporary files.
+  std::string socket_path() const;
+
+  /// Tells readers of the lock where this process listens.
+  Status announce(const std::string& address);
+
+  /// What a local program sends to write over TCP. Made once.
+  Result<std::string> token();
+
+ private:
+  DataDirectory(io::FileSystem& files, std::string path) : files_(&files), path_(std::move(path)) {}
+
+  io::FileSystem* files_;
+  std::string path_;
+  DirectoryKind kind_ = DirectoryKind::market;
+  std::unique_ptr<io::FileLock> lock_;
+};
+
+}  // namespace tapeline::app

@@ -1,0 +1,33 @@
+#include "app/loop.h"
+
+#include <pthread.h>
+
+namespace tapeline::app {
+namespace {
+
+/// The kernel takes 15 characters.
+void set_thread_name(const std::string& name) {
+  pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+}
+
+}  // namespace
+
+Loop::Loop(std::string name, Clock& clock, Step step, OnError on_error)
+    : thread_([name = std::move(name), &clock, step = std::move(step),
+               on_error = std::move(on_error)](std::stop_token stop) {
+        set_thread_name(name);
+        while (!stop.stop_requested()) {
+          const auto pause = step(stop);
+          if (!pause) on_error(pause.error());
+          const Duration wait = pause ? *pause : kPauseAfterError;
+          if (wait > Duration(0)) clock.wait_for(wait, stop);
+        }
+      }) {}
+
+Loop::Loop(std::string name, std::function<void(std::stop_token)> body)
+    : thread_([name = std::move(name), body = std::move(body)](std::stop_token stop) {
+        set_thread_name(name);
+        body(stop);
+      }) {}
+
+}  // namespace tapeline::app

@@ -1,0 +1,37 @@
+// Loop: gives a part that steps a thread of its own. The only place that makes threads.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace tapeline::app {
+
+/// Calls a step function on a named thread until destroyed.
+///
+/// errors: handed to `on_error`, on that thread; the loop then pauses and goes on
+class Loop {
+ public:
+  /// One bounded piece of work; answers how long to wait before the next: zero goes on at once.
+  using Step = std::function<Result<Duration>(std::stop_token)>;
+  using OnError = std::function<void(const Error&)>;
+
+  Loop(std::string name, Clock& clock, Step step, OnError on_error);
+
+  /// A thread that runs `body` once; it ends when it should have, after the token says so.
+  Loop(std::string name, std::function<void(std::stop_token)> body);
+
+  void request_stop() { thread_.request_stop(); }
+
+ private:
+  static constexpr Duration kPauseAfterError = std::chrono::seconds(1);
+  std::jthread thread_;  // stops and joins when this goes
+};
+
+}  // namespace tapeline::app
