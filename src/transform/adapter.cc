@@ -327,6 +327,6 @@ const std::map<std::string, Adapter::Method> Adapter::kMethods = {
 
 }  // namespace
 
-Value adapter_value(NodeContext& context) { return Value(std::make_shared<Adapter>(context)); }
+Value adapter_value(NodeContext& context) { return host_value<Adapter>(context); }
 
 }  // namespace tapeline::transform

@@ -37,7 +37,7 @@ class Permissive final : public jinja::HostObject {
   std::optional<std::vector<Value>> iterate() override { return std::vector<Value>{}; }
 
  private:
-  static Value self() { return Value(std::make_shared<Permissive>()); }
+  static Value self() { return host_value<Permissive>(); }
 };
 
 /// All names of a context, or one package's macros: `context['x']`, `dbt.type_string()`.
@@ -102,26 +102,26 @@ NodeContext::NodeContext(World& world, const Node* node, Mode mode)
 NodeContext::~NodeContext() = default;
 
 Value NodeContext::bind(const Macro& macro) {
-  return Value(std::make_shared<BoundMacro>(*this, macro));
+  return host_value<BoundMacro>(*this, macro);
 }
 
 std::optional<Value> NodeContext::lookup(const std::string& name) {
   if (const auto known = names_.find(name); known != names_.end()) return known->second;
   auto found = find(name);
   if (found) names_.emplace(name, *found);
-  else if (mode_ == Mode::parse) return Value(std::make_shared<Permissive>());
+  else if (mode_ == Mode::parse) return host_value<Permissive>();
   return found;
 }
 
 std::optional<Value> NodeContext::find(const std::string& name) {
   if (const auto* macro = world_.manifest.macros.find(name)) return bind(*macro);
   if (name == "dbt" || world_.manifest.macros.has_package(name))
-    return Value(std::make_shared<Namespace>(
+    return host_value<Namespace>(
         name, [this, name](const std::string& macro) -> std::optional<Value> {
           const auto* found = world_.manifest.macros.find_in(name, macro);
           if (found == nullptr) return std::nullopt;
           return bind(*found);
-        }));
+        });
   if (auto value = member(name)) return value;
   if (auto value = function(name)) return value;
   return plain_function(name);
@@ -144,8 +144,8 @@ std::optional<Value> NodeContext::member(const std::string& name) {
   if (name == "modules") return modules_value(world_.clock);
   if (name == "thread_id") return Value("Thread-1");
   if (name == "context")
-    return Value(std::make_shared<Namespace>(
-        "context", [this](const std::string& key) { return lookup(key); }));
+    return host_value<Namespace>(
+        "context", [this](const std::string& key) { return lookup(key); });
   if (name == "builtins") {
     std::map<std::string, Value> members;
     for (const char* builtin : {"ref", "source", "config", "var", "env_var", "log", "return"})

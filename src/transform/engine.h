@@ -48,6 +48,7 @@ class Engine {
 
   struct Options {
     std::string target;         // empty: the profile's own
+    std::string target_path;    // where artifacts go; empty: where the project says
     std::string profiles_yaml;  // empty: the profiles.yml among the files
     Environment environment;
     ArtifactSink artifacts;

@@ -6,6 +6,7 @@
 
 #include "io/digest.h"
 #include "transform/context.h"
+#include "transform/object.h"
 #include "transform/values.h"
 
 namespace tapeline::transform {
@@ -160,6 +161,6 @@ std::optional<Value> plain_function(const std::string& name) {
   return Value::function(name, found->second);
 }
 
-Value config_value(NodeContext& context) { return Value(std::make_shared<ConfigObject>(context)); }
+Value config_value(NodeContext& context) { return host_value<ConfigObject>(context); }
 
 }  // namespace tapeline::transform

@@ -315,11 +315,11 @@ Result<jinja::Value> regex_split(const jinja::Arguments& arguments) {
 }  // namespace
 
 jinja::Value date_value(Date date) {
-  return jinja::Value(std::make_shared<Moment>(Timestamp(date), false, false));
+  return host_value<Moment>(Timestamp(date), false, false);
 }
 
 jinja::Value datetime_value(Timestamp at, bool zoned) {
-  return jinja::Value(std::make_shared<Moment>(at, true, zoned));
+  return host_value<Moment>(at, true, zoned);
 }
 
 jinja::Value modules_value(const Clock& clock) {

@@ -22,7 +22,7 @@ TEST(Names, a_test_is_named_by_its_arguments_in_key_order) {
   EXPECT_EQ(name.full, "accepted_values_a_id__2__3");
   EXPECT_EQ(name.alias, name.full);
   EXPECT_EQ(generic_test_name("relationships", "a",
-                              json(R"({"to":"ref('b')","field":"nofield","column_name":"id"})"))
+                              json(R"json({"to":"ref('b')","field":"nofield","column_name":"id"})json"))
                 .full,
             "relationships_a_id__nofield__ref_b_");
 }
@@ -38,12 +38,12 @@ TEST(Names, a_long_name_gets_a_digest_for_its_alias) {
 // The ids are those that dbt-core 1.11.16 wrote into its manifest.
 TEST(Names, test_ids_equal_those_of_dbt) {
   EXPECT_EQ(generic_test_id("shop", "accepted_values_a_id__2__3", "accepted_values", "",
-                            json(R"({"column_name":"id","values":[2,3],
-                                     "model":"{{ get_where_subquery(ref('a')) }}"})")),
+                            json(R"json({"column_name":"id","values":[2,3],
+                                     "model":"{{ get_where_subquery(ref('a')) }}"})json")),
             "test.shop.accepted_values_a_id__2__3.dce91d4ce0");
   EXPECT_EQ(generic_test_id("shop", "not_null_a_id", "not_null", "",
-                            json(R"({"column_name":"id",
-                                     "model":"{{ get_where_subquery(ref('a')) }}"})")),
+                            json(R"json({"column_name":"id",
+                                     "model":"{{ get_where_subquery(ref('a')) }}"})json")),
             "test.shop.not_null_a_id.c1cebc1440");
 }
 

@@ -29,8 +29,7 @@ class Members final : public jinja::HostObject {
 
 jinja::Value make_object(std::string type_name, std::map<std::string, jinja::Value> members,
                          HostFunction call) {
-  return jinja::Value(
-      std::make_shared<Members>(std::move(type_name), std::move(members), std::move(call)));
+  return host_value<Members>(std::move(type_name), std::move(members), std::move(call));
 }
 
 }  // namespace tapeline::transform

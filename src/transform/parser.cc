@@ -57,10 +57,10 @@ text::Value default_model_config() {
 
 text::Value default_test_config() {
   return *text::parse_json(
-      R"({"enabled":true,"alias":null,"schema":"dbt_test__audit","database":null,"tags":[],
+      R"json({"enabled":true,"alias":null,"schema":"dbt_test__audit","database":null,"tags":[],
           "meta":{},"group":null,"static_analysis":null,"materialized":"test",
           "severity":"ERROR","store_failures":null,"store_failures_as":null,"where":null,
-          "limit":null,"fail_calc":"count(*)","warn_if":"!= 0","error_if":"!= 0"})");
+          "limit":null,"fail_calc":"count(*)","warn_if":"!= 0","error_if":"!= 0"})json");
 }
 
 /// The Jinja of a file without the definitions in it: what a model or singular test renders.

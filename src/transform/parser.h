@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <set>
+
 #include "base/clock.h"
 #include "transform/manifest.h"
 

@@ -244,7 +244,7 @@ std::string RelationName::render() const {
 }
 
 Value relation_value(RelationName name) {
-  return Value(std::make_shared<Relation>(std::move(name)));
+  return host_value<Relation>(std::move(name));
 }
 
 const RelationName* relation_of(const Value& value) {
@@ -268,7 +268,7 @@ Value relation_class() {
 }
 
 Value column_value(ColumnInfo column) {
-  return Value(std::make_shared<Column>(std::move(column)));
+  return host_value<Column>(std::move(column));
 }
 
 Value column_class() {

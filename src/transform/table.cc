@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "transform/object.h"
 #include "transform/values.h"
 
 namespace tapeline::transform {
@@ -128,11 +129,11 @@ class Table final : public jinja::HostObject {
         cells.push_back(to_jinja(row[i]));
         columns[i].push_back(cells.back());
       }
-      rows_.emplace_back(std::make_shared<Sequence>("agate.Row", std::move(cells), names_));
+      rows_.push_back(host_value<Sequence>("agate.Row", std::move(cells), names_));
     }
     for (std::size_t i = 0; i < columns.size(); ++i)
-      columns_.emplace_back(std::make_shared<TableColumn>(
-          (*names_)[i], static_cast<std::int64_t>(i), std::move(columns[i])));
+      columns_.push_back(host_value<TableColumn>((*names_)[i], static_cast<std::int64_t>(i),
+                                                 std::move(columns[i])));
   }
 
   std::string type_name() const override { return "agate.Table"; }
@@ -140,9 +141,9 @@ class Table final : public jinja::HostObject {
   std::string text() const override { return "<agate.Table>"; }
   Result<jinja::Value> attribute(const std::string& name) override {
     if (name == "rows")
-      return jinja::Value(std::make_shared<Sequence>("agate.MappedSequence", rows_, nullptr));
+      return host_value<Sequence>("agate.MappedSequence", rows_, nullptr);
     if (name == "columns")
-      return jinja::Value(std::make_shared<Sequence>("agate.MappedSequence", columns_, names_));
+      return host_value<Sequence>("agate.MappedSequence", columns_, names_);
     if (name == "column_names")
       return jinja::Value::tuple({names_->begin(), names_->end()});
     return jinja::Value::undefined(name);
@@ -163,7 +164,7 @@ class Table final : public jinja::HostObject {
 }  // namespace
 
 jinja::Value table_value(const warehouse::Rows& rows) {
-  return jinja::Value(std::make_shared<Table>(rows));
+  return host_value<Table>(rows);
 }
 
 }  // namespace tapeline::transform

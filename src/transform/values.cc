@@ -1,3 +1,4 @@
+#include "transform/object.h"
 #include "transform/values.h"
 
 #include <cmath>
@@ -28,7 +29,7 @@ jinja::Value decimal_value(const std::string& text) {
   const double number = std::strtod(text.c_str(), nullptr);
   const double size = std::abs(number);
   if (digits <= 16 && (size == 0 || (size >= 1e-4 && size < 1e16))) return number;
-  return jinja::Value(std::make_shared<WideDecimal>(text));
+  return host_value<WideDecimal>(text);
 }
 
 }  // namespace
