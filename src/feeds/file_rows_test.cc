@@ -46,8 +46,10 @@ class Files : public testing::Test {
 
 std::vector<Bar> bars_of(FileFeed feed) {
   std::vector<Bar> bars;
-  while (!feed.finished())
-    for (const Bar& bar : feed.poll(2)->bars) bars.push_back(bar);
+  while (!feed.finished()) {
+    const auto batch = *feed.poll(2);
+    bars.insert(bars.end(), batch.bars.begin(), batch.bars.end());
+  }
   return bars;
 }
 
@@ -168,7 +170,8 @@ TEST_F(Files, a_replay_merges_files_by_time_and_keeps_to_the_clock) {
   auto feed = *ReplayFeed::open(clock, *calendar, {one, two}, {.speed = 60.0});
   const auto played = [](ReplayFeed& from) {
     std::vector<std::int64_t> prices;
-    for (const auto& trade : from.poll(10)->trades)
+    const auto batch = *from.poll(10);
+    for (const auto& trade : batch.trades)
       prices.push_back(trade.price.units() / Price::kUnitsPerDollar);
     return prices;
   };

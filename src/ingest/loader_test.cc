@@ -9,6 +9,7 @@
 #include <map>
 
 #include "base/rng.h"
+#include "ingest/raw_audit.h"
 #include "io/file_system.h"
 #include "msglog/embedded/embedded_log.h"
 #include "warehouse/duckdb/duckdb_warehouse.h"
@@ -68,6 +69,11 @@ struct Bench {
     const auto counts = loader->load(range, "test");
     EXPECT_TRUE(counts) << counts.error().message;
     return counts ? *counts : LoadCounts{};
+  }
+
+  std::vector<std::string> findings() {
+    const auto report = audit_raw(*log, *reader, *calendar, options, log->topics()->at(0), 0);
+    return report ? report->findings : std::vector<std::string>{report.error().message};
   }
 
   std::string ask(const std::string& sql) {
@@ -254,6 +260,7 @@ TEST(Loader, any_batches_give_what_a_map_gives) {
       if (rng.below(3) == 0) bench.restart();
     }
     EXPECT_EQ(bench.load(range), counts);
+    EXPECT_EQ(bench.findings(), std::vector<std::string>{});
     std::string wanted;
     for (const auto& [key, price] : want) {
       wanted += fmt::format("{}|{}|{:.6f}\n", key.first, key.second, price);
@@ -261,6 +268,37 @@ TEST(Loader, any_batches_give_what_a_map_gives) {
     EXPECT_EQ(bench.ask("select symbol, \"timestamp\", price from raw_stocks.stock_prices order by "
                         "1, 2"),
               wanted);
+  }
+}
+
+TEST(RawAudit, whatever_is_changed_behind_the_loader_is_found) {
+  const std::map<std::string, std::string> changes = {
+      {"delete from raw_stocks.stock_prices where symbol = 'A'",
+       "in the topic, not in raw: A 2025-01-06T15:00:00Z offset 0"},
+      {"update raw_stocks.stock_prices set volume = null where symbol = 'A'",
+       "raw has another payload than the topic's last message: A 2025-01-06T15:00:00Z offset 0"},
+      {"insert into raw_stocks.stock_prices select * replace ('C' as symbol) from "
+       "raw_stocks.stock_prices where symbol = 'A'",
+       "in raw, not in the topic: C 2025-01-06T15:00:00Z offset 0"},
+      {"insert into raw_stocks.stock_prices select * from raw_stocks.stock_prices where symbol = "
+       "'A'",
+       "a key stands in raw more than once: A 2025-01-06T15:00:00Z 2"},
+      {"delete from raw_stocks.dead_letters", "dead letters differ at offset: 2"},
+      {"update raw_stocks.loads set loaded = 1, duplicate = 1",
+       "messages counted as loaded and rows of raw differ: 1 2"},
+      {"update raw_stocks.loads set dead = 0", "the equation does not balance in load: 1"}};
+  for (const auto& [change, finding] : changes) {
+    Bench bench;
+    bench.append(
+        {message("A", "2025-01-06T15:00:00Z", 1), message("B", "2025-01-06T15:00:00Z", 1), "[]"});
+    bench.load(bench.all());
+    EXPECT_EQ(bench.findings(), std::vector<std::string>{});
+    ASSERT_TRUE(bench.connection->execute(change)) << change;
+    const auto findings = bench.findings();
+    ASSERT_FALSE(findings.empty()) << change;
+    EXPECT_NE(std::find(findings.begin(), findings.end(), finding), findings.end())
+        << change << "\n"
+        << findings[0];
   }
 }
 

@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "base/check.h"
+#include <array>
+
 #include "feeds/bar_stamp.h"
 
 namespace tapeline::ingest {
@@ -123,12 +124,13 @@ Status TradesToQuotes::close_group(SymbolState& state, std::vector<Quote>& quote
       counts_.shares_without_price += part.volume;
       continue;
     }
+    const Timestamp event_time = TRY(stamp(day, state.symbol, state.group.millisecond));
     Quote& quote = quotes.emplace_back();
     quote.symbol = state.symbol;
     quote.price = *price;
     quote.volume = part.volume + waiting;
     quote.session = session;
-    quote.event_time = TRY(stamp(day, state.symbol, state.group.millisecond));
+    quote.event_time = event_time;
     quote.data_source = options_.data_source;
     quote.history = options_.history;
     day.so_far.write_to(quote);

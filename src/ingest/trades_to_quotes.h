@@ -9,11 +9,9 @@
 
 #pragma once
 
-#include <array>
 #include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "ingest/conditions.h"

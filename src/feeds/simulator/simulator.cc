@@ -6,7 +6,6 @@
 #include <queue>
 #include <set>
 
-#include "base/check.h"
 #include "base/rng.h"
 #include "feeds/bar_stamp.h"
 

@@ -1,0 +1,683 @@
+#include "io/http_server.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <mutex>
+#include <optional>
+#include <unordered_set>
+
+namespace tapeline::io {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+using Socket = asio::generic::stream_protocol::socket;
+
+constexpr std::size_t kReadAhead = 64 << 10;
+constexpr std::size_t kDroppedBytesMax = 16 << 20;  // a refused upload's rest, read and dropped
+constexpr Duration kLinger = std::chrono::seconds(2);
+constexpr Duration kAcceptPause = std::chrono::milliseconds(100);  // no file descriptor left
+
+std::chrono::steady_clock::duration steady(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(duration);
+}
+
+}  // namespace
+
+/// What the server's thread, its connections and their handles share.
+struct HttpServer::Shared {
+  Shared(Clock& clock_of, HttpHandler& handler_of, Options options_of)
+      : clock(clock_of), handler(handler_of), options(std::move(options_of)) {}
+
+  Clock& clock;
+  HttpHandler& handler;
+  const Options options;
+  asio::io_context io{1};
+  std::optional<asio::ip::tcp::acceptor> tcp;
+  std::optional<asio::local::stream_protocol::acceptor> local;
+  asio::steady_timer drain{io};
+  std::unordered_set<std::shared_ptr<Connection>> connections;
+  std::atomic<std::size_t> connections_count{0};
+  std::vector<std::string> hosts;
+  std::uint16_t port = 0;
+  bool stopping = false;
+
+  template <typename Acceptor>
+  void accept(Acceptor& acceptor, bool over_socket, const std::shared_ptr<Shared>& self);
+  void stop();
+  void close_all();
+};
+
+/// One connection, and the one request on it that is being read or answered.
+/// threads: the server's; the `post_` functions from any
+class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(std::shared_ptr<Shared> shared, Socket socket, bool over_socket)
+      : shared_(std::move(shared)),
+        socket_(std::move(socket)),
+        timer_(shared_->io),
+        buffer_(shared_->options.header_bytes_max + kReadAhead),
+        over_socket_(over_socket) {}
+
+  void wait_for_request();
+  void refuse_for_load();
+  void stop();
+  void close();
+
+  void post_send(HttpResponse response);
+  void post_stream(std::shared_ptr<HttpStream::State> stream, HttpStream::Options options);
+  void post_flush();
+
+ private:
+  enum class Phase { idle, reading, answering, streaming, closing };
+
+  void read_header();
+  void on_header(error_code error);
+  void on_body(error_code error);
+  Result<HttpTarget> check_head(HttpResponse& refusal);
+  void dispatch();
+  void refuse(HttpResponse response);
+  void send(HttpResponse response);
+  std::string head_text(int status, const HttpHeaders& headers, std::string_view framing);
+  void after_write(error_code error);
+  void begin_stream(std::shared_ptr<HttpStream::State> stream, const HttpStream::Options& options);
+  void flush();
+  void write_stream();
+  void linger();
+  void drop_input();
+  void arm(Duration limit);
+  void disarm();
+
+  template <typename Buffers, typename Then>
+  void write(const Buffers& buffers, Then then);
+
+  const std::shared_ptr<Shared> shared_;
+  Socket socket_;
+  asio::steady_timer timer_;
+  boost::beast::flat_buffer buffer_;
+  std::optional<http::request_parser<http::string_body>> parser_;
+  const bool over_socket_;
+  Phase phase_ = Phase::idle;
+  std::uint64_t timer_turn_ = 0;  // which wait counts; one that was overtaken may still report
+  bool timed_out_ = false;
+  bool keep_alive_ = false;
+  bool is_head_ = false;
+  bool chunked_ = false;
+  bool dropping_ = false;
+  HttpRequest request_;
+  std::string head_;
+  std::string body_;
+  std::shared_ptr<HttpStream::State> stream_;
+  std::size_t dropped_bytes_ = 0;
+  std::array<char, 512> dropped_;
+};
+
+struct HttpStream::State {
+  std::mutex mutex;
+  std::string pending;
+  bool scheduled = true;  // a write or a flush is under way; the head is the first
+  bool ended = false;
+  bool closed = false;
+  std::size_t pending_bytes_max = 0;
+  Events events;
+  std::weak_ptr<HttpServer::Connection> connection;
+};
+
+struct HttpReply::State {
+  std::weak_ptr<HttpServer::Connection> connection;
+  bool answered = false;
+
+  ~State() {
+    if (answered) return;
+    if (const auto open = connection.lock())
+      open->post_send(http_error(500, "internal", "the request was dropped unanswered", ""));
+  }
+};
+
+// HttpStream and HttpReply: handles for any thread.
+
+bool HttpStream::write(std::string bytes) {
+  if (!state_) return false;
+  std::shared_ptr<HttpServer::Connection> connection;
+  {
+    std::lock_guard lock(state_->mutex);
+    if (state_->closed || state_->ended) return false;
+    if (state_->pending.size() + bytes.size() > state_->pending_bytes_max) return false;
+    if (state_->pending.empty())
+      state_->pending = std::move(bytes);
+    else
+      state_->pending += bytes;
+    if (state_->scheduled) return true;
+    connection = state_->connection.lock();
+    if (!connection) return false;
+    state_->scheduled = true;
+  }
+  connection->post_flush();
+  return true;
+}
+
+void HttpStream::end() {
+  if (!state_) return;
+  std::shared_ptr<HttpServer::Connection> connection;
+  {
+    std::lock_guard lock(state_->mutex);
+    if (state_->closed || state_->ended) return;
+    state_->ended = true;
+    if (state_->scheduled) return;
+    state_->scheduled = true;
+    connection = state_->connection.lock();
+  }
+  if (connection) connection->post_flush();
+}
+
+bool HttpStream::closed() const {
+  if (!state_) return true;
+  std::lock_guard lock(state_->mutex);
+  return state_->closed;
+}
+
+void HttpReply::send(HttpResponse response) {
+  if (std::exchange(state_->answered, true)) return;
+  if (const auto connection = state_->connection.lock()) connection->post_send(std::move(response));
+}
+
+HttpStream HttpReply::stream(HttpStream::Options options, HttpStream::Events events) {
+  HttpStream stream;
+  stream.state_ = std::make_shared<HttpStream::State>();
+  stream.state_->pending_bytes_max = options.pending_bytes_max;
+  stream.state_->events = std::move(events);
+  const auto connection =
+      std::exchange(state_->answered, true) ? nullptr : state_->connection.lock();
+  if (connection) {
+    stream.state_->connection = connection;
+    connection->post_stream(stream.state_, std::move(options));
+  } else {
+    stream.state_->closed = true;
+    if (stream.state_->events.on_closed) stream.state_->events.on_closed();
+  }
+  return stream;
+}
+
+// Connection: reading.
+
+void HttpServer::Connection::arm(Duration limit) {
+  timed_out_ = false;
+  timer_.expires_after(steady(limit));
+  timer_.async_wait([self = shared_from_this(), turn = ++timer_turn_](error_code error) {
+    if (error || turn != self->timer_turn_) return;
+    self->timed_out_ = true;
+    if (self->phase_ == Phase::reading) {
+      error_code ignored;
+      self->socket_.cancel(ignored);
+    } else {
+      self->close();
+    }
+  });
+}
+
+void HttpServer::Connection::disarm() {
+  ++timer_turn_;
+  timer_.cancel();
+}
+
+void HttpServer::Connection::wait_for_request() {
+  if (shared_->stopping) return close();
+  phase_ = Phase::idle;
+  head_.clear();
+  body_ = {};
+  request_ = {};
+  parser_.emplace();
+  parser_->header_limit(static_cast<std::uint32_t>(shared_->options.header_bytes_max));
+  parser_->body_limit(boost::none);
+  if (buffer_.size() > 0) return read_header();
+  buffer_ = boost::beast::flat_buffer(buffer_.max_size());
+  arm(shared_->options.idle_max);
+  socket_.async_wait(Socket::wait_read, [self = shared_from_this()](error_code error) {
+    if (error || self->phase_ != Phase::idle) return self->close();
+    self->read_header();
+  });
+}
+
+void HttpServer::Connection::read_header() {
+  phase_ = Phase::reading;
+  arm(shared_->options.header_max);
+  http::async_read_header(
+      socket_, buffer_, *parser_,
+      [self = shared_from_this()](error_code error, std::size_t) { self->on_header(error); });
+}
+
+void HttpServer::Connection::on_header(error_code error) {
+  if (phase_ != Phase::reading) return;
+  if (timed_out_)
+    return refuse(http_error(408, "timed_out", "the request header came too slowly", ""));
+  if (error == http::error::header_limit || error == http::error::buffer_overflow)
+    return refuse(http_error(431, "invalid_argument", "the request header is too large", ""));
+  if (error == http::error::bad_version)
+    return refuse(http_error(505, "unsupported", "the request is not in HTTP/1.1", ""));
+  if (error && error.category() == make_error_code(http::error::bad_method).category() &&
+      error != http::error::end_of_stream && error != http::error::partial_message)
+    return refuse(http_error(400, "invalid_argument", "the request breaks HTTP/1.1",
+                             "Check the request line and the headers."));
+  if (error) return close();
+
+  HttpResponse refusal;
+  auto target = check_head(refusal);
+  if (!target) return refuse(std::move(refusal));
+  const auto& head = parser_->get();
+  keep_alive_ = head.keep_alive();
+  is_head_ = head.method() == http::verb::head;
+  chunked_ = head.version() >= 11;
+  request_.method = std::string(head.method_string());
+  request_.target = *std::move(target);
+  request_.over_socket = over_socket_;
+  for (const auto& field : head)
+    request_.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+
+  HttpHandler::Admission admission = shared_->handler.admit(request_);
+  if (admission.refusal && !parser_->is_done()) return refuse(*std::move(admission.refusal));
+  if (admission.refusal) {
+    phase_ = Phase::answering;
+    disarm();
+    return send(*std::move(admission.refusal));
+  }
+  const std::size_t limit = admission.body_bytes_max;
+  const auto length = parser_->content_length();
+  if (length && *length > limit)
+    return refuse(http_error(413, "invalid_argument", "the request body is too large",
+                             fmt::format("Send at most {} bytes at once.", limit)));
+  parser_->body_limit(limit);
+  if (parser_->is_done()) return dispatch();
+  arm(shared_->options.body_max);
+  const auto read_body = [self = shared_from_this()] {
+    http::async_read(self->socket_, self->buffer_, *self->parser_,
+                     [self](error_code failed, std::size_t) { self->on_body(failed); });
+  };
+  const std::string* expect = request_.header("Expect");
+  if (!expect || !equal_ignoring_case(*expect, "100-continue")) return read_body();
+  static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  asio::async_write(socket_, asio::buffer(kContinue),
+                    [self = shared_from_this(), read_body](error_code failed, std::size_t) {
+                      if (failed) return self->close();
+                      read_body();
+                    });
+}
+
+Result<HttpTarget> HttpServer::Connection::check_head(HttpResponse& refusal) {
+  const auto& head = parser_->get();
+  auto target = parse_target(head.target());
+  if (!target) {
+    const Error& why = target.error();
+    refusal = http_error(400, "invalid_argument", why.message, why.hint);
+    return target;
+  }
+  if (over_socket_) return target;
+  // A page of another site can point its own name at 127.0.0.1; its requests still carry that name.
+  const std::size_t hosts = head.count(http::field::host);
+  if (hosts > 1 || (hosts == 0 && head.version() >= 11)) {
+    refusal = http_error(400, "invalid_argument", "the request needs exactly one Host header", "");
+  } else if (hosts == 1 && !host_is_one_of(head.at(http::field::host), shared_->hosts)) {
+    refusal = http_error(421, "invalid_argument", "the Host header names another machine",
+                         "Open the dashboard by the address that tapeline printed at its start.");
+  } else {
+    return target;
+  }
+  return Error{ErrorCode::invalid_argument, "refused", ""};
+}
+
+void HttpServer::Connection::on_body(error_code error) {
+  if (phase_ != Phase::reading) return;
+  if (timed_out_)
+    return refuse(http_error(408, "timed_out", "the request body came too slowly", ""));
+  if (error == http::error::body_limit)
+    return refuse(http_error(413, "invalid_argument", "the request body is too large", ""));
+  if (error && error.category() == make_error_code(http::error::bad_method).category() &&
+      error != http::error::partial_message && error != http::error::end_of_stream)
+    return refuse(http_error(400, "invalid_argument", "the request body breaks HTTP/1.1", ""));
+  if (error) return close();
+  dispatch();
+}
+
+void HttpServer::Connection::dispatch() {
+  phase_ = Phase::answering;
+  disarm();
+  request_.body = std::move(parser_->get().body());
+  HttpReply reply;
+  reply.state_ = std::make_shared<HttpReply::State>();
+  reply.state_->connection = weak_from_this();
+  shared_->handler.handle(std::move(request_), std::move(reply));
+}
+
+// Connection: answering.
+
+template <typename Buffers, typename Then>
+void HttpServer::Connection::write(const Buffers& buffers, Then then) {
+  arm(shared_->options.stall_max);
+  std::size_t seen = 0;
+  const auto progress = [self = shared_from_this(), seen](error_code error,
+                                                          std::size_t done) mutable {
+    if (done != std::exchange(seen, done)) self->arm(self->shared_->options.stall_max);
+    return error ? std::size_t{0} : std::size_t{256 << 10};
+  };
+  asio::async_write(socket_, buffers, progress,
+                    [self = shared_from_this(), then](error_code error, std::size_t) {
+                      self->disarm();
+                      then(error);
+                    });
+}
+
+void HttpServer::Connection::post_send(HttpResponse response) {
+  asio::post(shared_->io, [self = shared_from_this(), response = std::move(response)]() mutable {
+    if (self->phase_ == Phase::answering) self->send(std::move(response));
+  });
+}
+
+void HttpServer::Connection::refuse(HttpResponse response) {
+  keep_alive_ = false;
+  phase_ = Phase::answering;
+  disarm();
+  send(std::move(response));
+}
+
+void HttpServer::Connection::refuse_for_load() {
+  refuse(http_error(503, "unavailable", "too many connections are open",
+                    "Close some, or try again shortly."));
+}
+
+std::string HttpServer::Connection::head_text(int status, const HttpHeaders& headers,
+                                              std::string_view framing) {
+  std::string head = fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\nConnection: {}\r\n{}", status,
+                                 reason_phrase(status), format_http_date(shared_->clock.now()),
+                                 keep_alive_ ? "keep-alive" : "close", framing);
+  for (const auto& [name, value] : headers) {
+    head += name;
+    head += ": ";
+    // A line break in a value would begin another header.
+    for (const char c : value) head += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+    head += "\r\n";
+  }
+  head += "\r\n";
+  return head;
+}
+
+void HttpServer::Connection::send(HttpResponse response) {
+  if (shared_->stopping) keep_alive_ = false;
+  const bool bodiless = response.status == 204 || response.status == 304;
+  head_ = head_text(
+      response.status, response.headers,
+      bodiless ? std::string() : fmt::format("Content-Length: {}\r\n", response.body.size()));
+  body_ = bodiless || is_head_ ? std::string() : std::move(response.body);
+  write(std::array<asio::const_buffer, 2>{asio::buffer(head_), asio::buffer(body_)},
+        [this](error_code error) { after_write(error); });
+}
+
+void HttpServer::Connection::after_write(error_code error) {
+  if (error) return close();
+  if (keep_alive_) return wait_for_request();
+  linger();
+}
+
+/// Closing with input unread would reset the connection, and the answer might be lost with it.
+void HttpServer::Connection::linger() {
+  if (shared_->stopping) return close();
+  phase_ = Phase::closing;
+  error_code ignored;
+  socket_.shutdown(Socket::shutdown_send, ignored);
+  arm(kLinger);
+  if (!dropping_) drop_input();
+}
+
+/// Nothing is expected from a reader of a stream, or after the last answer, but its end.
+void HttpServer::Connection::drop_input() {
+  dropping_ = true;
+  socket_.async_read_some(asio::buffer(dropped_),
+                          [self = shared_from_this()](error_code error, std::size_t size) {
+                            self->dropped_bytes_ += size;
+                            if (error || self->dropped_bytes_ > kDroppedBytesMax)
+                              return self->close();
+                            self->drop_input();
+                          });
+}
+
+void HttpServer::Connection::post_stream(std::shared_ptr<HttpStream::State> stream,
+                                         HttpStream::Options options) {
+  asio::post(shared_->io, [self = shared_from_this(), stream = std::move(stream),
+                           options = std::move(options)] { self->begin_stream(stream, options); });
+}
+
+void HttpServer::Connection::begin_stream(std::shared_ptr<HttpStream::State> stream,
+                                          const HttpStream::Options& options) {
+  stream_ = std::move(stream);
+  if (phase_ != Phase::answering) return close();
+  keep_alive_ = false;
+  phase_ = Phase::streaming;
+  parser_.reset();
+  buffer_ = {};
+  if (options.send_buffer_bytes > 0) {
+    error_code ignored;
+    socket_.set_option(asio::socket_base::send_buffer_size(options.send_buffer_bytes), ignored);
+  }
+  head_ =
+      head_text(options.status, options.headers, chunked_ ? "Transfer-Encoding: chunked\r\n" : "");
+  if (is_head_) {
+    std::lock_guard lock(stream_->mutex);
+    stream_->ended = true;
+    stream_->pending.clear();
+    chunked_ = false;
+  }
+  drop_input();
+  write(asio::buffer(head_), [this](error_code error) {
+    if (error) return close();
+    flush();
+  });
+}
+
+void HttpServer::Connection::post_flush() {
+  asio::post(shared_->io, [self = shared_from_this()] {
+    if (self->phase_ == Phase::streaming) self->flush();
+  });
+}
+
+/// Writes what waits; where nothing does, says so to whoever feeds the stream.
+void HttpServer::Connection::flush() {
+  bool ended = false;
+  {
+    std::lock_guard lock(stream_->mutex);
+    body_ = std::exchange(stream_->pending, {});
+    ended = stream_->ended;
+    if (body_.empty() && !ended) stream_->scheduled = false;
+  }
+  if (!body_.empty()) return write_stream();
+  if (!ended) {
+    if (stream_->events.on_writable) stream_->events.on_writable();
+    return;
+  }
+  stream_->events = {};
+  head_ = chunked_ ? "0\r\n\r\n" : "";
+  write(asio::buffer(head_), [this](error_code error) {
+    if (error) return close();
+    linger();
+  });
+}
+
+void HttpServer::Connection::write_stream() {
+  static constexpr std::string_view kEnd = "\r\n";
+  head_ = chunked_ ? fmt::format("{:x}\r\n", body_.size()) : "";
+  write(std::array<asio::const_buffer, 3>{asio::buffer(head_), asio::buffer(body_),
+                                          asio::buffer(chunked_ ? kEnd : std::string_view())},
+        [this](error_code error) {
+          if (error) return close();
+          flush();
+        });
+}
+
+void HttpServer::Connection::stop() {
+  if (phase_ != Phase::reading && phase_ != Phase::answering) close();
+}
+
+void HttpServer::Connection::close() {
+  phase_ = Phase::closing;
+  error_code ignored;
+  socket_.close(ignored);
+  disarm();
+  if (const auto stream = std::exchange(stream_, nullptr)) {
+    {
+      std::lock_guard lock(stream->mutex);
+      stream->closed = true;
+      stream->pending = {};
+    }
+    const auto events = std::exchange(stream->events, {});
+    if (events.on_closed) events.on_closed();
+  }
+  if (shared_->connections.erase(shared_from_this()) == 0) return;
+  shared_->connections_count = shared_->connections.size();
+  if (shared_->stopping && shared_->connections.empty()) shared_->drain.cancel();
+}
+
+// The server.
+
+template <typename Acceptor>
+void HttpServer::Shared::accept(Acceptor& acceptor, bool over_socket,
+                                const std::shared_ptr<Shared>& self) {
+  acceptor.async_accept([this, &acceptor, over_socket, weak = std::weak_ptr(self)](
+                            error_code error, typename Acceptor::protocol_type::socket socket) {
+    const auto alive = weak.lock();
+    if (!alive || stopping) return;
+    if (error) {
+      auto pause = std::make_shared<asio::steady_timer>(io, steady(kAcceptPause));
+      pause->async_wait([this, &acceptor, over_socket, weak, pause](error_code) {
+        const auto still = weak.lock();
+        if (still && !stopping) accept(acceptor, over_socket, still);
+      });
+      return;
+    }
+    if constexpr (std::is_same_v<typename Acceptor::protocol_type, asio::ip::tcp>) {
+      error_code ignored;
+      socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+    }
+    const auto connection =
+        std::make_shared<Connection>(alive, Socket(std::move(socket)), over_socket);
+    const bool full = connections.size() >= options.connections_max;
+    connections.insert(connection);
+    connections_count = connections.size();
+    if (full)
+      connection->refuse_for_load();
+    else
+      connection->wait_for_request();
+    accept(acceptor, over_socket, alive);
+  });
+}
+
+void HttpServer::Shared::stop() {
+  stopping = true;
+  error_code ignored;
+  if (tcp) tcp->close(ignored);
+  if (local) local->close(ignored);
+  const std::vector open(connections.begin(), connections.end());
+  for (const auto& connection : open) connection->stop();
+  if (connections.empty()) return;
+  drain.expires_after(steady(options.drain_max));
+  drain.async_wait([this](error_code error) {
+    if (!error) close_all();
+  });
+}
+
+void HttpServer::Shared::close_all() {
+  const std::vector open(connections.begin(), connections.end());
+  for (const auto& connection : open) connection->close();
+}
+
+namespace {
+
+Error listen_error(const std::string& where, const error_code& error) {
+  if (error == asio::error::address_in_use)
+    return Error{ErrorCode::already_exists, fmt::format("another program listens on '{}'", where),
+                 "Stop it, or choose another port."};
+  return Error{ErrorCode::unavailable,
+               fmt::format("listening on '{}' failed: {}", where, error.message()), ""};
+}
+
+template <typename Acceptor, typename Endpoint>
+error_code listen(Acceptor& acceptor, const Endpoint& endpoint) {
+  error_code error;
+  if (!error) acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  return error;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<HttpServer>> HttpServer::open(Clock& clock, HttpHandler& handler,
+                                                     Options options) {
+  auto shared = std::make_shared<Shared>(clock, handler, std::move(options));
+  const Options& set = shared->options;
+  error_code error;
+  if (!set.address.empty()) {
+    const auto address = asio::ip::make_address(set.address, error);
+    if (error)
+      return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no IP address", set.address),
+                   "Give an address such as 127.0.0.1 or ::1."};
+    const asio::ip::tcp::endpoint endpoint(address, set.port);
+    shared->tcp.emplace(shared->io, endpoint.protocol());
+    shared->tcp->set_option(asio::socket_base::reuse_address(true), error);
+    error = listen(*shared->tcp, endpoint);
+    if (error) return listen_error(fmt::format("{}:{}", set.address, set.port), error);
+    shared->port = shared->tcp->local_endpoint(error).port();
+    shared->hosts = {"localhost", "127.0.0.1", "::1", set.address};
+    shared->hosts.insert(shared->hosts.end(), set.hosts.begin(), set.hosts.end());
+  }
+  if (!set.socket_path.empty()) {
+    if (set.socket_path.size() > 107)
+      return Error{ErrorCode::invalid_argument,
+                   fmt::format("the socket's path '{}' is longer than 107 bytes", set.socket_path),
+                   "Choose a data directory with a shorter path."};
+    ::unlink(set.socket_path.c_str());
+    shared->local.emplace(shared->io, asio::local::stream_protocol());
+    // Linux gives the file the socket's own mode, so it is never open to others, not even briefly.
+    ::fchmod(shared->local->native_handle(), 0600);
+    error = listen(*shared->local, asio::local::stream_protocol::endpoint(set.socket_path));
+    if (error) return listen_error(set.socket_path, error);
+  }
+  return std::unique_ptr<HttpServer>(new HttpServer(std::move(shared)));
+}
+
+HttpServer::HttpServer(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {
+  if (shared_->tcp) shared_->accept(*shared_->tcp, false, shared_);
+  if (shared_->local) shared_->accept(*shared_->local, true, shared_);
+}
+
+HttpServer::~HttpServer() {
+  shared_->stop();
+  shared_->close_all();
+  shared_->io.restart();
+  shared_->io.poll();  // operations that were cancelled let go of their connections
+  if (shared_->local) ::unlink(shared_->options.socket_path.c_str());
+}
+
+std::uint16_t HttpServer::port() const { return shared_->port; }
+
+std::size_t HttpServer::connections() const { return shared_->connections_count; }
+
+void HttpServer::run(std::stop_token stop) {
+  const std::stop_callback on_stop(std::move(stop), [shared = shared_] {
+    asio::post(shared->io, [shared] { shared->stop(); });
+  });
+  shared_->io.run();
+}
+
+}  // namespace tapeline::io

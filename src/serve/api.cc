@@ -1,0 +1,199 @@
+#include "serve/api.h"
+
+#include <fmt/format.h>
+
+#include "serve/marts.h"
+#include "serve/pages.h"
+
+namespace tapeline::serve {
+namespace {
+
+constexpr Duration kStatusEvery = std::chrono::seconds(1);
+
+std::size_t bytes_of(const Call& call) { return call.request.body.size(); }
+
+io::HttpResponse with_security(io::HttpResponse response) {
+  const auto& headers = security_headers();
+  response.headers.insert(response.headers.end(), headers.begin(), headers.end());
+  return response;
+}
+
+io::HttpResponse no_route(const Match& match) {
+  if (match.allow.empty())
+    return io::http_error(404, "not_found", "there is nothing at this address",
+                          "The API is described at /openapi.json.");
+  auto response = io::http_error(405, "invalid_argument", "this address has no such method",
+                                 fmt::format("Use {}.", match.allow));
+  response.headers.emplace_back("Allow", match.allow);
+  return response;
+}
+
+bool may_be_page(const io::HttpRequest& request) {
+  const auto& segments = request.target.segments;
+  return (request.method == "GET" || request.method == "HEAD") &&
+         (segments.empty() || (segments[0] != "api" && segments[0] != "-"));
+}
+
+}  // namespace
+
+Api::Api(Clock& clock, Wakeup& wakeup, telemetry::Metrics& metrics, Commands& commands,
+         const std::vector<EmbeddedFile>& pages, Options options)
+    : clock_(clock),
+      wakeup_(wakeup),
+      metrics_(metrics),
+      commands_(commands),
+      pages_(pages),
+      options_(std::move(options)),
+      access_(options_.tokens),
+      hub_(clock, wakeup, metrics),
+      jobs_(options_.jobs_max),
+      command_jobs_(options_.commands_max),
+      routes_(make_routes()),
+      description_(text::to_json(describe(routes_))) {
+  metrics_.gauge_from("tapeline_serve_jobs_waiting", "Requests that wait for a worker.", {},
+                      [this] { return static_cast<double>(jobs_.size()); });
+}
+
+void Api::set_starting(std::string reason, std::optional<double> progress) {
+  starting_.with([&](Starting& now) { now = {std::move(reason), progress}; });
+}
+
+void Api::set_ready(const Backend& backend) {
+  backend_.emplace(backend);
+  live_ = std::make_unique<Live>(backend.log, backend.calendar, hub_, metrics_, backend.live);
+  ready_.store(true, std::memory_order_release);
+  wakeup_.notify();
+}
+
+Result<bool> Api::step() {
+  Result<bool> more = false;
+  if (ready()) {
+    more = live_->step();
+    const Duration now = clock_.uptime();
+    if (now >= status_at_) {
+      status_at_ = now + kStatusEvery;
+      const std::string status = status_json(false);
+      const bool changed =
+          status_.with([&](std::string& last) { return status != std::exchange(last, status); });
+      if (changed) hub_.publish_status(status_json(true));
+    }
+  }
+  hub_.step();
+  return more;
+}
+
+Duration Api::next_step() const {
+  const Duration streams = hub_.next_step();
+  return ready() ? std::min(streams, status_at_) : streams;
+}
+
+void Api::publish_run(const RunEvent& event) {
+  JsonWriter json;
+  json.begin_object()
+      .field("dag", event.dag)
+      .field("run_id", event.run_id)
+      .field("state", event.state)
+      .field("loaded", event.loaded)
+      .field("from", event.from)
+      .field("to", event.to)
+      .key("symbols")
+      .begin_list();
+  for (const auto& symbol : event.symbols) json.value(symbol);
+  json.end_list().end_object();
+  hub_.publish_run(json.text(), ready() ? live_->position().total() : 0);
+}
+
+Status Api::refresh_daily(warehouse::Connection& warehouse) {
+  const auto rows = TRY(read_daily(warehouse));
+  if (ready()) live_->set_daily(rows);
+  return Ok{};
+}
+
+Api::Admission Api::admit(const io::HttpRequest& head) {
+  Match match = find_route(routes_, head.method, head.target);
+  if (!match.route) {
+    if (match.allow.empty() && may_be_page(head)) return {};
+    return {0, with_security(no_route(match))};
+  }
+  const Route& route = *match.route;
+  if (auto refusal = access_.refusal(head, route.need))
+    return {0, with_security(*std::move(refusal))};
+  if (!route.before_ready && !ready()) {
+    const Starting starting = starting_.copy();
+    return {0, with_security(
+                   error_response(Error{ErrorCode::unavailable, "not ready yet: " + starting.reason,
+                                        "Ask /-/ready how far it is, and try again shortly."}))};
+  }
+  if (const auto checked = check_params(route, head.target, match.params); !checked)
+    return {0, with_security(error_response(checked.error()))};
+  return {route.body_bytes_max};
+}
+
+void Api::handle(io::HttpRequest request, io::HttpReply reply) {
+  Match match = find_route(routes_, request.method, request.target);
+  if (!match.route) return finish(nullptr, reply, page_response(pages_, request));
+  Call call{std::move(request), std::move(match.params)};
+  if (const auto checked = check_params(*match.route, call.request.target, call.params); !checked)
+    return finish(match.route, reply, error_response(checked.error()));
+  if (match.route->runs == Runs::at_once)
+    return answer(*match.route, std::move(call), std::move(reply));
+  enqueue({match.route, std::move(call), std::move(reply)});
+}
+
+void Api::enqueue(Job job) {
+  const bool is_command = job.route->runs == Runs::as_command;
+  const Route* route = job.route;
+  io::HttpReply reply = job.reply;
+  const std::size_t bytes = bytes_of(job.call);
+  const bool fits = job_bytes_.fetch_add(bytes) + bytes <= options_.job_bytes_max;
+  if (fits && (is_command ? command_jobs_ : jobs_).push(std::move(job))) return;
+  job_bytes_ -= bytes;
+  finish(route, reply,
+         error_response(Error{ErrorCode::unavailable, "too many requests wait for an answer",
+                              "Try again in a second."}));
+}
+
+void Api::answer(const Route& route, Call call, io::HttpReply reply) {
+  if (route.take_over) return route.take_over(std::move(call), std::move(reply));
+  auto response = route.answer(call);
+  finish(&route, reply,
+         response ? *std::move(response) : error_response(std::move(response).error()));
+}
+
+void Api::finish(const Route* route, io::HttpReply& reply, io::HttpResponse response) {
+  metrics_
+      .counter("tapeline_serve_requests_total", "Requests that were answered.",
+               {{"route", route ? route->path : "page"},
+                {"status", fmt::format("{}xx", response.status / 100)}})
+      .add();
+  reply.send(with_security(std::move(response)));
+}
+
+bool ApiWorker::step(std::stop_token stop) {
+  auto job = api_.jobs_.pop(std::move(stop));
+  if (!job) return false;
+  api_.job_bytes_ -= bytes_of(job->call);
+  if (job->route->runs == Runs::with_query) {
+    if (!connection_) {
+      auto opened = api_.backend_->warehouse.connect();
+      if (!opened) {
+        api_.finish(job->route, job->reply, error_response(opened.error()));
+        return true;
+      }
+      connection_ = *std::move(opened);
+    }
+    job->call.warehouse = connection_.get();
+  }
+  api_.answer(*job->route, std::move(job->call), std::move(job->reply));
+  return true;
+}
+
+bool ApiWorker::step_command(std::stop_token stop) {
+  auto job = api_.command_jobs_.pop(stop);
+  if (!job) return false;
+  api_.job_bytes_ -= bytes_of(job->call);
+  api_.run_command(std::move(job->call), std::move(job->reply), std::move(stop));
+  return true;
+}
+
+}  // namespace tapeline::serve

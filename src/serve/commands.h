@@ -1,0 +1,64 @@
+// Commands: what a page, or the command line, may ask of rooms that serve does not know.
+//
+// app implements it over the scheduler, the loader and the subcommands.
+
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "text/value.h"
+
+namespace tapeline::serve {
+
+enum class DagAction : std::uint8_t { trigger, pause, unpause };
+
+/// A command line as another process sends it.
+struct CommandLine {
+  std::vector<std::string> argv;  // without the program's name
+  std::string cwd;
+};
+
+/// Takes what a command prints. False: nobody reads any more, stop.
+using CommandOutput = std::function<bool(bool is_error, std::string_view bytes)>;
+
+/// threads: any, several at a time
+class Commands {
+ public:
+  virtual ~Commands() = default;
+
+  /// The members of /api/v1/status that serve does not know itself: feed, data, equation, lag,
+  /// dag, tests, in the shape that the API has. Asked about once a second.
+  /// blocks: never for long; it reads what is known, it queries nothing
+  virtual text::Value status() = 0;
+
+  /// {"dags":[{"id",...}]}
+  virtual Result<text::Value> dags() = 0;
+
+  /// {"runs":[{"run_id","state",...}]}, newest first.
+  /// errors: not_found, as in the next two
+  virtual Result<text::Value> runs(const std::string& dag) = 0;
+
+  /// {"tasks":[{"task_id","state",...}]}
+  virtual Result<text::Value> tasks(const std::string& dag, const std::string& run) = 0;
+
+  /// {"log":"..."}
+  virtual Result<text::Value> task_log(const std::string& dag, const std::string& run,
+                                       const std::string& task) = 0;
+
+  /// What became of it: {"run_id"} for a trigger, {"paused"} for the others.
+  /// errors: not_found, already_exists (a run is queued already)
+  virtual Result<text::Value> act(const std::string& dag, DagAction action) = 0;
+
+  /// Runs a command of the command line inside this process; the exit code.
+  /// errors: unsupported (a command that cannot run here)
+  /// blocks: until it is done, or shortly after `stop` is requested
+  virtual Result<int> run(const CommandLine& line, const CommandOutput& output,
+                          std::stop_token stop) = 0;
+};
+
+}  // namespace tapeline::serve

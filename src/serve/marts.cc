@@ -1,0 +1,241 @@
+#include "serve/marts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "market/calendar.h"
+#include "serve/json_writer.h"
+
+namespace tapeline::serve {
+namespace {
+
+using warehouse::Connection;
+using warehouse::Rows;
+using warehouse::sql_text;
+
+constexpr warehouse::QueryLimits kLimits{.rows_max = 200'000, .time_max = std::chrono::seconds(10)};
+constexpr std::int64_t kGapsMax = 1000;
+
+/// Runs `sql` over one table; no rows where that table does not exist yet.
+Result<Rows> query_table(Connection& warehouse, std::string_view schema, std::string_view table,
+                         const std::string& sql) {
+  auto rows = warehouse.query(sql, kLimits);
+  if (rows || rows.error().code != ErrorCode::invalid_argument) return rows;
+  const Rows found = TRY(warehouse.query(
+      fmt::format("select 1 from information_schema.tables where table_schema = {} and "
+                  "table_name = {}",
+                  sql_text(schema), sql_text(table)),
+      kLimits));
+  if (found.rows.empty()) return Rows{};
+  return rows;
+}
+
+std::string timestamp_literal(Timestamp at) {
+  std::string text = format_rfc3339_micros(at);
+  text.pop_back();  // the Z: the column has no zone
+  return fmt::format("timestamp {}", sql_text(text));
+}
+
+std::string date_literal(Date date) { return fmt::format("date {}", sql_text(format_date(date))); }
+
+std::int64_t minutes_of(std::string_view interval) {
+  if (interval == "1m") return 1;
+  if (interval == "5m") return 5;
+  if (interval == "15m") return 15;
+  if (interval == "30m") return 30;
+  return interval == "1h" ? 60 : 240;
+}
+
+/// The span of a request as instants, whatever it was given in.
+struct Span {
+  std::optional<Timestamp> from;  // inclusive
+  std::optional<Timestamp> to;    // exclusive
+};
+
+Span span_of(const BarsRequest& request) {
+  Span span;
+  if (request.from) span.from = request.from->at;
+  if (request.to) span.to = request.to->at;
+  if (request.to && request.to->is_date) *span.to += std::chrono::days(1);
+  return span;
+}
+
+Date from_date(const TimeParam& from) {
+  return from.is_date ? std::chrono::floor<std::chrono::days>(from.at)
+                      : Calendar::new_york_date(from.at);
+}
+
+Date to_date(const TimeParam& to) {
+  return to.is_date ? std::chrono::floor<std::chrono::days>(to.at)
+                    : Calendar::new_york_date(to.at - std::chrono::microseconds(1));
+}
+
+std::string minute_bars(const BarsRequest& request) {
+  const std::int64_t minutes = minutes_of(request.interval);
+  const Span span = span_of(request);
+  std::string where = fmt::format("symbol = {}", sql_text(request.symbol));
+  if (span.from) {
+    const auto since = span.from->time_since_epoch();
+    const auto bucket = std::chrono::microseconds(std::chrono::minutes(minutes));
+    auto into = since % bucket;
+    if (into.count() < 0) into += bucket;
+    where += fmt::format(" and bar_start >= {}", timestamp_literal(Timestamp(since - into)));
+  }
+  if (span.to) where += fmt::format(" and bar_start < {}", timestamp_literal(*span.to));
+  if (minutes == 1)
+    return fmt::format(
+        "select bar_start as start_at, open, high, low, close, volume, quote_count as count "
+        "from marts_stocks.stock_bars_1m where {}",
+        where);
+  return fmt::format(
+      "select time_bucket(interval '{} minutes', bar_start) as start_at, "
+      "min_by(open, bar_start) as open, max(high) as high, min(low) as low, "
+      "max_by(close, bar_start) as close, cast(sum(volume) as bigint) as volume, "
+      "cast(sum(quote_count) as bigint) as count "
+      "from marts_stocks.stock_bars_1m where {} group by 1",
+      minutes, where);
+}
+
+std::string daily_bars(const BarsRequest& request) {
+  const std::string unit =
+      request.interval == "1w" ? "week" : (request.interval == "1M" ? "month" : "day");
+  std::string where = fmt::format("symbol = {}", sql_text(request.symbol));
+  if (request.from)
+    where += fmt::format(" and price_date >= date_trunc('{}', {})", unit,
+                         date_literal(from_date(*request.from)));
+  if (request.to) where += fmt::format(" and price_date <= {}", date_literal(to_date(*request.to)));
+  if (unit == "day")
+    return fmt::format(
+        "select price_date as start_at, daily_open, daily_high, daily_low, daily_close, "
+        "cast(total_volume as bigint), data_points_count from marts_stocks.stock_analytics "
+        "where {}",
+        where);
+  return fmt::format(
+      "select cast(date_trunc('{}', price_date) as date) as start_at, "
+      "min_by(daily_open, price_date), max(daily_high), min(daily_low), "
+      "max_by(daily_close, price_date), cast(sum(total_volume) as bigint), "
+      "cast(sum(data_points_count) as bigint) from marts_stocks.stock_analytics where {} "
+      "group by 1",
+      unit, where);
+}
+
+Status write_gaps(Connection& warehouse, const BarsRequest& request, JsonWriter& json) {
+  const Span span = span_of(request);
+  std::string where =
+      fmt::format("symbol = {} and healed_at is null", sql_text(request.symbol));
+  if (span.from) where += fmt::format(" and gap_end > {}", timestamp_literal(*span.from));
+  if (span.to) where += fmt::format(" and gap_start < {}", timestamp_literal(*span.to));
+  const Rows rows =
+      TRY(query_table(warehouse, "raw_stocks", "gaps",
+                      fmt::format("select gap_start, gap_end, cause from raw_stocks.gaps where {} "
+                                  "order by gap_start limit {}",
+                                  where, kGapsMax)));
+  json.key("gaps").begin_list();
+  for (const auto& row : rows.rows)
+    json.begin_object()
+        .field("start", row[0])
+        .field("end", row[1])
+        .field("cause", row[2])
+        .end_object();
+  json.end_list();
+  return Ok{};
+}
+
+std::optional<Price> price_of(const warehouse::Value& cell) {
+  if (warehouse::is_null(cell)) return std::nullopt;
+  const auto price = Price::parse(warehouse::to_text(cell));
+  return price ? std::optional(*price) : std::nullopt;
+}
+
+}  // namespace
+
+Result<std::string> read_bars(Connection& warehouse, const BarsRequest& request) {
+  const bool daily =
+      request.interval == "1d" || request.interval == "1w" || request.interval == "1M";
+  // Without a beginning the newest are wanted; one more than the limit tells whether there are
+  // more.
+  Rows rows =
+      TRY(query_table(warehouse, "marts_stocks", daily ? "stock_analytics" : "stock_bars_1m",
+                      fmt::format("{} order by start_at {} limit {}",
+                                  daily ? daily_bars(request) : minute_bars(request),
+                                  request.from ? "asc" : "desc", request.limit + 1)));
+  const bool more = static_cast<std::int64_t>(rows.rows.size()) > request.limit;
+  if (more) rows.rows.pop_back();
+  if (!request.from) std::reverse(rows.rows.begin(), rows.rows.end());
+
+  JsonWriter json;
+  json.begin_object().field("symbol", request.symbol).field("interval", request.interval);
+  json.key("bars").begin_list();
+  constexpr std::array kNames = {"time", "open", "high", "low", "close", "volume", "count"};
+  for (const auto& row : rows.rows) {
+    json.begin_object();
+    for (std::size_t i = 0; i < kNames.size(); ++i) json.field(kNames[i], row[i]);
+    json.end_object();
+  }
+  json.end_list();
+  TRY_STATUS(write_gaps(warehouse, request, json));
+  json.field("more", more).end_object();
+  return json.take();
+}
+
+Result<std::string> read_analytics(Connection& warehouse, const AnalyticsRequest& request) {
+  std::string sql = "select * from marts_stocks.stock_analytics";
+  if (request.symbol) {
+    sql += fmt::format(" where symbol = {}", sql_text(*request.symbol));
+    if (request.from)
+      sql += fmt::format(" and price_date >= {}", date_literal(from_date(*request.from)));
+    if (request.to) sql += fmt::format(" and price_date <= {}", date_literal(to_date(*request.to)));
+    sql += " order by price_date";
+  } else {
+    sql +=
+        " qualify row_number() over (partition by symbol order by price_date desc) = 1 "
+        "order by symbol";
+  }
+  const Rows rows = TRY(query_table(warehouse, "marts_stocks", "stock_analytics", sql));
+  const Rows load = TRY(query_table(
+      warehouse, "marts_stocks", "stock_analytics",
+      "select load_id from marts_stocks.stock_analytics order by load_id desc limit 1"));
+  JsonWriter json;
+  json.begin_object().key("columns").begin_list();
+  for (const auto& column : rows.columns) json.value(column.name);
+  json.end_list().key("rows").begin_list();
+  for (const auto& row : rows.rows) {
+    json.begin_object();
+    for (std::size_t i = 0; i < row.size(); ++i) json.field(rows.columns[i].name, row[i]);
+    json.end_object();
+  }
+  json.end_list();
+  json.field("load_id", load.rows.empty() ? warehouse::Value() : load.rows[0][0]).end_object();
+  return json.take();
+}
+
+Result<std::vector<DailyRow>> read_daily(Connection& warehouse) {
+  const Rows rows = TRY(
+      query_table(warehouse, "marts_stocks", "stock_analytics",
+                  "select symbol, price_date, daily_open, daily_high, daily_low, daily_close, "
+                  "cast(total_volume as bigint) from marts_stocks.stock_analytics "
+                  "qualify row_number() over (partition by symbol order by price_date desc) <= 2"));
+  std::vector<DailyRow> daily;
+  for (const auto& row : rows.rows) {
+    const auto* symbol = std::get_if<std::string>(&row[0]);
+    const auto* date = std::get_if<Date>(&row[1]);
+    const auto close = price_of(row[5]);
+    if (!symbol || !date || !close) continue;
+    const auto* volume = std::get_if<std::int64_t>(&row[6]);
+    daily.push_back({*symbol, *date, price_of(row[2]), price_of(row[3]), price_of(row[4]), *close,
+                     volume ? std::optional(*volume) : std::nullopt});
+  }
+  return daily;
+}
+
+Result<std::vector<std::string>> read_symbols(Connection& warehouse) {
+  const Rows rows =
+      TRY(query_table(warehouse, "raw_stocks", "stock_prices",
+                      "select distinct symbol from raw_stocks.stock_prices order by symbol"));
+  std::vector<std::string> symbols;
+  for (const auto& row : rows.rows) symbols.push_back(warehouse::to_text(row[0]));
+  return symbols;
+}
+
+}  // namespace tapeline::serve

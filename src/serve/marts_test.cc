@@ -1,0 +1,175 @@
+#include "serve/marts.h"
+
+#include <gtest/gtest.h>
+
+#include "warehouse/duckdb/duckdb_warehouse.h"
+
+namespace tapeline::serve {
+namespace {
+
+class MartsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto opened = warehouse::DuckDbWarehouse::open(*clock_, {});
+    ASSERT_TRUE(opened) << opened.error().message;
+    warehouse_ = *std::move(opened);
+    connection_ = *warehouse_->connect();
+  }
+
+  void run(std::string_view sql) {
+    const auto done = connection_->execute(sql);
+    ASSERT_TRUE(done) << done.error().message;
+  }
+
+  void make_bars() {
+    run(R"(create schema if not exists marts_stocks;
+           create table marts_stocks.stock_bars_1m as select * from (values
+             ('A', timestamp '2025-01-06 14:58:00', 1.000000::decimal(18,6), 2::decimal(18,6),
+              0.5::decimal(18,6), 1.5::decimal(18,6), 10::bigint, 3::bigint),
+             ('A', timestamp '2025-01-06 15:00:00', 2, 3, 1, 2.25, null, 1),
+             ('A', timestamp '2025-01-06 15:04:00', 4, 9, 4, 5, 7, 2),
+             ('A', timestamp '2025-01-06 15:05:00', 5, 5, 5, 5, 1, 1),
+             ('B', timestamp '2025-01-06 15:00:00', 7, 7, 7, 7, 7, 7))
+           t(symbol, bar_start, open, high, low, close, volume, quote_count))");
+  }
+  void make_analytics() {
+    run(R"(create schema if not exists marts_stocks;
+           create table marts_stocks.stock_analytics as select * from (values
+             ('A', date '2025-01-03', 1::decimal(18,6), 2::decimal(18,6), 1::decimal(18,6),
+              1.5::decimal(18,6), 100::hugeint, 5::bigint, null::double, 1::bigint),
+             ('A', date '2025-01-06', 2, 4, 2, 3, 50, 6, 2.25, 3),
+             ('A', date '2025-01-07', 3, 5, 1, 4, null, 7, 0.1, 4),
+             ('B', date '2025-01-06', 9, 9, 9, 9, 1, 1, null, 2))
+           t(symbol, price_date, daily_open, daily_high, daily_low, daily_close, total_volume,
+             data_points_count, ma_7_day, load_id))");
+  }
+
+  std::string bars(BarsRequest request) {
+    const auto json = read_bars(*connection_, request);
+    return json ? *json : json.error().message;
+  }
+  static TimeParam instant(std::string_view text) { return {parse_rfc3339(text)->at, false}; }
+  static TimeParam date(std::string_view text) { return {Timestamp(*parse_date(text)), true}; }
+
+  std::unique_ptr<Clock> clock_ = make_system_clock();
+  std::unique_ptr<warehouse::DuckDbWarehouse> warehouse_;
+  std::unique_ptr<warehouse::Connection> connection_;
+};
+
+TEST_F(MartsTest, tables_that_no_run_has_made_read_as_empty) {
+  EXPECT_EQ(bars({.symbol = "A", .interval = "1m"}),
+            R"({"symbol":"A","interval":"1m","bars":[],"gaps":[],"more":false})");
+  EXPECT_EQ(bars({.symbol = "A", .interval = "1w"}),
+            R"({"symbol":"A","interval":"1w","bars":[],"gaps":[],"more":false})");
+  EXPECT_EQ(*read_analytics(*connection_, {}), R"({"columns":[],"rows":[],"load_id":null})");
+  EXPECT_TRUE(read_daily(*connection_)->empty());
+  EXPECT_TRUE(read_symbols(*connection_)->empty());
+}
+
+TEST_F(MartsTest, a_broken_table_is_an_error_not_an_empty_answer) {
+  run("create schema marts_stocks; create table marts_stocks.stock_bars_1m (symbol varchar)");
+  EXPECT_FALSE(read_bars(*connection_, {.symbol = "A", .interval = "1m"}));
+}
+
+TEST_F(MartsTest, minute_bars_come_oldest_first_between_from_and_to) {
+  make_bars();
+  EXPECT_EQ(bars({.symbol = "A",
+                  .interval = "1m",
+                  .from = instant("2025-01-06T15:00:30Z"),
+                  .to = instant("2025-01-06T15:04:00Z")}),
+            R"({"symbol":"A","interval":"1m","bars":[{"time":"2025-01-06T15:00:00Z","open":2,)"
+            R"("high":3,"low":1,"close":2.25,"volume":null,"count":1}],"gaps":[],"more":false})");
+}
+
+TEST_F(MartsTest, without_a_beginning_the_newest_bars_are_given) {
+  make_bars();
+  const std::string json = bars({.symbol = "A", .interval = "1m", .limit = 2});
+  const auto first = json.find("15:04:00");
+  const auto second = json.find("15:05:00");
+  EXPECT_LT(first, second) << json;
+  EXPECT_EQ(json.find("15:00:00"), std::string::npos);
+  EXPECT_NE(json.find(R"("more":true)"), std::string::npos);
+}
+
+TEST_F(MartsTest, longer_bars_are_made_of_whole_buckets) {
+  make_bars();
+  EXPECT_EQ(bars({.symbol = "A",
+                  .interval = "5m",
+                  .from = instant("2025-01-06T15:03:00Z"),
+                  .to = instant("2025-01-06T15:05:00Z")}),
+            R"({"symbol":"A","interval":"5m","bars":[{"time":"2025-01-06T15:00:00Z","open":2,)"
+            R"("high":9,"low":1,"close":5,"volume":7,"count":3}],"gaps":[],"more":false})");
+  EXPECT_NE(bars({.symbol = "A", .interval = "4h"})
+                .find(R"({"time":"2025-01-06T12:00:00Z","open":1,"high":9,"low":0.5,"close":5,)"
+                      R"("volume":18,"count":7})"),
+            std::string::npos);
+}
+
+TEST_F(MartsTest, weeks_and_months_are_made_of_days) {
+  make_analytics();
+  const std::string weeks = bars({.symbol = "A", .interval = "1w"});
+  EXPECT_NE(weeks.find(R"({"time":"2024-12-30","open":1,"high":2,"low":1,"close":1.5,)"
+                       R"("volume":100,"count":5},{"time":"2025-01-06","open":2,"high":5,"low":1,)"
+                       R"("close":4,"volume":50,"count":13})"),
+            std::string::npos)
+      << weeks;
+  const std::string months = bars({.symbol = "A", .interval = "1M"});
+  EXPECT_NE(months.find(R"([{"time":"2025-01-01","open":1,"high":5,"low":1,"close":4,)"
+                        R"("volume":150,"count":18}])"),
+            std::string::npos)
+      << months;
+}
+
+TEST_F(MartsTest, days_are_new_york_dates_whatever_instant_is_asked_for) {
+  make_analytics();
+  const std::string days = bars({.symbol = "A",
+                                 .interval = "1d",
+                                 .from = instant("2025-01-07T04:00:00Z"),  // the 6th, 23:00
+                                 .to = date("2025-01-06")});
+  EXPECT_NE(days.find(R"([{"time":"2025-01-06","open":2,)"), std::string::npos) << days;
+  EXPECT_EQ(days.find("2025-01-07"), std::string::npos) << days;
+}
+
+TEST_F(MartsTest, gaps_that_were_not_healed_come_with_the_bars) {
+  run(R"(insert into raw_stocks.gaps values
+         ('f', 'A', '2025-01-06 15:00:00', '2025-01-06 15:01:00', 'disconnected', null),
+         ('f', 'A', '2025-01-06 16:00:00', '2025-01-06 16:01:00', 'disconnected', now()),
+         ('f', 'B', '2025-01-06 15:00:00', '2025-01-06 15:01:00', 'disconnected', null))");
+  EXPECT_NE(bars({.symbol = "A", .interval = "1m"})
+                .find(R"("gaps":[{"start":"2025-01-06T15:00:00Z","end":"2025-01-06T15:01:00Z",)"
+                      R"("cause":"disconnected"}])"),
+            std::string::npos);
+  EXPECT_NE(bars({.symbol = "A", .interval = "1m", .from = instant("2025-01-06T15:01:00Z")})
+                .find(R"("gaps":[])"),
+            std::string::npos);
+}
+
+TEST_F(MartsTest, analytics_are_the_latest_row_of_each_symbol_or_the_days_of_one) {
+  make_analytics();
+  const std::string latest = *read_analytics(*connection_, {});
+  EXPECT_NE(latest.find(R"("columns":["symbol","price_date","daily_open")"), std::string::npos);
+  EXPECT_NE(latest.find(R"({"symbol":"A","price_date":"2025-01-07","daily_open":3,)"),
+            std::string::npos);
+  EXPECT_EQ(latest.find("2025-01-03"), std::string::npos);
+  EXPECT_TRUE(latest.ends_with(R"("load_id":4})")) << latest;
+  const std::string days = *read_analytics(
+      *connection_, {.symbol = "A", .from = date("2025-01-03"), .to = date("2025-01-06")});
+  EXPECT_LT(days.find("2025-01-03"), days.find("2025-01-06"));
+  EXPECT_EQ(days.find("2025-01-07"), std::string::npos);
+}
+
+TEST_F(MartsTest, a_quote_in_a_symbol_is_only_text) {
+  make_bars();
+  EXPECT_EQ(bars({.symbol = "A' or '1'='1", .interval = "1m"}).find("time"), std::string::npos);
+}
+
+TEST_F(MartsTest, the_two_newest_days_of_each_symbol_are_its_references) {
+  make_analytics();
+  const auto rows = read_daily(*connection_);
+  ASSERT_TRUE(rows) << rows.error().message;
+  EXPECT_EQ(rows->size(), 3U);
+  for (const auto& row : *rows) EXPECT_NE(row.date, *parse_date("2025-01-03"));
+}
+
+}  // namespace
+}  // namespace tapeline::serve
