@@ -82,10 +82,11 @@ Result<Plan> Plan::make(const std::vector<PlanTask>& tasks) {
       const auto& upstream = left.at(path.back());
       const std::string next = *std::ranges::find_if(
           upstream, [&](const std::string& up) { return left.contains(up); });
-      const auto before = std::ranges::find(path, next);
+      const auto seen = std::ranges::find(path, next) - path.begin();
+      const bool round = seen < std::ssize(path);
       path.push_back(next);
-      if (before == path.end() - 1 || before == path.end()) continue;
-      path.erase(path.begin(), std::ranges::find(path, next));
+      if (!round) continue;
+      path.erase(path.begin(), path.begin() + seen);
       break;
     }
     return Error{ErrorCode::invalid_argument,
