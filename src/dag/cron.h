@@ -45,11 +45,11 @@ class Cron {
   std::bitset<24> hours_;
   std::bitset<32> days_;
   std::bitset<13> months_;
-  std::bitset<7> weekdays_;          // 0 is Sunday
-  std::bitset<7> last_weekdays_;     // L5
-  std::bitset<6> nth_weekdays_[7];   // 5#3: nth_weekdays_[5][3]
-  bool last_day_ = false;            // L
-  bool any_day_ = false;             // the field is *
+  std::bitset<7> weekdays_;         // 0 is Sunday
+  std::bitset<7> last_weekdays_;    // L5
+  std::bitset<6> nth_weekdays_[7];  // 5#3: nth_weekdays_[5][3]
+  bool last_day_ = false;           // L
+  bool any_day_ = false;            // the field is *
   bool any_weekday_ = false;
 };
 

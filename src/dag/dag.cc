@@ -10,17 +10,25 @@ namespace {
 
 using text::Value;
 
-const std::vector<std::string_view> kDagKeys = {
-    "dag_id",  "description",     "schedule",     "timezone", "start_date",
-    "catchup", "max_active_runs", "default_args", "tasks"};
+const std::vector<std::string_view> kDagKeys = {"dag_id",          "description",  "schedule",
+                                                "timezone",        "start_date",   "catchup",
+                                                "max_active_runs", "default_args", "tasks"};
 const std::vector<std::string_view> kDefaultKeys = {"retries", "retry_delay", "trigger_rule"};
 const std::vector<std::string_view> kTaskKeys = {
     "action", "upstream", "trigger_rule", "retries", "retry_delay", "report_only", "params"};
 // Airflow's, so that who moves a DAG over learns that nothing heeds them.
-const std::vector<std::string_view> kUnsupportedKeys = {
-    "depends_on_past", "execution_timeout", "dagrun_timeout",  "max_active_tasks",
-    "pool",            "priority_weight",   "sla",             "retry_exponential_backoff",
-    "end_date",        "tags",              "max_retry_delay", "schedule_interval"};
+const std::vector<std::string_view> kUnsupportedKeys = {"depends_on_past",
+                                                        "execution_timeout",
+                                                        "dagrun_timeout",
+                                                        "max_active_tasks",
+                                                        "pool",
+                                                        "priority_weight",
+                                                        "sla",
+                                                        "retry_exponential_backoff",
+                                                        "end_date",
+                                                        "tags",
+                                                        "max_retry_delay",
+                                                        "schedule_interval"};
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -58,7 +66,8 @@ struct Reader {
   }
 
   Status check_keys(const Value& mapping, const std::vector<std::string_view>& keys) const {
-    if (!mapping.is_object()) return wrong(mapping, "a mapping belongs here", "Write 'key: value'.");
+    if (!mapping.is_object())
+      return wrong(mapping, "a mapping belongs here", "Write 'key: value'.");
     for (const auto& [key, value] : mapping.as_object()) {
       if (std::ranges::find(keys, key) != keys.end()) continue;
       if (std::ranges::find(kUnsupportedKeys, key) != kUnsupportedKeys.end()) {
@@ -107,8 +116,8 @@ struct Reader {
 Status Reader::settings(const Value& in, Task& task) const {
   task.retries = TRY(whole(in, "retries", 0, task.retries));
   if (const Value* delay = in.find("retry_delay")) {
-    const auto parsed = delay->is_string() ? parse_duration(delay->as_string())
-                                           : Result<Duration>(Error{});
+    const auto parsed =
+        delay->is_string() ? parse_duration(delay->as_string()) : Result<Duration>(Error{});
     if (!parsed) return wrong(*delay, "'retry_delay' is no length of time", "Write 30s or 5m.");
     task.retry_delay = *parsed;
   }
@@ -187,8 +196,8 @@ std::string stem(std::string_view file) {
 
 bool is_id(std::string_view id) {
   return !id.empty() && id.size() <= 250 && std::ranges::all_of(id, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '-' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
   });
 }
 

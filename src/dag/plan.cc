@@ -15,9 +15,9 @@ constexpr std::array<std::string_view, 8> kStates = {
     "none", "queued", "running", "success", "failed", "up_for_retry", "upstream_failed", "skipped"};
 
 constexpr std::array<std::string_view, 9> kOtherRules = {
-    "all_failed",   "one_failed",  "one_success",
-    "one_done",     "none_skipped", "none_failed_min_one_success",
-    "always",       "all_skipped", "all_done_setup_success"};
+    "all_failed", "one_failed",   "one_success",
+    "one_done",   "none_skipped", "none_failed_min_one_success",
+    "always",     "all_skipped",  "all_done_setup_success"};
 
 }  // namespace
 
@@ -25,8 +25,7 @@ std::string_view to_string(TaskState state) { return kStates[static_cast<std::si
 
 TaskState task_state(std::string_view word) {
   const auto found = std::ranges::find(kStates, word);
-  return found == kStates.end() ? TaskState::none
-                                : static_cast<TaskState>(found - kStates.begin());
+  return found == kStates.end() ? TaskState::none : static_cast<TaskState>(found - kStates.begin());
 }
 
 bool has_ended(TaskState state) {
@@ -51,8 +50,8 @@ Result<Plan> Plan::make(const std::vector<PlanTask>& tasks) {
   for (const PlanTask& task : tasks) {
     const auto [at, added] = plan.nodes_.try_emplace(task.name);
     if (!added) {
-      return Error{ErrorCode::invalid_argument,
-                   fmt::format("two tasks are called '{}'", task.name), ""};
+      return Error{ErrorCode::invalid_argument, fmt::format("two tasks are called '{}'", task.name),
+                   ""};
     }
     at->second.rule = task.rule;
     at->second.upstream = task.upstream;
@@ -80,8 +79,8 @@ Result<Plan> Plan::make(const std::vector<PlanTask>& tasks) {
     std::vector<std::string> path = {left.begin()->first};
     while (true) {
       const auto& upstream = left.at(path.back());
-      const std::string next = *std::ranges::find_if(
-          upstream, [&](const std::string& up) { return left.contains(up); });
+      const std::string next =
+          *std::ranges::find_if(upstream, [&](const std::string& up) { return left.contains(up); });
       const auto seen = std::ranges::find(path, next) - path.begin();
       const bool round = seen < std::ssize(path);
       path.push_back(next);
@@ -162,8 +161,7 @@ TaskState Plan::verdict(const Node& node) const {
   for (const std::string& up : node.upstream) {
     const TaskState state = nodes_.at(up).state;
     all_ended = all_ended && has_ended(state);
-    any_failed =
-        any_failed || state == TaskState::failed || state == TaskState::upstream_failed;
+    any_failed = any_failed || state == TaskState::failed || state == TaskState::upstream_failed;
     any_skipped = any_skipped || state == TaskState::skipped;
   }
   if (node.rule != TriggerRule::all_done && any_failed) return TaskState::upstream_failed;

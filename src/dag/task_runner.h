@@ -61,18 +61,18 @@ struct TaskContext {
   std::int64_t try_number = 1;
   std::int64_t tries_max = 1;
   Timestamp logical_date;
-  text::Value conf;                            // what the trigger gave, an object
-  std::map<std::string, text::Value> values;   // what earlier tasks of the run returned
+  text::Value conf;                           // what the trigger gave, an object
+  std::map<std::string, text::Value> values;  // what earlier tasks of the run returned
   std::stop_token stop;
-  TaskLog* log = nullptr;                      // never null when it runs
+  TaskLog* log = nullptr;  // never null when it runs
 };
 
 struct TaskOutcome {
   enum class State : std::uint8_t { success, skipped, failed };
   State state = State::success;
-  text::Value value;         // of a success: later tasks of the run get it, also after a crash
-  Error error{};             // of a failure
-  bool retryable = true;     // of a failure: false ends the task at once
+  text::Value value;      // of a success: later tasks of the run get it, also after a crash
+  Error error{};          // of a failure
+  bool retryable = true;  // of a failure: false ends the task at once
 
   static TaskOutcome success(text::Value value = {}) { return {State::success, std::move(value)}; }
   static TaskOutcome skipped() { return {State::skipped, {}}; }

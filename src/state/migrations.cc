@@ -43,10 +43,10 @@ Status migrate(Connection& connection) {
   const auto rows = TRY(connection.query("pragma user_version"));
   const auto found = static_cast<std::size_t>(rows.at(0).integer(0));
   if (found > kVersions.size()) {
-    return Error{ErrorCode::unsupported,
-                 fmt::format("its tables have version {}, this tapeline knows {}", found,
-                             kVersions.size()),
-                 "A newer tapeline wrote it: use that one."};
+    return Error{
+        ErrorCode::unsupported,
+        fmt::format("its tables have version {}, this tapeline knows {}", found, kVersions.size()),
+        "A newer tapeline wrote it: use that one."};
   }
   for (std::size_t version = found; version < kVersions.size(); ++version) {
     TRY_STATUS(connection.run("begin immediate"));

@@ -63,10 +63,10 @@ std::vector<RunRow> runs_of(const std::vector<Row>& rows) {
 
 Status write_tries(Connection& connection, const std::vector<TryRow>& tries) {
   for (const TryRow& t : tries) {
-    TRY_STATUS(connection.run(
-        "insert or replace into task_tries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        {t.run, t.task, t.try_number, t.state, cell(t.start_at), cell(t.end_at), cell(t.retry_at),
-         t.value, t.error_code, t.error_message, t.error_hint}));
+    TRY_STATUS(
+        connection.run("insert or replace into task_tries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                       {t.run, t.task, t.try_number, t.state, cell(t.start_at), cell(t.end_at),
+                        cell(t.retry_at), t.value, t.error_code, t.error_message, t.error_hint}));
   }
   return Ok{};
 }
@@ -74,9 +74,8 @@ Status write_tries(Connection& connection, const std::vector<TryRow>& tries) {
 }  // namespace
 
 Result<std::unique_ptr<RunStore>> RunStore::open(Database& database) {
-  auto last = database.read([](Connection& connection) {
-    return connection.query("select max(id) from runs");
-  });
+  auto last = database.read(
+      [](Connection& connection) { return connection.query("select max(id) from runs"); });
   const auto rows = TRY(std::move(last));
   return std::unique_ptr<RunStore>(new RunStore(database, rows.at(0).integer(0) + 1));
 }
@@ -180,8 +179,8 @@ Result<std::vector<LogRow>> RunStore::log(std::int64_t run, const std::string& t
          TRY(connection.query("select * from task_logs where run = ? and task = ? and "
                               "try_number = ? order by number",
                               {run, task, try_number}))) {
-      lines.push_back({row.integer(0), row.text(1), row.integer(2), row.integer(3),
-                       instant(row, 4), row.text(5)});
+      lines.push_back({row.integer(0), row.text(1), row.integer(2), row.integer(3), instant(row, 4),
+                       row.text(5)});
     }
     return lines;
   });
@@ -217,9 +216,9 @@ Status RunStore::fold(Timestamp fold_before, Timestamp delete_before) {
     const auto groups = TRY(connection.query(kept + " having count(*) > 1", limit));
     for (const Row& group : groups) {
       const Cell first = group.integer(2);
-      TRY_STATUS(connection.run(
-          "update runs set run_count = ?, busy_micros = ?, end_at = ? where id = ?",
-          {group.integer(3), group.integer(4), group.integer(5), first}));
+      TRY_STATUS(
+          connection.run("update runs set run_count = ?, busy_micros = ?, end_at = ? where id = ?",
+                         {group.integer(3), group.integer(4), group.integer(5), first}));
       TRY_STATUS(connection.run("delete from task_tries where run = ?", {first}));
       TRY_STATUS(connection.run("delete from task_logs where run = ?", {first}));
       TRY_STATUS(connection.run(
