@@ -37,18 +37,23 @@ void print_objects(const Call& call, const std::vector<text::Value>& objects) {
   RowsWriter writer(RowsFormat::table, [&](std::string_view text) { call.terminal.out(text); });
   std::vector<warehouse::Column> columns;
   for (const auto& [key, value] : objects[0].as_object()) {
-    columns.push_back({key, "", value.is_number() ? warehouse::Kind::integer
-                                                  : warehouse::Kind::text});
+    columns.push_back(
+        {key, "", value.is_number() ? warehouse::Kind::integer : warehouse::Kind::text});
   }
   writer.columns(columns);
   for (const auto& object : objects) {
     std::vector<warehouse::Value> row;
     for (const auto& [key, value] : object.as_object()) {
-      if (value.is_null()) row.emplace_back();
-      else if (value.is_string()) row.emplace_back(value.as_string());
-      else if (value.is_int()) row.emplace_back(value.as_int());
-      else if (value.is_bool()) row.emplace_back(std::string(value.as_bool() ? "yes" : "no"));
-      else row.emplace_back(text::to_json(value));
+      if (value.is_null())
+        row.emplace_back();
+      else if (value.is_string())
+        row.emplace_back(value.as_string());
+      else if (value.is_int())
+        row.emplace_back(value.as_int());
+      else if (value.is_bool())
+        row.emplace_back(std::string(value.as_bool() ? "yes" : "no"));
+      else
+        row.emplace_back(text::to_json(value));
     }
     writer.row(row);
   }

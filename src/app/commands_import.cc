@@ -59,9 +59,9 @@ Result<Sent> send_files(Pipeline& pipeline, const Call& call) {
     }
     const auto step = TRY(producer.step());
     sent.messages += step.records;
-    call.terminal.progress(fmt::format("reading: {} rows, {} messages in the topic",
-                                       feed.rows_read(), sent.messages),
-                           -1);
+    call.terminal.progress(
+        fmt::format("reading: {} rows, {} messages in the topic", feed.rows_read(), sent.messages),
+        -1);
   }
   call.terminal.end_progress();
   sent.rows = feed.rows_read();
@@ -95,10 +95,9 @@ Result<state::RunRow> load_and_model(Pipeline& pipeline, const Call& call, msglo
     auto run = TRY(pipeline.run_dag(std::string(kIngestionDag), call.stop));
     const msglog::Offset loaded = TRY(loaded_to(*connection));
     const auto status = pipeline.tasks().status();
-    call.terminal.progress("loading, modelling, testing",
-                           end > begin ? static_cast<double>(loaded - begin) /
-                                             static_cast<double>(end - begin)
-                                       : 1);
+    call.terminal.progress(
+        "loading, modelling, testing",
+        end > begin ? static_cast<double>(loaded - begin) / static_cast<double>(end - begin) : 1);
     if (run.state == "failed" && loaded < end) return run;
     if (loaded >= end && status.tested_load_id >= status.load_id) {
       call.terminal.end_progress();
@@ -182,9 +181,9 @@ ExitCode import_files(Pipeline& pipeline, const Call& call) {
   }
   TRY_STATUS(name_contested_days(pipeline, call));
   if (run.state == "failed") {
-    call.terminal.error({ErrorCode::unavailable, run.error,
-                         fmt::format("`tapeline dag logs {} {}` has the details.", kIngestionDag,
-                                     run.run_id)});
+    call.terminal.error(
+        {ErrorCode::unavailable, run.error,
+         fmt::format("`tapeline dag logs {} {}` has the details.", kIngestionDag, run.run_id)});
     return 1;
   }
   if (!call.json()) {

@@ -31,8 +31,9 @@ std::string agrees(const warehouse::Column& column) {
   if (column.kind != warehouse::Kind::real) return fmt::format("{} is not distinct from {}", a, b);
   const bool small = column.name.starts_with("pct_") || column.name.starts_with("momentum_");
   const std::string tolerance = column.name == "rsi_14" ? "1e-5"
-                                : small ? "1e-7"
-                                        : fmt::format("1e-9 * greatest(abs({}), abs({}), 1e-3)", a, b);
+                                : small
+                                    ? "1e-7"
+                                    : fmt::format("1e-9 * greatest(abs({}), abs({}), 1e-3)", a, b);
   return fmt::format("({0} is not distinct from {1} or abs({0} - {1}) <= {2})", a, b, tolerance);
 }
 
@@ -72,9 +73,10 @@ Status audit_models(Pipeline& pipeline, const Call& call, AuditReport& report) {
       if (node.unique_id != model.unique_id) continue;
       const auto differing = TRY(differing_rows(*connection, model, node.compiled_code));
       if (differing > 0) {
-        report.findings.push_back(fmt::format("{}: {} rows differ from what its SQL makes of the "
-                                              "whole history",
-                                              model.relation, differing));
+        report.findings.push_back(
+            fmt::format("{}: {} rows differ from what its SQL makes of the "
+                        "whole history",
+                        model.relation, differing));
       }
     }
   }
@@ -111,14 +113,14 @@ void print_audit(const Call& call, const AuditReport& report) {
     call.terminal.out(text::to_json(value, 2) + "\n");
     return;
   }
-  call.terminal.out(fmt::format(
-      "topic: {} records read, from offset {} on, up to {}\n"
-      "equation: {} consumed = {} loaded + {} duplicate + {} superseded + {} dead\n"
-      "raw: {} rows, keys and payloads compared with the topic\n"
-      "models: {} computed anew and compared, {} data tests\n",
-      report.raw.records, report.raw.from, report.raw.next, counts.consumed, counts.loaded,
-      counts.duplicate, counts.superseded, counts.dead, report.raw.rows, std::size(kModels),
-      report.tests));
+  call.terminal.out(
+      fmt::format("topic: {} records read, from offset {} on, up to {}\n"
+                  "equation: {} consumed = {} loaded + {} duplicate + {} superseded + {} dead\n"
+                  "raw: {} rows, keys and payloads compared with the topic\n"
+                  "models: {} computed anew and compared, {} data tests\n",
+                  report.raw.records, report.raw.from, report.raw.next, counts.consumed,
+                  counts.loaded, counts.duplicate, counts.superseded, counts.dead, report.raw.rows,
+                  std::size(kModels), report.tests));
   for (const auto& finding : report.findings) call.terminal.out("DIFFERS " + finding + "\n");
   call.terminal.out(report.findings.empty() ? "topic, raw, staging and marts agree\n"
                                             : fmt::format("{} findings\n", report.findings.size()));
@@ -140,8 +142,8 @@ ExitCode audit(Pipeline& pipeline, const Call& call) {
   if (status.load_id > status.tested_load_id) {
     report.findings.push_back("loads that the models have not seen yet: run the DAG, then audit");
   } else if (status.load_id > 0) {
-    const Status done = pipeline.tasks().with_target(
-        [&] { return audit_models(pipeline, call, report); });
+    const Status done =
+        pipeline.tasks().with_target([&] { return audit_models(pipeline, call, report); });
     TRY_STATUS(done);
   }
   print_audit(call, report);
@@ -175,19 +177,19 @@ ExitCode show_status(Pipeline& pipeline, const Call& call) {
     return healthy ? 0 : 1;
   }
   const auto megabytes = [](std::int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
-  call.terminal.out(fmt::format(
-      "data      {} ({}), {}\n"
-      "equation  {} consumed = {} loaded + {} duplicate + {} superseded + {} dead\n"
-      "lag       {} messages in the topic are not loaded yet\n"
-      "last run  {}\n"
-      "disk      log {:.1f} MB of {:.0f} MB, warehouse {:.1f} MB\n",
-      pipeline.directory().path(), to_string(pipeline.directory().kind()),
-      pipeline.driven() ? "running" : "not running", status.equation.consumed,
-      status.equation.loaded, status.equation.duplicate, status.equation.superseded,
-      status.equation.dead, status.lag,
-      runs.empty() ? "none" : fmt::format("{}, {}", runs[0].state, runs[0].run_id),
-      megabytes(usage.size_bytes), megabytes(usage.size_bytes_max),
-      megabytes(pipeline.warehouse().file_bytes() + pipeline.warehouse().wal_bytes())));
+  call.terminal.out(
+      fmt::format("data      {} ({}), {}\n"
+                  "equation  {} consumed = {} loaded + {} duplicate + {} superseded + {} dead\n"
+                  "lag       {} messages in the topic are not loaded yet\n"
+                  "last run  {}\n"
+                  "disk      log {:.1f} MB of {:.0f} MB, warehouse {:.1f} MB\n",
+                  pipeline.directory().path(), to_string(pipeline.directory().kind()),
+                  pipeline.driven() ? "running" : "not running", status.equation.consumed,
+                  status.equation.loaded, status.equation.duplicate, status.equation.superseded,
+                  status.equation.dead, status.lag,
+                  runs.empty() ? "none" : fmt::format("{}, {}", runs[0].state, runs[0].run_id),
+                  megabytes(usage.size_bytes), megabytes(usage.size_bytes_max),
+                  megabytes(pipeline.warehouse().file_bytes() + pipeline.warehouse().wal_bytes())));
   if (!healthy) call.terminal.error(healthy.error());
   return healthy ? 0 : 1;
 }

@@ -87,8 +87,8 @@ IngestionTasks::IngestionTasks(Parts parts, Options options, Connections connect
       loader_options_{.group = options_.group, .kind = options_.kind},
       probe_(parts.metrics),
       connections_(std::move(connections)),
-      loader_(parts.clock, parts.log, *connections_.load, parts.calendar, probe_,
-              loader_options_) {}
+      loader_(parts.clock, parts.log, *connections_.load, parts.calendar, probe_, loader_options_) {
+}
 
 Result<std::unique_ptr<IngestionTasks>> IngestionTasks::make(Parts parts, Options options) {
   Connections connections;

@@ -51,8 +51,7 @@ void on_interrupt(int) {
 }
 
 ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment& environment,
-                          const Config& config, const std::vector<std::string>& words,
-                          Call& call) {
+                          const Config& config, const std::vector<std::string>& words, Call& call) {
   const std::string path = TRY(choose_directory(files, environment, config, call.line));
   const bool is_import = call.line.command->name == "import";
   if (!is_import && !TRY(DataDirectory::exists(files, path))) {
@@ -72,7 +71,10 @@ ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment
   auto directory = TRY(DataDirectory::open(
       files, clock, path, is_import ? std::optional(DirectoryKind::market) : std::nullopt));
   call.terminal.err(fmt::format("data directory: {} ({})\n", path, to_string(directory.kind())));
-  auto pipeline = TRY(Pipeline::open(clock, files, config, std::move(directory)));
+  telemetry::Metrics metrics;
+  Wakeup appended;
+  auto pipeline =
+      TRY(Pipeline::open({clock, files, metrics, appended}, config, std::move(directory)));
   // A query may have to be ended by its time, so even a single command has this one thread.
   const Loop keeper(
       "keeper", clock,
@@ -99,13 +101,13 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
     if (setting.secret) telemetry::mask_secret(config.text(setting.key));
   }
   const std::string& level = config.text("log_level");
-  telemetry::set_log_level(level == "debug"  ? telemetry::Level::debug
+  telemetry::set_log_level(level == "debug"   ? telemetry::Level::debug
                            : level == "warn"  ? telemetry::Level::warn
                            : level == "error" ? telemetry::Level::error
                                               : telemetry::Level::info);
   std::string input;
-  const bool reads_input = line.command->name == "topic produce" ||
-                           (line.command->name == "sql" && !line.has("query"));
+  const bool reads_input =
+      line.command->name == "topic produce" || (line.command->name == "sql" && !line.has("query"));
   if (reads_input) {
     if (isatty(STDIN_FILENO) != 0) terminal.err("reading stdin; end with Ctrl-D\n");
     input.assign(std::istreambuf_iterator<char>(std::cin), {});

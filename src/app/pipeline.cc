@@ -27,20 +27,19 @@ std::uint64_t seed_of(Clock& clock) {
 
 }  // namespace
 
-Pipeline::Pipeline(Clock& clock, io::FileSystem& files, Config config, DataDirectory directory)
-    : clock_(clock),
-      files_(files),
+Pipeline::Pipeline(const Surroundings& surroundings, Config config, DataDirectory directory)
+    : its_(surroundings),
       config_(std::move(config)),
       directory_(std::move(directory)),
-      rng_(seed_of(clock)) {}
+      rng_(seed_of(surroundings.clock)) {}
 
 Pipeline::~Pipeline() = default;
 
-Result<std::unique_ptr<Pipeline>> Pipeline::open(Clock& clock, io::FileSystem& files,
+Result<std::unique_ptr<Pipeline>> Pipeline::open(const Surroundings& surroundings,
                                                  const Config& config, DataDirectory directory,
                                                  const OnProgress& on_progress) {
-  auto pipeline = std::unique_ptr<Pipeline>(
-      new Pipeline(clock, files, config, std::move(directory)));
+  auto pipeline =
+      std::unique_ptr<Pipeline>(new Pipeline(surroundings, config, std::move(directory)));
   TRY_STATUS(pipeline->open_parts(on_progress ? on_progress : [](std::string_view) {}));
   return pipeline;
 }
@@ -52,30 +51,30 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   runs_ = TRY(state::RunStore::open(*state_));
 
   on_progress("opening the message log");
-  log_ = TRY(msglog::EmbeddedLog::open(
-      files_, clock_,
-      {.directory = directory_.file("log"),
-       .seed = rng_.next(),
-       .size_bytes_max = TRY(config_.integer("log.retention_bytes")),
-       .appended = &appended_,
-       .metrics = &metrics_}));
+  log_ =
+      TRY(msglog::EmbeddedLog::open(its_.files, its_.clock,
+                                    {.directory = directory_.file("log"),
+                                     .seed = rng_.next(),
+                                     .size_bytes_max = TRY(config_.integer("log.retention_bytes")),
+                                     .appended = &its_.appended,
+                                     .metrics = &its_.metrics}));
   const Status made = log_->create_topic(std::string(kTopic), 1);
   if (!made && made.error().code != ErrorCode::already_exists) return made.error();
 
   on_progress("opening the warehouse");
   warehouse_ = TRY(warehouse::DuckDbWarehouse::open(
-      clock_, {.file = directory_.file("stocks_fin.duckdb"),
-               .threads = static_cast<int>(TRY(config_.integer("warehouse.threads"))),
-               .memory_bytes_max = TRY(config_.integer("warehouse.memory_bytes"))}));
+      its_.clock, {.file = directory_.file("stocks_fin.duckdb"),
+                   .threads = static_cast<int>(TRY(config_.integer("warehouse.threads"))),
+                   .memory_bytes_max = TRY(config_.integer("warehouse.memory_bytes"))}));
 
   on_progress("reading the models");
   engine_ = TRY(transform::Engine::open(transform::ProjectFiles(shipped_dbt()), {}, *warehouse_,
-                                        clock_, rng_));
+                                        its_.clock, rng_));
   tasks_ = TRY(IngestionTasks::make(
-      {clock_, *log_, *warehouse_, *calendar_, *settings_, metrics_, *engine_},
+      {its_.clock, *log_, *warehouse_, *calendar_, *settings_, its_.metrics, *engine_},
       {.topic = std::string(kTopic), .kind = directory_.kind()}));
   auto dags = TRY(shipped_dags_parsed());
-  scheduler_ = TRY(dag::Scheduler::open(clock_, *runs_, queues_, *tasks_, scheduler_probe_,
+  scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,
                                         std::move(dags)));
   return Ok{};
 }
@@ -98,7 +97,7 @@ Result<state::RunRow> Pipeline::wait_for_run(const std::string& dag, const std::
   for (;;) {
     auto row = TRY(scheduler_->run(dag, run_id));
     if (row.end_at) return row;
-    if (!clock_.wait_for(std::chrono::milliseconds(20), stop)) {
+    if (!its_.clock.wait_for(std::chrono::milliseconds(20), stop)) {
       return Error{ErrorCode::cancelled, "stopped while a run was going on",
                    fmt::format("The run '{}' goes on.", run_id)};
     }

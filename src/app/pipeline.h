@@ -33,8 +33,15 @@ namespace tapeline::app {
 constexpr std::string_view kTopic = "stock_prices";
 constexpr std::string_view kIngestionDag = "stock_data_ingestion";
 
+/// What a pipeline takes from its process. Outlives it.
+struct Surroundings {
+  Clock& clock;
+  io::FileSystem& files;
+  telemetry::Metrics& metrics;
+  Wakeup& appended;  // told of each sync of the log
+};
+
 /// threads:  the parts' own; this only holds them
-/// lifetime: clock and files outlive it
 class Pipeline {
  public:
   /// Says what is being opened, for a page that waits.
@@ -42,17 +49,17 @@ class Pipeline {
 
   /// Opens log, warehouse, state and models of a directory.
   /// errors: those of the parts; corrupt where log and warehouse do not belong together
-  static Result<std::unique_ptr<Pipeline>> open(Clock& clock, io::FileSystem& files,
+  static Result<std::unique_ptr<Pipeline>> open(const Surroundings& surroundings,
                                                 const Config& config, DataDirectory directory,
                                                 const OnProgress& on_progress = {});
   ~Pipeline();
 
-  Clock& clock() { return clock_; }
-  io::FileSystem& files() { return files_; }
+  Clock& clock() { return its_.clock; }
+  io::FileSystem& files() { return its_.files; }
   const Config& config() const { return config_; }
   DataDirectory& directory() { return directory_; }
   const Calendar& calendar() const { return *calendar_; }
-  telemetry::Metrics& metrics() { return metrics_; }
+  telemetry::Metrics& metrics() { return its_.metrics; }
   msglog::EmbeddedLog& log() { return *log_; }
   warehouse::DuckDbWarehouse& warehouse() { return *warehouse_; }
   state::Settings& settings() { return *settings_; }
@@ -61,7 +68,7 @@ class Pipeline {
   transform::Engine& engine() { return *engine_; }
 
   /// Told of each sync of the log.
-  Wakeup& appended() { return appended_; }
+  Wakeup& appended() { return its_.appended; }
 
   dag::TaskQueues& queues() { return queues_; }
 
@@ -78,15 +85,12 @@ class Pipeline {
                                      std::stop_token stop);
 
  private:
-  Pipeline(Clock& clock, io::FileSystem& files, Config config, DataDirectory directory);
+  Pipeline(const Surroundings& surroundings, Config config, DataDirectory directory);
   Status open_parts(const OnProgress& on_progress);
 
-  Clock& clock_;
-  io::FileSystem& files_;
+  const Surroundings its_;
   const Config config_;
   DataDirectory directory_;
-  telemetry::Metrics metrics_;
-  Wakeup appended_;
   std::atomic<bool> driven_{false};
   Rng rng_;
   std::shared_ptr<const Calendar> calendar_;
@@ -98,7 +102,7 @@ class Pipeline {
   std::unique_ptr<transform::Engine> engine_;
   std::unique_ptr<IngestionTasks> tasks_;
   dag::TaskQueues queues_;
-  dag::SchedulerProbe scheduler_probe_{metrics_};
+  dag::SchedulerProbe scheduler_probe_{its_.metrics};
   std::unique_ptr<dag::Scheduler> scheduler_;
 };
 

@@ -10,7 +10,7 @@ namespace {
 
 constexpr Duration kIdleMax = std::chrono::hours(24);  // a command may be silent for long
 constexpr Duration kProduceMax = std::chrono::seconds(60);
-constexpr std::size_t kLinesPerRequest = 10'000;        // design §8: what one request may hold
+constexpr std::size_t kLinesPerRequest = 10'000;  // design §8: what one request may hold
 constexpr std::size_t kBytesPerRequest = 4 << 20;
 
 /// The bytes of a base64 text; what is no base64 ends it.
@@ -20,11 +20,16 @@ std::string from_base64(std::string_view text) {
   int count = 0;
   for (const char c : text) {
     int value = -1;
-    if (c >= 'A' && c <= 'Z') value = c - 'A';
-    else if (c >= 'a' && c <= 'z') value = c - 'a' + 26;
-    else if (c >= '0' && c <= '9') value = c - '0' + 52;
-    else if (c == '+') value = 62;
-    else if (c == '/') value = 63;
+    if (c >= 'A' && c <= 'Z')
+      value = c - 'A';
+    else if (c >= 'a' && c <= 'z')
+      value = c - 'a' + 26;
+    else if (c >= '0' && c <= '9')
+      value = c - '0' + 52;
+    else if (c == '+')
+      value = 62;
+    else if (c == '/')
+      value = 63;
     if (value < 0) break;
     bits = bits << 6 | static_cast<std::uint32_t>(value);
     count += 6;
@@ -68,12 +73,10 @@ ExitCode run_remotely(const Owner& owner, const std::vector<std::string>& words,
     if (frame->find("error")) refused = error_of(*frame);
     return true;
   };
-  TRY_STATUS(io::http_lines(address_of(owner),
-                            {"POST",
-                             "/api/v1/commands",
-                             {{"Content-Type", "application/json"}},
-                             text::to_json(body)},
-                            kIdleMax, stop, on_line));
+  TRY_STATUS(io::http_lines(
+      address_of(owner),
+      {"POST", "/api/v1/commands", {{"Content-Type", "application/json"}}, text::to_json(body)},
+      kIdleMax, stop, on_line));
   if (refused) return *refused;
   if (!exit) {
     return Error{ErrorCode::unavailable, "the running tapeline went away before it was done", ""};
@@ -94,13 +97,13 @@ ExitCode produce_remotely(const Owner& owner, const Call& call) {
       end = next;
       ++lines;
     }
-    const auto answer = TRY(io::http_call(
-        address_of(owner),
-        {"POST",
-         "/api/v1/topics/" + io::percent_encode(call.line.words[0]) + "/records",
-         {{"Content-Type", "application/x-ndjson"}},
-         std::string(rest.substr(0, end))},
-        kProduceMax, call.stop));
+    const auto answer =
+        TRY(io::http_call(address_of(owner),
+                          {"POST",
+                           "/api/v1/topics/" + io::percent_encode(call.line.words[0]) + "/records",
+                           {{"Content-Type", "application/x-ndjson"}},
+                           std::string(rest.substr(0, end))},
+                          kProduceMax, call.stop));
     const auto json = TRY(text::parse_json(answer.body));
     if (answer.status != 200) return error_of(json);
     const text::Value* records = json.find("records");

@@ -43,11 +43,11 @@ Result<Address> parse_address(const std::string& text) {
   }
   if (address.host == "localhost") address.host = "127.0.0.1";
   if (!address.host.starts_with("127.") && address.host != "::1") {
-    return Error{ErrorCode::unsupported,
-                 fmt::format("listening on '{}' would show the dashboard beyond this machine",
-                             address.host),
-                 "That needs TLS and a login, which come with a later release; until then put a "
-                 "reverse proxy before 127.0.0.1."};
+    return Error{
+        ErrorCode::unsupported,
+        fmt::format("listening on '{}' would show the dashboard beyond this machine", address.host),
+        "That needs TLS and a login, which come with a later release; until then put a "
+        "reverse proxy before 127.0.0.1."};
   }
   address.port = static_cast<std::uint16_t>(port);
   return address;
@@ -121,17 +121,15 @@ Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, const Co
   }
   // Seed and start belong to the data: a restart goes on with those of the first time.
   const std::string& start = config.text("simulator.start");
-  const Timestamp first =
-      start.empty() ? pipeline.clock().now() : TRY(parse_rfc3339(start)).at;
+  const Timestamp first = start.empty() ? pipeline.clock().now() : TRY(parse_rfc3339(start)).at;
   const std::int64_t seed = TRY(config.integer("simulator.seed"));
-  const std::string kept_start = TRY(
-      pipeline.settings().get_or_set("simulator.start", format_rfc3339_micros(first)));
+  const std::string kept_start =
+      TRY(pipeline.settings().get_or_set("simulator.start", format_rfc3339_micros(first)));
   const std::string kept_seed =
       TRY(pipeline.settings().get_or_set("simulator.seed", fmt::format("{}", seed)));
   options.start = TRY(parse_rfc3339(kept_start)).at;
   options.seed = std::strtoull(kept_seed.c_str(), nullptr, 10);
-  if (config.value("simulator.seed").origin != "default" &&
-      kept_seed != fmt::format("{}", seed)) {
+  if (config.value("simulator.seed").origin != "default" && kept_seed != fmt::format("{}", seed)) {
     telemetry::log(Level::warn, "seed of the data kept",
                    {{"seed", kept_seed}, {"asked", fmt::format("{}", seed)}});
   }
@@ -203,7 +201,11 @@ void log_error(const Error& error) {
 class Running {
  public:
   Running(Clock& clock, io::FileSystem& files, const Config& config, const Call& call, Plan plan)
-      : clock_(clock), files_(files), config_(config), call_(call), plan_(std::move(plan)),
+      : clock_(clock),
+        files_(files),
+        config_(config),
+        call_(call),
+        plan_(std::move(plan)),
         status_(clock) {}
 
   Status start() {
@@ -212,13 +214,13 @@ class Running {
     if (plan_.feed != "none" || !TRY(DataDirectory::exists(files_, plan_.path))) kind = plan_.kind;
     auto directory = TRY(DataDirectory::open(files_, clock_, plan_.path, kind));
     TRY_STATUS(listen(directory));
-    pipeline_ = TRY(Pipeline::open(clock_, files_, config_, std::move(directory),
-                                   [&](std::string_view what) {
-                                     api_->set_starting(std::string(what), std::nullopt);
-                                   }));
+    pipeline_ = TRY(Pipeline::open(
+        {clock_, files_, metrics_, appended_}, config_, std::move(directory),
+        [&](std::string_view what) { api_->set_starting(std::string(what), std::nullopt); }));
     const Status fits = pipeline_->tasks().check_log();
     if (!fits) {
-      telemetry::log(Level::error, "log and warehouse differ", telemetry::error_fields(fits.error()));
+      telemetry::log(Level::error, "log and warehouse differ",
+                     telemetry::error_fields(fits.error()));
     }
     TRY_STATUS(serve_directory());
     TRY_STATUS(start_feed());
@@ -236,10 +238,6 @@ class Running {
       clock_.wait_for(std::chrono::milliseconds(20), {});
     }
     for (auto& loop : loops_) loop.request_stop();
-    if (pipeline_) {
-      pipeline_->queues().changed.notify();
-      pipeline_->appended().notify();
-    }
     loops_.clear();
     if (pipeline_) (void)pipeline_->warehouse().checkpoint(0);
   }
@@ -249,7 +247,7 @@ class Running {
     serve::Api::Options options;
     options.tokens.local = TRY(directory.token());
     options.tokens.api = config_.text("api.token");
-    api_ = std::make_unique<serve::Api>(clock_, api_wakeup_, api_metrics_, status_, shipped_web(),
+    api_ = std::make_unique<serve::Api>(clock_, appended_, metrics_, status_, shipped_web(),
                                         std::move(options));
     server_ = TRY(io::HttpServer::open(clock_, *api_,
                                        {.address = plan_.address.host,
@@ -276,19 +274,19 @@ class Running {
           }
         });
     daily_ = TRY(pipeline_->warehouse().connect());
-    backend_ = std::make_unique<serve::Backend>(serve::Backend{
-        pipeline_->log(),
-        pipeline_->warehouse(),
-        pipeline_->calendar(),
-        {.topic = std::string(kTopic),
-         .kind = pipeline_->directory().kind(),
-         .since = serve::live_since(pipeline_->calendar(), clock_.now())}});
+    backend_ = std::make_unique<serve::Backend>(
+        serve::Backend{pipeline_->log(),
+                       pipeline_->warehouse(),
+                       pipeline_->calendar(),
+                       {.topic = std::string(kTopic),
+                        .kind = pipeline_->directory().kind(),
+                        .since = serve::live_since(pipeline_->calendar(), clock_.now())}});
     api_->set_ready(*backend_);
     status_.set_pipeline(*pipeline_);
     TRY_STATUS(api_->refresh_daily(*daily_));
 
-    loops_.emplace_back("http-1", clock_, [this](std::stop_token stop) { return follow(stop); },
-                        log_error);
+    loops_.emplace_back(
+        "http-1", clock_, [this](std::stop_token stop) { return follow(stop); }, log_error);
     for (int i = 2; i < 4; ++i) {
       loops_.emplace_back(fmt::format("http-{}", i), [this](std::stop_token stop) {
         serve::ApiWorker worker(*api_);
@@ -303,15 +301,16 @@ class Running {
         }
       });
     }
-    loops_.emplace_back("scheduler", clock_,
-                        [this](std::stop_token stop) { return schedule(stop); }, log_error);
+    loops_.emplace_back(
+        "scheduler", clock_, [this](std::stop_token stop) { return schedule(stop); }, log_error);
     for (int i = 0; i < 2; ++i) {
       loops_.emplace_back(fmt::format("task-{}", i), [this](std::stop_token stop) {
         dag::Worker worker(clock_, pipeline_->queues(), pipeline_->tasks());
         while (!stop.stop_requested()) worker.step(stop);
       });
     }
-    loops_.emplace_back("keeper", clock_, [this](std::stop_token) { return keep(); }, log_error);
+    loops_.emplace_back(
+        "keeper", clock_, [this](std::stop_token) { return keep(); }, log_error);
     return Ok{};
   }
 
@@ -322,9 +321,8 @@ class Running {
       pipeline_->queues().changed.notify();
       return Duration(0);
     }
-    const Duration pause =
-        std::clamp(api_->next_step() - clock_.uptime(), Duration(0),
-                   Duration(std::chrono::milliseconds(200)));
+    const Duration pause = std::clamp(api_->next_step() - clock_.uptime(), Duration(0),
+                                      Duration(std::chrono::milliseconds(200)));
     pipeline_->appended().wait(seen, pause, stop);
     return Duration(0);
   }
@@ -354,16 +352,16 @@ class Running {
   Status start_feed() {
     if (plan_.feed == "none") return Ok{};
     const bool is_replay = plan_.feed == "replay";
-    feed_source_ = is_replay ? TRY(make_replay(*pipeline_, call_))
-                             : TRY(make_simulator(*pipeline_, config_));
+    feed_source_ =
+        is_replay ? TRY(make_replay(*pipeline_, call_)) : TRY(make_simulator(*pipeline_, config_));
     gap_connection_ = TRY(pipeline_->warehouse().connect());
     producer_probe_ =
         std::make_unique<ingest::ProducerProbe>(pipeline_->metrics(), feed_source_->name());
     ingest::Producer::Options options{.topic = std::string(kTopic)};
     if (is_replay) options.conditions = TRY(condition_rule(call_.line));
     producer_ = std::make_unique<ingest::Producer>(clock_, pipeline_->calendar(), *feed_source_,
-                                                   pipeline_->log(), *producer_probe_,
-                                                   wire::encode, options);
+                                                   pipeline_->log(), *producer_probe_, wire::encode,
+                                                   options);
     producer_->on_gap([this](const feeds::Gap& gap) {
       if (auto done = record_gap(*gap_connection_, gap); !done) log_error(done.error());
     });
@@ -373,10 +371,9 @@ class Running {
                     .symbols = static_cast<std::int64_t>(config_.list("symbols").size())};
     if (is_replay) feed_status_.symbols = 0;
     status_.set_feed(feed_status_);
-    feed_.emplace_back("feed-" + plan_.feed, clock_,
-                       [this](std::stop_token) { return produce(); }, [this](const Error& error) {
-                         log_error(error);
-                       });
+    feed_.emplace_back(
+        "feed-" + plan_.feed, clock_, [this](std::stop_token) { return produce(); },
+        [this](const Error& error) { log_error(error); });
     return Ok{};
   }
 
@@ -403,23 +400,23 @@ class Running {
 
   void greet() {
     const bool simulated = pipeline_->directory().kind() == DirectoryKind::simulated;
-    const std::string feed =
-        plan_.feed == "none"        ? "none: nothing new comes in"
-        : plan_.feed == "simulator" ? "simulator: a made-up exchange, prices are not real"
-                                    : "replay: files played as if they were live";
+    const std::string feed = plan_.feed == "none" ? "none: nothing new comes in"
+                             : plan_.feed == "simulator"
+                                 ? "simulator: a made-up exchange, prices are not real"
+                                 : "replay: files played as if they were live";
     const std::string& path = pipeline_->directory().path();
     std::string next = "tapeline sql -c 'select * from stock_analytics limit 5'";
     if (!config_.text("data_dir").empty()) next += " --data-dir " + path;
-    call_.terminal.out(fmt::format(
-        "\n  tapeline {}\n\n"
-        "  dashboard   {}\n"
-        "  feed        {}\n"
-        "  data        {}{}\n"
-        "  warehouse   {}\n"
-        "  try         {}\n"
-        "  stop        Ctrl-C\n\n",
-        TAPELINE_VERSION, url_, feed, path, simulated ? " (simulated)" : "",
-        pipeline_->directory().file("stocks_fin.duckdb"), next));
+    call_.terminal.out(
+        fmt::format("\n  tapeline {}\n\n"
+                    "  dashboard   {}\n"
+                    "  feed        {}\n"
+                    "  data        {}{}\n"
+                    "  warehouse   {}\n"
+                    "  try         {}\n"
+                    "  stop        Ctrl-C\n\n",
+                    TAPELINE_VERSION, url_, feed, path, simulated ? " (simulated)" : "",
+                    pipeline_->directory().file("stocks_fin.duckdb"), next));
   }
 
   Clock& clock_;
@@ -428,8 +425,8 @@ class Running {
   const Call& call_;
   const Plan plan_;
   UpStatus status_;
-  telemetry::Metrics api_metrics_;
-  Wakeup api_wakeup_;
+  telemetry::Metrics metrics_;
+  Wakeup appended_;
   std::string url_;
   std::unique_ptr<serve::Api> api_;
   std::unique_ptr<io::HttpServer> server_;
