@@ -376,6 +376,7 @@ void HttpServer::Connection::write(const Buffers& buffers, Then then) {
   };
   asio::async_write(socket_, buffers, progress,
                     [self = shared_from_this(), then](error_code error, std::size_t) {
+                      if (!self->socket_.is_open()) return;  // closed while this was queued
                       self->disarm();
                       then(error);
                     });
