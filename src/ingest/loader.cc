@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "ingest/raw_columns.h"
 
 namespace tapeline::ingest {
 
@@ -76,34 +77,10 @@ struct KeyHash {
 
 std::int64_t micros(Timestamp at) { return at.time_since_epoch().count(); }
 
-// The payload's columns, in the order in which `payload_columns` makes them.
-constexpr std::string_view kPayloadColumns[] = {"price",   "open",       "high",
-                                                "low",     "volume",     "previous_close",
-                                                "session", "bar_length", "data_source"};
-
 std::int64_t read_integer(const warehouse::Value& value) {
   const auto* whole = std::get_if<std::int64_t>(&value);
   return whole ? *whole : 0;
 }
-
-/// A nullable column of integers, filled row by row.
-struct Nullable {
-  std::vector<std::int64_t> values;
-  std::vector<bool> valid;
-  bool has_null = false;
-
-  void add(std::optional<std::int64_t> value) {
-    values.push_back(value.value_or(0));
-    valid.push_back(value.has_value());
-    has_null = has_null || !value;
-  }
-  void add(const std::optional<Price>& price) {
-    add(price ? std::optional(price->units()) : std::nullopt);
-  }
-  ColumnData take() {
-    return {std::move(values), has_null ? std::move(valid) : std::vector<bool>()};
-  }
-};
 
 }  // namespace
 
@@ -129,54 +106,6 @@ struct Loader::Batch {
   std::string last_fingerprint;
   LoadCounts counts;
 };
-
-namespace {
-
-/// The payload columns of the given rows.
-void add_payload_columns(const std::vector<QuoteView>& rows, const std::vector<std::size_t>& which,
-                         std::vector<ColumnData>& columns) {
-  std::vector<std::int64_t> price;
-  Nullable open, high, low, volume, previous_close, bar_length;
-  std::vector<std::int64_t> session;
-  std::vector<std::string_view> source;
-  for (const std::size_t i : which) {
-    const QuoteView& row = rows[i];
-    price.push_back(row.price.units());
-    open.add(row.open);
-    high.add(row.high);
-    low.add(row.low);
-    volume.add(row.volume);
-    previous_close.add(row.previous_close);
-    session.push_back(static_cast<std::int64_t>(*row.session));
-    bar_length.add(row.bar_length ? std::optional(static_cast<std::int64_t>(*row.bar_length))
-                                  : std::nullopt);
-    source.push_back(row.data_source);
-  }
-  columns.push_back({std::move(price), {}});
-  columns.push_back(open.take());
-  columns.push_back(high.take());
-  columns.push_back(low.take());
-  columns.push_back(volume.take());
-  columns.push_back(previous_close.take());
-  columns.push_back({std::move(session), {}});
-  columns.push_back(bar_length.take());
-  columns.push_back({std::move(source), {}});
-}
-
-/// What the loader derives where the message has no session: by the calendar, but Finnhub's
-/// /quote knows regular prices only, the last stamped up to ten minutes after the close.
-Session derived_session(const Calendar& calendar, const QuoteView& row) {
-  if (row.data_source == "finnhub") {
-    const auto hours = calendar.hours(Calendar::new_york_date(row.event_time));
-    if (hours && row.event_time >= hours->open &&
-        row.event_time <= hours->close + std::chrono::minutes(10)) {
-      return Session::regular;
-    }
-  }
-  return calendar.session_at(row.event_time);
-}
-
-}  // namespace
 
 Loader::Loader(const Clock& clock, msglog::MessageLog& log, warehouse::Connection& connection,
                const Calendar& calendar, LoaderProbe& probe, Options options)
@@ -429,7 +358,7 @@ Status Loader::write(const OffsetRange& range, const std::string& run_id, Batch&
   add_payload_columns(batch.rows, which, payload);
   std::vector<std::string_view> symbols;
   std::vector<std::int64_t> times, dates, hours, appended, offsets;
-  Nullable received;
+  NullableColumn received;
   for (const std::size_t i : which) {
     const QuoteView& row = batch.rows[i];
     symbols.push_back(row.symbol);

@@ -37,6 +37,16 @@ struct MacroInfo {
   int line = 0;
 };
 
+/// A block tag of dbt's that defines something: macro, test, materialization, snapshot, docs.
+/// A data_test is a test.
+struct BlockInfo {
+  std::string kind;
+  std::string name;                          // as written: of a materialization without its adapter
+  std::size_t begin = 0, end = 0;            // tags included
+  std::size_t body_begin = 0, body_end = 0;  // what is between the tags
+  int line = 0;
+};
+
 /// How much a rendering may use up.
 struct RenderLimits {
   std::size_t output_bytes_max = 64 << 20;
@@ -67,6 +77,12 @@ class Template {
   Result<Value> render_native(Context& context, RenderLimits limits = {}) const;
 
   const std::vector<MacroInfo>& macros() const;
+
+  /// All definitions in order, macros included. Snapshots and docs render to nothing: their
+  /// text is for the host to take by its place.
+  const std::vector<BlockInfo>& blocks() const;
+
+  const std::string& name() const;
 
   /// A macro of this template as something to call; its free names are looked up in `context`
   /// (which must outlive the call), so all macros of a project can share one. What the macro

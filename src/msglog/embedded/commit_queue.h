@@ -37,6 +37,11 @@ class CommitQueue {
     lead(*entry, carry_out);
   }
 
+  /// How many requests wait for the next group.
+  std::size_t waiting() const {
+    return queue_.with([](const Queue& queue) { return queue.waiting.size(); });
+  }
+
  private:
   enum class Turn : int { waits, leads, is_done };
 

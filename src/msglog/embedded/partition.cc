@@ -16,6 +16,7 @@ namespace {
 constexpr std::string_view kSegmentSuffix = ".segment";
 constexpr Offset kNoStop = std::numeric_limits<Offset>::max();
 constexpr std::size_t kNameDigits = 20;
+constexpr std::size_t kPieceBytes = 64 << 10;
 
 /// The base offset that a segment file's name says; none where it is not such a name.
 std::optional<Offset> base_of(const std::string& name) {
@@ -172,7 +173,7 @@ Status Partition::settle_tail(const Segment& last, const SegmentScan& scan, Offs
   const auto* entry = last_entry(
       scan.index, [&](const IndexEntry& candidate) { return candidate.offset <= synced_end; });
   std::int64_t position = entry ? entry->position : 0;
-  std::string piece(1 << 20, '\0');
+  std::string piece(kPieceBytes, '\0');
   while (!all_synced && position < scan.end.position) {
     const auto left = static_cast<std::size_t>(scan.end.position - position);
     const auto got =

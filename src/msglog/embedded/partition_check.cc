@@ -11,6 +11,7 @@
 namespace tapeline::msglog {
 namespace {
 
+constexpr std::size_t kPieceBytes = 64 << 10;
 constexpr Offset kNoStop = std::numeric_limits<Offset>::max();
 
 }  // namespace
@@ -133,7 +134,7 @@ Result<std::optional<Partition::Rewritten>> Partition::rewrite(const Segment& se
   TRY_STATUS(copy->truncate(0));
   Rewritten result;
   auto& end = result.end;
-  std::string piece(1 << 20, '\0');
+  std::string piece(kPieceBytes, '\0');
   while (true) {
     for (auto position = from.position; position < scan.end.position;) {
       const auto left = static_cast<std::size_t>(scan.end.position - position);

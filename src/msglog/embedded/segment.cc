@@ -67,44 +67,41 @@ void step_over(const BatchHeader& header, Place& place) {
 
 /// Looks at what stands behind the last whole batch: how much there is, and what the headers
 /// that are still whole say. A header's word counts even where its payload is broken.
-Status look_at_tail(Window& window, const Owner& owner, Offset stop, std::int64_t size_bytes,
-                    SegmentScan& scan) {
+Status look_at_tail(Window& window, const Owner& owner, Offset stop, SegmentScan& scan) {
   std::int64_t position = scan.end.position;
-  while (position < size_bytes) {
+  const auto note_content = [&](std::string_view bytes) {
+    const auto last = bytes.find_last_not_of('\0');
+    if (last == bytes.npos) return;
+    scan.tail_bytes = position + static_cast<std::int64_t>(last) + 1 - scan.end.position;
+  };
+  while (true) {
     const auto bytes = TRY(window.view(position, kHeaderBytes));
     if (bytes.empty()) return Ok{};
-    const auto last = bytes.find_last_not_of('\0');
-    if (last != bytes.npos)
-      scan.tail_bytes = position + static_cast<std::int64_t>(last) + 1 - scan.end.position;
     const auto found = bytes.find(kMagic);
     if (found != 0) {
       // A magic may start in the last three bytes of this view and end in the next.
-      const auto on = found != bytes.npos            ? found
-                      : bytes.size() > kMagic.size() ? bytes.size() - kMagic.size() + 1
-                                                     : bytes.size();
-      position += static_cast<std::int64_t>(on);
+      const auto passed = found != bytes.npos            ? found
+                          : bytes.size() > kMagic.size() ? bytes.size() - kMagic.size() + 1
+                                                         : bytes.size();
+      note_content(bytes.substr(0, passed));
+      position += static_cast<std::int64_t>(passed);
       continue;
     }
     const auto header = decode_header(bytes);
     if (!header || !may_follow(*header, owner, scan.end, stop)) {
+      note_content(bytes.substr(0, 1));
       ++position;
       continue;
     }
-    scan.synced_end = std::max(scan.synced_end, header->synced_end);
-    const auto whole = TRY(window.view(position, static_cast<std::size_t>(header->size_bytes())));
-    scan.tail_bytes = std::max(
-        scan.tail_bytes, position + static_cast<std::int64_t>(kHeaderBytes) - scan.end.position);
-    if (!scan.next_batch && decode_batch(whole))
-      scan.next_batch = IndexEntry{header->base_offset, position, header->appended_at};
     // Its payload is skipped even where it is broken: what looks like a header in there is data.
-    const auto next = position + header->size_bytes();
-    const auto shown = whole.substr(0, static_cast<std::size_t>(header->size_bytes()));
-    const auto payload_last = shown.find_last_not_of('\0');
-    scan.tail_bytes = std::max(scan.tail_bytes, position + static_cast<std::int64_t>(payload_last) +
-                                                    1 - scan.end.position);
-    position = next;
+    const auto size = static_cast<std::size_t>(header->size_bytes());
+    const auto batch = TRY(window.view(position, size)).substr(0, size);
+    scan.synced_end = std::max(scan.synced_end, header->synced_end);
+    if (!scan.next_batch && decode_batch(batch))
+      scan.next_batch = IndexEntry{header->base_offset, position, header->appended_at};
+    note_content(batch);
+    position += static_cast<std::int64_t>(batch.size());
   }
-  return Ok{};
 }
 
 }  // namespace
@@ -189,7 +186,7 @@ Result<SegmentScan> scan_segment(const io::File& file, const Owner& owner, Place
     (header->is_gap() ? scan.gap_records : scan.records) += header->record_count;
     step_over(*header, scan.end);
   }
-  if (scan.end.offset < stop) TRY_STATUS(look_at_tail(window, owner, stop, size_bytes, scan));
+  if (scan.end.offset < stop) TRY_STATUS(look_at_tail(window, owner, stop, scan));
   return scan;
 }
 

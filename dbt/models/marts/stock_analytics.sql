@@ -1,0 +1,163 @@
+{{ config(unique_key=['symbol', 'price_date'],
+          post_hook='delete from {{ this }} where data_points_count = 0') }}
+
+{%- set daily = ref('int_stock_daily_aggregates') -%}
+{%- set staging = ref('stg_stock_prices') -%}
+{%- set watermark = watermark() -%}
+{#- Wilder's weights grow as (14/13)^row: counted anew every 1000 rows, so that they stay finite. -#}
+{%- set growth = 'cast(14 as double) / 13' -%}
+{%- set block = 1000 %}
+
+with
+{%- if watermark is not none %}
+-- Touched days that have, or had, a daily row; the others change nothing.
+touched as (
+  select fresh.symbol, fresh.price_date,
+    case when daily.symbol is null then 1 else 0 end as is_gone
+  from (
+    select distinct symbol, price_date from {{ staging }} where load_id > {{ watermark }}
+  ) as fresh
+  left join {{ daily }} as daily on daily.symbol = fresh.symbol and daily.price_date = fresh.price_date
+  left join {{ this }} as stored on stored.symbol = fresh.symbol and stored.price_date = fresh.price_date
+  where daily.symbol is not null or stored.symbol is not null
+),
+
+-- The first row at or after each touched day; it and the 251 after it are written again.
+marks as (
+  select symbol, price_date from touched where is_gone = 0
+  union
+  select touched.symbol, min(daily.price_date)
+  from touched
+  join {{ daily }} as daily on daily.symbol = touched.symbol and daily.price_date > touched.price_date
+  where touched.is_gone = 1
+  group by touched.symbol, touched.price_date
+),
+
+marked as (
+  select daily.symbol, daily.price_date, case when marks.symbol is null then 0 else 1 end as is_marked
+  from {{ daily }} as daily
+  left join marks on marks.symbol = daily.symbol and marks.price_date = daily.price_date
+  where daily.symbol in (select symbol from marks)
+),
+
+numbered as (
+  select symbol, price_date, is_marked,
+    row_number() over (partition by symbol order by price_date) as n,
+    max(is_marked) {{ last_rows(252) }} as is_wanted
+  from marked
+),
+
+spans as (
+  select symbol, min(n) as first_mark, max(n) as last_mark from numbered where is_marked = 1 group by symbol
+),
+
+days as (
+  select daily.*, numbered.n, numbered.is_wanted
+  from numbered
+  join spans on spans.symbol = numbered.symbol
+    and numbered.n between spans.first_mark - 251 and spans.last_mark + 251
+  join {{ daily }} as daily on daily.symbol = numbered.symbol and daily.price_date = numbered.price_date
+),
+{%- else %}
+days as (
+  select *, row_number() over (partition by symbol order by price_date) as n, 1 as is_wanted
+  from {{ daily }}
+),
+{%- endif %}
+
+prices as (
+  select *, lag(daily_close) over (partition by symbol order by price_date) as previous_close
+  from days
+),
+
+changes as (
+  select *,
+    ln(cast(daily_close as double) / cast(previous_close as double)) as log_return,
+    cast(case when daily_close > previous_close then daily_close - previous_close else 0 end as double) as up,
+    cast(case when daily_close < previous_close then previous_close - daily_close else 0 end as double) as down,
+    mod(n, {{ 2 * block }}) < {{ block }} as is_even,
+    power({{ growth }}, mod(n, {{ block }})) as weight,
+    case when n > 252 then n - 237 else 15 end as seed_n
+  from prices
+),
+
+rolling as (
+  select *,
+    cast(sum(daily_close) {{ last_rows(7) }} as double) / 7 as mean_7,
+    cast(sum(daily_close) {{ last_rows(30) }} as double) / 30 as mean_30,
+    case when min(daily_close) {{ last_rows(30) }} = max(daily_close) {{ last_rows(30) }} then 0
+         else stddev_samp(cast(daily_close as double)) {{ last_rows(30) }} end as deviation_30,
+    stddev_samp(log_return) {{ last_rows(30) }} as return_deviation_30,
+    avg(log_return) over (partition by symbol order by price_date
+                          rows between 30 preceding and 1 preceding) as earlier_return_mean,
+    stddev_samp(log_return) over (partition by symbol order by price_date
+                                  rows between 30 preceding and 1 preceding) as earlier_return_deviation,
+    max(daily_high) {{ last_rows(252) }} as high_252,
+    min(daily_low) {{ last_rows(252) }} as low_252,
+    case when count(total_volume) {{ last_rows(30) }} = 30
+         then cast(sum(total_volume) {{ last_rows(30) }} as double) / 30 end as volume_mean_30,
+    sum(up) {{ last_rows(14) }} as up_14,
+    sum(down) {{ last_rows(14) }} as down_14,
+    sum(case when is_even and n > 15 then up * weight else 0 end) {{ last_rows(237) }} as up_even,
+    sum(case when not is_even and n > 15 then up * weight else 0 end) {{ last_rows(237) }} as up_odd,
+    sum(case when is_even and n > 15 then down * weight else 0 end) {{ last_rows(237) }} as down_even,
+    sum(case when not is_even and n > 15 then down * weight else 0 end) {{ last_rows(237) }} as down_odd
+  from changes
+),
+
+-- Both of Wilder's averages, times a factor that their ratio does not need: the sum of the first 14
+-- changes at its age, and each later change at its own. A row's window touches two blocks at most.
+averages as (
+  select rolling.*,
+    seed.up_14 * power({{ growth }}, seed.n - (rolling.n - mod(rolling.n, {{ block }})))
+      + case when rolling.is_even then up_even + up_odd * power({{ growth }}, -{{ block }})
+             else up_odd + up_even * power({{ growth }}, -{{ block }}) end as gain,
+    seed.down_14 * power({{ growth }}, seed.n - (rolling.n - mod(rolling.n, {{ block }})))
+      + case when rolling.is_even then down_even + down_odd * power({{ growth }}, -{{ block }})
+             else down_odd + down_even * power({{ growth }}, -{{ block }}) end as loss
+  from rolling
+  left join (select symbol, n, up_14, down_14 from rolling) as seed
+    on seed.symbol = rolling.symbol and seed.n = rolling.seed_n and rolling.n >= 15
+)
+
+select
+  {{ dbt.hash(dbt.concat(['symbol', "'|'", 'cast(price_date as ' ~ dbt.type_string() ~ ')'])) }}
+    as stock_analytics_id,
+  symbol, price_date, daily_open, daily_high, daily_low, daily_close, total_volume, avg_volume,
+  daily_change_pct, daily_return_pct, data_points_count,
+  case when n >= 7 then mean_7 end as ma_7_day,
+  case when n >= 30 then mean_30 end as ma_30_day,
+  case when n >= 30 then deviation_30 end as volatility_30_day,
+  case when n >= 31 then
+    case when return_deviation_30 < 1e-12 then 0 else return_deviation_30 * sqrt(252) end
+  end as return_volatility_30_day,
+  case when n >= 252 then high_252 end as high_52_week,
+  case when n >= 252 then low_252 end as low_52_week,
+  case when n >= 30 then (cast(daily_close as double) - mean_30) / nullif(mean_30, 0) * 100 end
+    as momentum_vs_30ma,
+  case when n >= 252 then {{ percent_change('daily_close', 'high_252') }} end as pct_from_52w_high,
+  case when n >= 252 then {{ percent_change('daily_close', 'low_252') }} end as pct_from_52w_low,
+  case when n >= 30 then cast(total_volume as double) / nullif(volume_mean_30, 0) end as volume_ratio,
+  case when n >= 15 then
+    case when gain + loss = 0 then 50 else 100 * gain / nullif(gain + loss, 0) end
+  end as rsi_14,
+  return_z_30_day,
+  coalesce(abs(return_z_30_day) > 4, false) as is_anomaly,
+  cast(case when n < 252 then n else 252 end as integer) as window_days,
+  load_id
+from (
+  select *,
+    -- A deviation below 1e-12 is rounding: such returns were all the same.
+    case when n >= 32 and earlier_return_deviation >= 1e-12
+         then (log_return - earlier_return_mean) / earlier_return_deviation end as return_z_30_day
+  from averages
+) as measured
+{%- if watermark is not none %}
+where is_wanted = 1
+
+union all
+-- Touched days without a daily row left: written with count 0, removed by the post-hook.
+select '', symbol, price_date, null, null, null, null, null, null, null, null, 0, null, null, null, null,
+  null, null, null, null, null, null, null, null, false, 0, 0
+from touched where is_gone = 1
+{%- endif %}

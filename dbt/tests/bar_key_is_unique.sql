@@ -1,0 +1,1 @@
+{{ duplicate_keys(ref('stock_bars_1m'), ['symbol', 'bar_start']) }}

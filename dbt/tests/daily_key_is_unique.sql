@@ -1,0 +1,1 @@
+{{ duplicate_keys(ref('int_stock_daily_aggregates'), ['symbol', 'price_date']) }}

@@ -1,0 +1,1 @@
+{{ duplicate_keys(source('raw_stocks', 'stock_prices'), ['symbol', 'timestamp']) }}

@@ -1,0 +1,55 @@
+// Commands: what each line of the command line does.
+//
+// One that works on a data directory runs in the process that owns it: here, or, asked over its
+// socket, inside a running `up`. It sees neither difference.
+
+#pragma once
+
+#include <stop_token>
+#include <string>
+
+#include "app/cli.h"
+#include "app/config.h"
+#include "app/pipeline.h"
+#include "app/terminal.h"
+
+namespace tapeline::app {
+
+/// What a command is called with.
+struct Call {
+  const Invocation& line;
+  std::string folder;  // the caller's working directory, for relative paths
+  std::string input;   // what stdin gave, for commands that read it
+  Terminal& terminal;
+  std::stop_token stop;
+
+  bool json() const { return line.has("json"); }
+  std::string path(const std::string& name) const;
+};
+
+/// Exit codes: 0 done, 1 it ran and something in it failed, 2 usage or internal error. An error
+/// that comes back is printed by the caller, and is a 2.
+using ExitCode = Result<int>;
+
+/// Runs a command of Place::directory.
+ExitCode run_in_directory(Pipeline& pipeline, const Call& call);
+
+ExitCode import_files(Pipeline& pipeline, const Call& call);
+ExitCode show_status(Pipeline& pipeline, const Call& call);
+ExitCode audit(Pipeline& pipeline, const Call& call);
+ExitCode topic_command(Pipeline& pipeline, const Call& call);
+ExitCode dag_command(Pipeline& pipeline, const Call& call);
+ExitCode dbt_command(Pipeline& pipeline, const Call& call);
+ExitCode sql_command(Pipeline& pipeline, const Call& call);
+
+/// Commands that need no data directory of their own.
+ExitCode doctor(Clock& clock, io::FileSystem& files, const Environment& environment,
+                const Config& config, const std::string& directory, const Call& call);
+ExitCode show_config(const Config& config, const Call& call);
+ExitCode show_version(const Call& call);
+
+/// Writes values as a small table, or as a JSON list with --json. Each object is a row; the
+/// first one's keys are the columns.
+void print_objects(const Call& call, const std::vector<text::Value>& objects);
+
+}  // namespace tapeline::app

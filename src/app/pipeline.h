@@ -1,0 +1,90 @@
+// Pipeline: everything that works on one data directory, opened in order and closed in reverse.
+//
+// `up` opens one and gives its parts threads; a command opens one for as long as it runs, where no
+// other process owns the directory. Both then run the same code.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "app/config.h"
+#include "app/data_directory.h"
+#include "app/ingestion_tasks.h"
+#include "base/clock.h"
+#include "base/wakeup.h"
+#include "dag/scheduler.h"
+#include "ingest/loader.h"
+#include "io/file_system.h"
+#include "market/calendar.h"
+#include "msglog/embedded/embedded_log.h"
+#include "state/database.h"
+#include "telemetry/metrics.h"
+#include "transform/engine.h"
+#include "warehouse/duckdb/duckdb_warehouse.h"
+
+namespace tapeline::app {
+
+constexpr std::string_view kTopic = "stock_prices";
+constexpr std::string_view kIngestionDag = "stock_data_ingestion";
+
+/// threads:  the parts' own; this only holds them
+/// lifetime: clock and files outlive it
+class Pipeline {
+ public:
+  /// Says what is being opened, for a page that waits.
+  using OnProgress = std::function<void(std::string_view)>;
+
+  /// Opens log, warehouse, state and models of a directory.
+  /// errors: those of the parts; corrupt where log and warehouse do not belong together
+  static Result<std::unique_ptr<Pipeline>> open(Clock& clock, io::FileSystem& files,
+                                                const Config& config, DataDirectory directory,
+                                                const OnProgress& on_progress = {});
+  ~Pipeline();
+
+  Clock& clock() { return clock_; }
+  io::FileSystem& files() { return files_; }
+  const Config& config() const { return config_; }
+  DataDirectory& directory() { return directory_; }
+  const Calendar& calendar() const { return *calendar_; }
+  telemetry::Metrics& metrics() { return metrics_; }
+  msglog::EmbeddedLog& log() { return *log_; }
+  warehouse::DuckDbWarehouse& warehouse() { return *warehouse_; }
+  state::Database& state() { return *state_; }
+  IngestionTasks& tasks() { return *tasks_; }
+  dag::Scheduler& scheduler() { return *scheduler_; }
+  transform::Engine& engine() { return *engine_; }
+
+  /// Told of each sync of the log and of each end of a run.
+  Wakeup& appended() { return appended_; }
+
+  /// Drives the scheduler on the caller's thread until it has nothing to do. For a command that
+  /// has no threads.
+  Status run_until_idle(std::stop_token stop);
+
+  /// Whether threads drive the scheduler, so that commands wait instead of driving it.
+  void set_driven(bool driven) { driven_ = driven; }
+  bool driven() const { return driven_; }
+
+ private:
+  Pipeline(Clock& clock, io::FileSystem& files, Config config, DataDirectory directory);
+  Status open_parts(const OnProgress& on_progress);
+
+  Clock& clock_;
+  io::FileSystem& files_;
+  const Config config_;
+  DataDirectory directory_;
+  telemetry::Metrics metrics_;
+  Wakeup appended_;
+  bool driven_ = false;
+  std::shared_ptr<const Calendar> calendar_;
+  std::unique_ptr<state::Database> state_;
+  std::unique_ptr<msglog::EmbeddedLog> log_;
+  std::unique_ptr<warehouse::DuckDbWarehouse> warehouse_;
+  std::unique_ptr<transform::Engine> engine_;
+  std::unique_ptr<IngestionTasks> tasks_;
+  std::unique_ptr<dag::Scheduler> scheduler_;
+};
+
+}  // namespace tapeline::app

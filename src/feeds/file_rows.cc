@@ -1,0 +1,358 @@
+#include "feeds/file_rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <unordered_map>
+
+#include "base/time_zone.h"
+#include "market/calendar.h"
+
+namespace tapeline::feeds {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::microseconds;
+
+constexpr std::string_view kHeaderHint =
+    "Trades need timestamp, symbol, price, size; bars need timestamp or date, symbol, open, high, "
+    "low, close, volume.";
+constexpr std::string_view kLengthHint = "Say it with --bar-length 1m, 5m, 15m, 30m, 1h, 4h or 1d.";
+
+// What the market's calendars cover.
+constexpr Timestamp kEarliest{Date(std::chrono::year(1990) / 1 / 1)};
+constexpr Timestamp kLatest{Date(std::chrono::year(2041) / 1 / 1)};
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+/// "AAPL" of "/data/aapl_2024.csv.gz".
+std::string symbol_of_name(const std::string& name) {
+  std::string stem = std::filesystem::path(name).filename().string();
+  stem.resize(std::min(stem.find_first_of("._"), stem.size()));
+  for (char& c : stem)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  return stem;
+}
+
+/// The instant at which New York's date begins.
+Timestamp new_york_midnight(Date date) {
+  const Timestamp in_winter = date + hours(5);
+  return Calendar::new_york_date(in_winter - hours(1)) == date ? in_winter - hours(1) : in_winter;
+}
+
+}  // namespace
+
+Result<FileRows> FileRows::open(io::LineReader lines, FileRowsOptions options) {
+  FileRows rows(std::move(lines), options);
+  TRY_STATUS(rows.read_header());
+  return rows;
+}
+
+bool FileRows::wants_bar_length() const {
+  return kind_ == RowKind::bars && has(timestamp) && !options_.bar_length;
+}
+
+Error FileRows::at_line(std::string_view what, std::string hint) const {
+  return Error{ErrorCode::invalid_argument,
+               fmt::format("'{}' line {}: {}", name(), lines_.line_number(), what),
+               std::move(hint)};
+}
+
+Error FileRows::at_column(Column column, std::string_view what, std::string hint) const {
+  static constexpr std::array<std::string_view, kColumns> kNames{
+      "timestamp",  "date", "symbol", "price", "size",  "conditions",
+      "suspicious", "open", "high",   "low",   "close", "volume"};
+  return at_line(fmt::format("column '{}': {}", kNames[column], what), std::move(hint));
+}
+
+Status FileRows::read_header() {
+  static const std::unordered_map<std::string_view, Column> kKnown{{"timestamp", timestamp},
+                                                                   {"time", timestamp},
+                                                                   {"datetime", timestamp},
+                                                                   {"ts", timestamp},
+                                                                   {"t", timestamp},
+                                                                   {"date", date},
+                                                                   {"day", date},
+                                                                   {"trade_date", date},
+                                                                   {"price_date", date},
+                                                                   {"symbol", symbol},
+                                                                   {"ticker", symbol},
+                                                                   {"price", price},
+                                                                   {"size", size},
+                                                                   {"quantity", size},
+                                                                   {"qty", size},
+                                                                   {"shares", size},
+                                                                   {"conditions", conditions},
+                                                                   {"suspicious", suspicious},
+                                                                   {"open", open_price},
+                                                                   {"o", open_price},
+                                                                   {"high", high},
+                                                                   {"h", high},
+                                                                   {"low", low},
+                                                                   {"l", low},
+                                                                   {"close", close},
+                                                                   {"c", close},
+                                                                   {"volume", volume},
+                                                                   {"vol", volume},
+                                                                   {"v", volume}};
+  const auto line = TRY(lines_.next());
+  if (!line)
+    return Error{ErrorCode::invalid_argument, fmt::format("'{}' is empty", name()),
+                 std::string(kHeaderHint)};
+  if (const auto split = record_.split(text::without_byte_order_mark(*line)); !split)
+    return at_line(split.error().message, split.error().hint);
+  places_.fill(kNowhere);
+  columns_ = record_.fields().size();
+  for (std::size_t i = 0; i < columns_; ++i) {
+    const auto known = kKnown.find(lower(trimmed(record_.fields()[i])));
+    if (known == kKnown.end()) continue;
+    if (has(known->second)) return at_column(known->second, "it is there twice", "");
+    places_[known->second] = i;
+  }
+  const bool is_trades = has(timestamp) && has(price) && (has(size) || has(volume));
+  const bool is_bars = (has(timestamp) || has(date)) && has(open_price) && has(high) && has(low) &&
+                       has(close) && has(volume);
+  if (is_trades == is_bars)
+    return at_line(fmt::format("the header '{}' says {} trades {} bars", *line,
+                               is_trades ? "both" : "neither", is_trades ? "and" : "nor"),
+                   std::string(kHeaderHint));
+  kind_ = is_trades ? RowKind::trades : RowKind::bars;
+  if (is_trades && !has(size)) places_[size] = places_[volume];
+  if (has(symbol)) return Ok{};
+  auto from_name = Symbol::parse(symbol_of_name(name()));
+  if (!from_name)
+    return at_line("there is no column 'symbol', and the file's name is none either",
+                   "Add the column, or call the file like AAPL.csv.");
+  symbol_from_name_ = *from_name;
+  return Ok{};
+}
+
+Result<bool> FileRows::next_record() {
+  for (;;) {
+    const auto line = TRY(lines_.next());
+    if (!line) return false;
+    if (line->empty()) continue;
+    if (const auto split = record_.split(*line); !split)
+      return at_line(split.error().message, split.error().hint);
+    if (record_.fields().size() != columns_)
+      return at_line(fmt::format("there are {} fields where the header has {}",
+                                 record_.fields().size(), columns_),
+                     "");
+    return true;
+  }
+}
+
+Status FileRows::read_symbol(Symbol& into) {
+  if (symbol_from_name_) {
+    into = *symbol_from_name_;
+    return Ok{};
+  }
+  const auto text = field(symbol);
+  if (text != symbol_text_ || text.empty()) {
+    const auto parsed = Symbol::parse(text);
+    if (!parsed) return at_column(symbol, parsed.error().message, parsed.error().hint);
+    symbol_ = *parsed;
+    symbol_text_ = text;
+  }
+  into = symbol_;
+  return Ok{};
+}
+
+Status FileRows::check_year(Column column, Timestamp at) const {
+  if (at >= kEarliest && at < kLatest) return Ok{};
+  return at_column(column, fmt::format("'{}' is outside the years 1990 to 2040", field(column)),
+                   "The trading calendar does not know other years.");
+}
+
+Status FileRows::read_time(Timestamp& into) {
+  const auto parsed = parse_rfc3339(field(timestamp));
+  if (!parsed) return at_column(timestamp, parsed.error().message, parsed.error().hint);
+  if (!parsed->had_zone) ++stamps_without_zone_;
+  into = parsed->at;
+  return check_year(timestamp, into);
+}
+
+Status FileRows::read_day(Timestamp& into) {
+  Date day;
+  if (has(date)) {
+    const auto parsed = parse_date(field(date));
+    if (!parsed) return at_column(date, parsed.error().message, parsed.error().hint);
+    day = *parsed;
+  } else {
+    // A day's bar is often stamped with UTC's midnight, whatever the exchange's zone.
+    TRY_STATUS(read_time(into));
+    const Date utc = std::chrono::floor<std::chrono::days>(into);
+    day = into == utc ? utc : Calendar::new_york_date(into);
+  }
+  into = new_york_midnight(day);
+  return check_year(has(date) ? date : timestamp, into);
+}
+
+Status FileRows::read_price(Column column, Price& into) {
+  const auto parsed = Price::parse(field(column));
+  if (!parsed) return at_column(column, parsed.error().message, parsed.error().hint);
+  into = *parsed;
+  return Ok{};
+}
+
+Status FileRows::read_shares(Column column, std::int64_t& into) {
+  const auto text = field(column);
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), into);
+  if (read.ec == std::errc() && read.ptr == text.data() + text.size()) return Ok{};
+  // Some programs write whole numbers as 1200.0 or 1.2e3.
+  const auto decimal = Price::parse(text);
+  if (!decimal || decimal->units() % Price::kUnitsPerDollar != 0)
+    return at_column(column, fmt::format("'{}' is not a whole number of shares", text), "");
+  into = decimal->units() / Price::kUnitsPerDollar;
+  return Ok{};
+}
+
+Status FileRows::read_conditions(Trade& into) {
+  into.conditions = 0;
+  into.suspicious = false;
+  if (!options_.with_conditions) return Ok{};
+  if (has(conditions) && !field(conditions).empty()) {
+    const auto text = field(conditions);
+    const auto end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, into.conditions, 16);
+    if (read.ec != std::errc() || read.ptr != end)
+      return at_column(conditions, fmt::format("'{}' is not a hexadecimal number", text), "");
+  }
+  if (has(suspicious)) {
+    const auto text = lower(field(suspicious));
+    into.suspicious = text == "1" || text == "true";
+    if (!into.suspicious && !text.empty() && text != "0" && text != "false")
+      return at_column(suspicious, fmt::format("'{}' is neither 0 nor 1", text), "");
+  }
+  return Ok{};
+}
+
+Result<bool> FileRows::next(Trade& trade) {
+  if (!TRY(next_record())) return false;
+  TRY_STATUS(read_symbol(trade.symbol));
+  TRY_STATUS(read_time(trade.event_time));
+  TRY_STATUS(read_price(price, trade.price));
+  TRY_STATUS(read_shares(size, trade.size));
+  TRY_STATUS(read_conditions(trade));
+  return true;
+}
+
+Result<bool> FileRows::next(Bar& bar) {
+  if (!TRY(next_record())) return false;
+  bar.length =
+      has(date) && !has(timestamp) ? BarLength::d1 : options_.bar_length.value_or(BarLength::d1);
+  TRY_STATUS(read_symbol(bar.symbol));
+  TRY_STATUS(bar.length == BarLength::d1 ? read_day(bar.start) : read_time(bar.start));
+  TRY_STATUS(read_price(open_price, bar.open));
+  TRY_STATUS(read_price(high, bar.high));
+  TRY_STATUS(read_price(low, bar.low));
+  TRY_STATUS(read_price(close, bar.close));
+  bar.volume.reset();
+  if (!field(volume).empty()) TRY_STATUS(read_shares(volume, bar.volume.emplace()));
+  return true;
+}
+
+Result<bool> FileRows::next_stamp(Timestamp& at, Symbol& of) {
+  if (!TRY(next_record())) return false;
+  TRY_STATUS(read_symbol(of));
+  TRY_STATUS(read_time(at));
+  return true;
+}
+
+namespace {
+
+/// Finds the smallest gap between two stamps of a symbol. Within a day rows stand in order or in
+/// reverse, so neighbours are enough; as days may stand in any order, the first of each is kept.
+class SmallestGap {
+ public:
+  void add(const Symbol& symbol, Timestamp at) {
+    const auto day = [](Timestamp t) { return std::chrono::floor<std::chrono::days>(t); };
+    Seen& seen = symbols_[symbol];
+    if (seen.last) note(at - *seen.last);
+    if (!seen.last || day(*seen.last) != day(at)) seen.of_days.push_back(at);
+    seen.last = at;
+  }
+
+  /// None where no symbol has two stamps.
+  std::optional<microseconds> get() {
+    for (auto& [symbol, seen] : symbols_) {
+      auto& stamps = seen.of_days;
+      std::sort(stamps.begin(), stamps.end());
+      for (std::size_t i = 1; i < stamps.size(); ++i) note(stamps[i] - stamps[i - 1]);
+    }
+    return smallest_;
+  }
+
+ private:
+  struct Seen {
+    std::optional<Timestamp> last;
+    std::vector<Timestamp> of_days;
+  };
+
+  void note(microseconds gap) {
+    gap = std::chrono::abs(gap);
+    if (gap.count() > 0 && (!smallest_ || gap < *smallest_)) smallest_ = gap;
+  }
+
+  std::unordered_map<Symbol, Seen> symbols_;
+  std::optional<microseconds> smallest_;
+};
+
+Result<BarLength> length_of_gap(std::optional<microseconds> gap) {
+  if (!gap)
+    return Error{ErrorCode::invalid_argument,
+                 "no symbol has two bars, so their length cannot be found out",
+                 std::string(kLengthHint)};
+  // Days that begin at midnight are 23 or 25 hours apart when the clocks change.
+  if (*gap >= hours(23) && *gap <= hours(25)) return BarLength::d1;
+  for (const auto length :
+       {BarLength::m1, BarLength::m5, BarLength::m15, BarLength::m30, BarLength::h1, BarLength::h4})
+    if (duration_of(length) == *gap) return length;
+  return Error{ErrorCode::invalid_argument,
+               fmt::format("the smallest gap between two bars of a symbol is {} s, which is no "
+                           "length that bars have",
+                           static_cast<double>(gap->count()) / 1e6),
+               std::string(kLengthHint)};
+}
+
+}  // namespace
+
+Result<FileRows> open_file_rows(const std::filesystem::path& file, FileRowsOptions options) {
+  auto lines = TRY(io::LineReader::open(file));
+  return FileRows::open(std::move(lines), options);
+}
+
+Result<CheckedFiles> check_files(const std::vector<std::filesystem::path>& files,
+                                 FileRowsOptions options) {
+  CheckedFiles checked{options, {}};
+  SmallestGap gap;
+  bool gap_wanted = false;
+  for (const auto& file : files) {
+    auto rows = TRY(open_file_rows(file, options));
+    if (const auto& symbol = rows.symbol_from_name())
+      checked.notes.push_back(
+          fmt::format("'{}' has no column 'symbol': '{}' is taken from its name", file.string(),
+                      symbol->text()));
+    if (!rows.wants_bar_length()) continue;
+    gap_wanted = true;
+    Timestamp at;
+    Symbol symbol;
+    while (TRY(rows.next_stamp(at, symbol))) gap.add(symbol, at);
+  }
+  if (gap_wanted) checked.options.bar_length = TRY(length_of_gap(gap.get()));
+  return checked;
+}
+
+}  // namespace tapeline::feeds

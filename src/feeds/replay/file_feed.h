@@ -1,0 +1,50 @@
+// FileFeed: the rows of files in one go, file after file in the order given. What `import` reads.
+
+#pragma once
+
+#include "feeds/feed.h"
+#include "feeds/file_rows.h"
+
+namespace tapeline::feeds {
+
+/// threads: one at a time
+class FileFeed final : public Feed {
+ public:
+  struct Options {
+    FileRowsOptions rows;
+    std::string data_source = "replay";
+  };
+
+  /// Checks every file's header and finds out how long bars are.
+  /// errors: those of check_files
+  static Result<FileFeed> open(std::vector<std::filesystem::path> files, Options options);
+
+  std::string_view name() const override { return "files"; }
+  std::string_view data_source() const override { return data_source_; }
+  FeedClass feed_class() const override { return FeedClass::replay; }
+  Result<FeedBatch> poll(std::size_t rows_max) override;
+  bool finished() const override { return !rows_ && next_file_ == files_.size(); }
+
+  /// What a person should know before the rows come.
+  const std::vector<std::string>& notes() const { return checked_.notes; }
+
+  /// How many rows were read so far, and of how many the stamp had no zone.
+  std::int64_t rows_read() const { return rows_read_; }
+  std::int64_t stamps_without_zone() const { return stamps_without_zone_; }
+
+ private:
+  FileFeed(std::vector<std::filesystem::path> files, CheckedFiles checked, std::string data_source)
+      : files_(std::move(files)),
+        checked_(std::move(checked)),
+        data_source_(std::move(data_source)) {}
+
+  std::vector<std::filesystem::path> files_;
+  CheckedFiles checked_;
+  std::string data_source_;
+  std::size_t next_file_ = 0;
+  std::optional<FileRows> rows_;
+  std::int64_t rows_read_ = 0;
+  std::int64_t stamps_without_zone_ = 0;
+};
+
+}  // namespace tapeline::feeds

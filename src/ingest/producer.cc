@@ -1,0 +1,105 @@
+#include "ingest/producer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tapeline::ingest {
+
+ProducerProbe::ProducerProbe(telemetry::Metrics& metrics, std::string_view feed)
+    : rows_received(metrics.counter("tapeline_ingest_rows_received_total",
+                                    "Quotes, trades and bars that a feed gave.",
+                                    {{"feed", std::string(feed)}})),
+      trades_dropped(metrics.counter("tapeline_ingest_trades_dropped_total",
+                                     "Trades dropped: suspicious prints and reports.",
+                                     {{"feed", std::string(feed)}})),
+      records_appended(metrics.counter("tapeline_ingest_records_appended_total",
+                                       "Records that the message log took.",
+                                       {{"feed", std::string(feed)}})),
+      append_errors(metrics.counter("tapeline_ingest_append_errors_total",
+                                    "Appends that the message log refused.",
+                                    {{"feed", std::string(feed)}})),
+      poll_errors(metrics.counter("tapeline_ingest_poll_errors_total",
+                                  "Polls of a feed that failed.", {{"feed", std::string(feed)}})),
+      gaps(metrics.counter("tapeline_ingest_gaps_total",
+                           "Stretches of time that a feed did not deliver.",
+                           {{"feed", std::string(feed)}})) {}
+
+Producer::Producer(Clock& clock, const Calendar& calendar, feeds::Feed& feed,
+                   msglog::MessageLog& log, ProducerProbe& probe, Encode encode, Options options)
+    : clock_(clock),
+      feed_(feed),
+      log_(log),
+      probe_(probe),
+      encode_(std::move(encode)),
+      options_(std::move(options)),
+      trades_(calendar, {.stamps = options_.stamps,
+                         .conditions = options_.conditions,
+                         .data_source = std::string(feed.data_source()),
+                         .history = options_.history}),
+      bars_(calendar,
+            {.data_source = std::string(feed.data_source()), .history = options_.history}) {}
+
+Result<Producer::StepReport> Producer::step() {
+  StepReport report;
+  if (pending_.empty()) report.rows = TRY(poll());
+  report.records = TRY(append());
+  return report;
+}
+
+Result<std::int64_t> Producer::poll() {
+  auto polled = feed_.poll(options_.rows_per_step);
+  if (!polled) {
+    probe_.poll_errors.add();
+    return std::move(polled).error().while_doing(fmt::format("reading feed {}", feed_.name()));
+  }
+  feeds::FeedBatch& batch = *polled;
+  const auto rows = std::ssize(batch.quotes) + std::ssize(batch.trades) + std::ssize(batch.bars) +
+                    std::ssize(batch.raw);
+  probe_.rows_received.add(rows);
+
+  std::vector<Quote> quotes;
+  quotes.reserve(batch.bars.size() + batch.trades.size());
+  for (const Bar& bar : batch.bars) quotes.push_back(bars_.add(bar));
+  const auto dropped_before = trades_.counts().suspicious + trades_.counts().reports;
+  for (const Trade& trade : batch.trades) TRY_STATUS(trades_.add(trade, quotes));
+  if (batch.settled) TRY_STATUS(trades_.settle(*batch.settled, quotes));
+  probe_.trades_dropped.add(trades_.counts().suspicious + trades_.counts().reports -
+                            dropped_before);
+  for (const feeds::Gap& gap : batch.gaps) {
+    probe_.gaps.add();
+    if (on_gap_) on_gap_(gap);
+  }
+
+  pending_.reserve(quotes.size() + batch.quotes.size() + batch.raw.size());
+  const Timestamp received_at = clock_.now();
+  for (auto* list : {&quotes, &batch.quotes})
+    for (Quote& quote : *list) {
+      quote.received_at = received_at;
+      pending_.push_back({std::string(quote.symbol.text()), encode_(quote)});
+    }
+  for (feeds::RawPayload& raw : batch.raw)
+    pending_.push_back({std::string(raw.symbol.text()), std::move(raw.bytes)});
+  return rows;
+}
+
+Result<std::int64_t> Producer::append() {
+  std::int64_t records = 0;
+  while (appended_ < pending_.size()) {
+    const auto count = std::min(kRecordsPerAppend, pending_.size() - appended_);
+    auto positions = log_.append(options_.topic, std::span(pending_).subspan(appended_, count));
+    if (!positions) {
+      probe_.append_errors.add();
+      return std::move(positions).error().while_doing(
+          fmt::format("appending to {}", options_.topic));
+    }
+    appended_ += count;
+    records += static_cast<std::int64_t>(count);
+    probe_.records_appended.add(static_cast<std::int64_t>(count));
+  }
+  pending_.clear();
+  appended_ = 0;
+  return records;
+}
+
+}  // namespace tapeline::ingest

@@ -1,0 +1,96 @@
+// Producer: carries what a feed gives to a topic of the message log.
+
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "feeds/feed.h"
+#include "ingest/bars_to_quotes.h"
+#include "ingest/trades_to_quotes.h"
+#include "msglog/message_log.h"
+#include "telemetry/metrics.h"
+
+namespace tapeline::ingest {
+
+/// What a producer tells of itself: one field for each thing that can happen.
+struct ProducerProbe {
+  explicit ProducerProbe(telemetry::Metrics& metrics, std::string_view feed);
+
+  telemetry::Counter& rows_received;
+  telemetry::Counter& trades_dropped;
+  telemetry::Counter& records_appended;
+  telemetry::Counter& append_errors;
+  telemetry::Counter& poll_errors;
+  telemetry::Counter& gaps;
+};
+
+/// Polls a feed, makes quotes of its trades and bars, stamps received_at, encodes and appends.
+///
+/// promise:  at least once. A batch that the log refused is kept and offered again on the next
+///           step; nothing new is polled until it is in.
+/// threads:  has none; call step() from one thread
+/// lifetime: clock, feed, log and probe must outlive it
+class Producer {
+ public:
+  using Encode = std::function<std::string(const Quote&)>;
+  using OnGap = std::function<void(const feeds::Gap&)>;
+
+  struct Options {
+    std::string topic = "stock_prices";
+    std::size_t rows_per_step = 5'000;
+    bool history = false;  // mark every quote as history, as import does
+    ConditionRule conditions = ConditionRule::plain;
+    StampRange stamps = StampRange::file;  // of quotes made of trades
+  };
+
+  struct StepReport {
+    std::int64_t rows = 0;     // polled
+    std::int64_t records = 0;  // appended
+    bool idle() const { return rows == 0 && records == 0; }
+  };
+
+  Producer(Clock& clock, const Calendar& calendar, feeds::Feed& feed, msglog::MessageLog& log,
+           ProducerProbe& probe, Encode encode, Options options);
+
+  /// Hears of each gap that the feed reports, before the records around it are appended.
+  void on_gap(OnGap on_gap) { on_gap_ = std::move(on_gap); }
+
+  /// Takes up the state of the trading day after a restart; see TradesToQuotes::restore.
+  void restore(const Quote& quote) { trades_.restore(quote); }
+
+  /// One bounded piece of work: at most one poll and the appends of what it gave.
+  ///
+  /// errors: the feed's and the log's; the step may be called again in any case
+  /// blocks: as the feed's poll and the log's append do
+  Result<StepReport> step();
+
+  /// The feed is at its end and everything it gave is in the log.
+  bool finished() const { return feed_.finished() && appended_ == pending_.size(); }
+
+  const TradeCounts& trade_counts() const { return trades_.counts(); }
+  std::int64_t bars_on_closed_dates() const { return bars_.on_closed_dates(); }
+
+ private:
+  static constexpr std::size_t kRecordsPerAppend = 10'000;
+
+  Result<std::int64_t> poll();
+  Result<std::int64_t> append();
+
+  Clock& clock_;
+  feeds::Feed& feed_;
+  msglog::MessageLog& log_;
+  ProducerProbe& probe_;
+  const Encode encode_;
+  const Options options_;
+  TradesToQuotes trades_;
+  BarsToQuotes bars_;
+  OnGap on_gap_;
+  std::vector<msglog::Record> pending_;  // polled; those from `appended_` on are not in the log
+  std::size_t appended_ = 0;
+};
+
+}  // namespace tapeline::ingest

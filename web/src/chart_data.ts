@@ -1,0 +1,249 @@
+// What the chart draws: bars, gaps and the mart's averages of one symbol over a span of days,
+// loaded when the view changes, loaded again where a run touched it, and grown by live quotes.
+
+import { computed, effect, signal, untracked } from "@preact/signals";
+import { ApiError, fetchAnalytics, fetchBars, fetchBarsBetween } from "./api";
+import { dayBar, growsLive, mergeBars, OpenBucket } from "./bars";
+import {
+  intervalFor, intervalMs, isIntraday, presetInterval, presetSpan, spanThatFits,
+  type DaySpan, type Preset,
+} from "./range";
+import { analytics, onQuote, onRun, paused, quoteOf, selected, selectedMart, status, view } from "./state";
+import { addDays, exchangeDate } from "./time";
+import type { Bar, Gap, Interval, MartRow, Quote, RunEvent } from "./wire";
+
+export interface ChartData {
+  symbol: string;
+  interval: Interval;
+  span: DaySpan;
+  bars: Bar[];
+  gaps: Gap[];
+  /** The mart's days of the span and a few before it, oldest first. */
+  days: MartRow[];
+  /** The server had more bars than the page asks for. */
+  cut: boolean;
+}
+
+export const chart = signal<ChartData | null>(null);
+/** The last bar as it grows; set between loads only. */
+export const grown = signal<Bar | null>(null);
+export const loading = signal(false);
+export const problem = signal<{ message: string; hint: string } | null>(null);
+/** Weekly bars of all days known, for the overview under the chart. */
+export const overview = signal<{ symbol: string; bars: Bar[] } | null>(null);
+
+/** The last day with data of the selected symbol: the mart's or the live price's. */
+export const anchor = computed<string | null>(() => {
+  const day = selectedMart.value?.["price_date"];
+  const mart = typeof day === "string" ? day.slice(0, 10) : null;
+  const liveDay = selected.value === null ? null : dayOfQuote(selected.value);
+  return mart === null ? liveDay : liveDay === null || mart > liveDay ? mart : liveDay;
+});
+
+function dayOfQuote(symbol: string): string | null {
+  const quote = quoteOf(symbol).value;
+  return quote === null ? null : exchangeDate(quote.eventTime);
+}
+
+export const firstDay = computed<string | null>(() => {
+  const bar = overview.value?.bars[0];
+  return bar === undefined ? anchor.value : new Date(bar.time).toISOString().slice(0, 10);
+});
+
+/** The preset in force: the one chosen; without a choice, today where prices move, else half a year. */
+export const preset = computed<Preset | null>(() => {
+  const { preset: chosen, from } = view.value;
+  if (chosen !== null) return chosen;
+  if (from !== null) return null;
+  const feed = status.value?.feed.class;
+  return feed === undefined || feed === "none" ? "6M" : "1D";
+});
+
+interface Wanted {
+  symbol: string;
+  interval: Interval;
+  span: DaySpan;
+}
+
+export const wanted = computed<Wanted | null>(() => {
+  const symbol = selected.value;
+  const last = anchor.value;
+  if (symbol === null || last === null || status.value === null) return null;
+  const { from, to, interval: chosen } = view.value;
+  const everyDay = status.value.market.calendar === "SIM";
+  const all =
+    preset.value !== null
+      ? presetSpan(preset.value, last, firstDay.value ?? last, everyDay)
+      : { from: from ?? last, to: to ?? last };
+  const interval =
+    chosen ?? (preset.value !== null ? presetInterval(preset.value) : intervalFor(all));
+  return { symbol, interval, span: spanThatFits(all, interval) };
+});
+
+let cancel = new AbortController();
+let bucket: OpenBucket | null = null;
+
+async function load(want: Wanted): Promise<void> {
+  cancel.abort();
+  cancel = new AbortController();
+  const stop = cancel.signal;
+  loading.value = true;
+  try {
+    const [bars, days, minutes] = await Promise.all([
+      fetchBars(want.symbol, want.interval, want.span, stop),
+      fetchAnalytics(want.symbol, { from: addDays(want.span.from, -10), to: want.span.to }, stop),
+      openMinutes(want, stop),
+    ]);
+    bucket = newBucket(want.interval, bars.bars.at(-1) ?? null, minutes);
+    grown.value = null;
+    problem.value = null;
+    chart.value = {
+      ...want,
+      bars: bars.bars,
+      gaps: uniqueGaps(bars.gaps),
+      days: days.rows,
+      cut: bars.more,
+    };
+    const quote = quoteOf(want.symbol).value;
+    if (quote !== null) grow(quote);
+  } catch (error) {
+    if (stop.aborted) return;
+    problem.value =
+      error instanceof ApiError
+        ? { message: error.message, hint: error.hint }
+        : { message: error instanceof Error ? error.message : String(error), hint: "" };
+  } finally {
+    if (!stop.aborted) loading.value = false;
+  }
+}
+
+function uniqueGaps(gaps: readonly Gap[]): Gap[] {
+  return [...new Map(gaps.map((gap) => [gap.start, gap])).values()];
+}
+
+/** The minutes that may belong to the chart's open bucket; none where the chart is of the past. */
+async function openMinutes(want: Wanted, stop: AbortSignal): Promise<Bar[]> {
+  const length = intervalMs(want.interval);
+  const quote = quoteOf(want.symbol).value;
+  if (length === null || length === 60_000 || quote === null) return [];
+  if (exchangeDate(quote.eventTime) > want.span.to) return [];
+  const from = quote.eventTime - length;
+  return (
+    await fetchBarsBetween(want.symbol, "1m", from, quote.eventTime + 60_000, stop)
+  ).bars;
+}
+
+function newBucket(interval: Interval, last: Bar | null, minutes: readonly Bar[]): OpenBucket | null {
+  const length = intervalMs(interval);
+  if (length === null) return null;
+  return new OpenBucket(length, last?.time ?? null, minutes);
+}
+
+function grow(quote: Quote): void {
+  const shown = chart.value;
+  if (shown === null || shown.symbol !== quote.symbol || !growsLive(shown.interval)) return;
+  if (quote.class === "history" || exchangeDate(quote.eventTime) > shown.span.to) return;
+  const live = isIntraday(shown.interval)
+    ? quote.bar === null ? null : (bucket?.take(quote.bar) ?? null)
+    : dayBar(quote);
+  if (live === null) return;
+  const last = shown.bars.at(-1);
+  if (last !== undefined && live.time < last.time) return;
+  if (last === undefined || live.time > last.time) shown.bars.push(live);
+  else shown.bars[shown.bars.length - 1] = live;
+  if (!paused.value) grown.value = live;
+}
+
+const kOldDaysPauseMs = 2000;
+const kTodayPauseMs = 10_000;
+let touched: { from: string; to: string } | null = null;
+let refreshTimer = 0;
+
+function ran(run: RunEvent | null): void {
+  const shown = chart.value;
+  if (shown === null) {
+    if (wanted.value !== null && !loading.value) void load(wanted.value);
+    return;
+  }
+  if (run !== null && run.symbols.length > 0 && !run.symbols.includes(shown.symbol)) return;
+  const from = run?.from ?? shown.span.from;
+  const to = run?.to ?? shown.span.to;
+  if (from > shown.span.to || to < shown.span.from) return;
+  touched =
+    touched === null
+      ? { from, to }
+      : { from: from < touched.from ? from : touched.from, to: to > touched.to ? to : touched.to };
+  const pause = from >= shown.span.to && run !== null ? kTodayPauseMs : kOldDaysPauseMs;
+  if (refreshTimer === 0) refreshTimer = window.setTimeout(() => void refresh(), pause);
+}
+
+/** Fetches the touched days again and puts them in place of the old. */
+async function refresh(): Promise<void> {
+  refreshTimer = 0;
+  if (paused.value) return;
+  const shown = chart.value;
+  const days = touched;
+  touched = null;
+  if (shown === null || days === null || loading.value) return;
+  if (!isIntraday(shown.interval)) {
+    if (wanted.value !== null) await load(wanted.value);
+    return;
+  }
+  const span = {
+    from: days.from > shown.span.from ? days.from : shown.span.from,
+    to: days.to < shown.span.to ? days.to : shown.span.to,
+  };
+  const stop = cancel.signal;
+  try {
+    const [bars, fresh] = await Promise.all([
+      fetchBars(shown.symbol, shown.interval, span, stop),
+      fetchAnalytics(shown.symbol, span, stop),
+    ]);
+    if (chart.value !== shown) return;
+    const open = shown.bars.at(-1);
+    const merged = mergeBars(shown.bars, bars.bars.filter((bar) => bar.time !== open?.time));
+    const old = shown.days.filter((row) => String(row["price_date"]) < span.from);
+    const later = shown.days.filter((row) => String(row["price_date"]).slice(0, 10) > span.to);
+    chart.value = { ...shown, bars: merged, days: [...old, ...fresh.rows, ...later] };
+  } catch (error) {
+    if (!stop.aborted) console.warn(`the chart was not refreshed: ${String(error)}`);
+  }
+}
+
+async function loadOverview(symbol: string): Promise<void> {
+  const stop = new AbortController().signal;
+  try {
+    const all = { from: "1970-01-02", to: anchor.value ?? "2100-01-01" };
+    const { bars } = await fetchBars(symbol, "1w", all, stop);
+    if (selected.value === symbol) overview.value = { symbol, bars };
+  } catch (error) {
+    overview.value = { symbol, bars: [] };
+    console.warn(`the overview was not loaded: ${String(error)}`);
+  }
+}
+
+export function reload(): void {
+  if (wanted.value !== null) void load(wanted.value);
+}
+
+export function start(): void {
+  let key = "";
+  effect(() => {
+    const want = wanted.value;
+    const next = JSON.stringify(want);
+    if (want === null || next === key) return;
+    key = next;
+    untracked(() => void load(want));
+  });
+  let overviewOf = "";
+  effect(() => {
+    const symbol = selected.value;
+    if (symbol === null || analytics.value === null || symbol === overviewOf) return;
+    overviewOf = symbol;
+    untracked(() => void loadOverview(symbol));
+  });
+  onQuote((quote) => {
+    if (quote.symbol === selected.value) grow(quote);
+  });
+  onRun(ran);
+}
