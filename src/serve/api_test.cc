@@ -283,8 +283,12 @@ TEST_F(ApiTest, a_stalled_reader_costs_no_memory_and_then_gets_the_newest_value)
   };
   const Timestamp begin = parse_rfc3339("2025-01-06T15:00:00Z")->at;
   int price = 1000;
-  while (coalesced() < 100 && price < 100'000)
+  const auto& read = metrics_.counter("tapeline_serve_live_records_total", "");
+  while (coalesced() < 100 && price < 100'000) {
+    const std::int64_t before = read.value();
     append("A", ++price, format_rfc3339(begin + std::chrono::milliseconds(price)));
+    while (read.value() == before) std::this_thread::yield();  // each is an event of its own
+  }
   ASSERT_GE(coalesced(), 100);
   append("A", 999'999, "2025-01-06T16:00:00Z");
   const std::string& got = reader.read_until("\"price\":999999");
