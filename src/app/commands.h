@@ -12,6 +12,9 @@
 #include "app/config.h"
 #include "app/pipeline.h"
 #include "app/terminal.h"
+#include "feeds/file_rows.h"
+#include "ingest/conditions.h"
+#include "text/value.h"
 
 namespace tapeline::app {
 
@@ -47,6 +50,11 @@ ExitCode doctor(Clock& clock, io::FileSystem& files, const Environment& environm
                 const Config& config, const std::string& directory, const Call& call);
 ExitCode show_config(const Config& config, const Call& call);
 ExitCode show_version(const Call& call);
+
+/// How files are read, as import and replay are told by their flags.
+Result<feeds::FileRowsOptions> file_rows_options(const Invocation& line,
+                                                 ingest::ConditionRule conditions);
+Result<ingest::ConditionRule> condition_rule(const Invocation& line);
 
 /// Writes values as a small table, or as a JSON list with --json. Each object is a row; the
 /// first one's keys are the columns.

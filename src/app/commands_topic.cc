@@ -190,10 +190,15 @@ ExitCode verify(Pipeline& pipeline, const Call& call) {
   row.set("bytes", report.bytes);
   row.set("findings", static_cast<std::int64_t>(report.findings.size()));
   print_objects(call, {row});
+  bool damaged = false;
   for (const auto& finding : report.findings) {
-    call.terminal.err(fmt::format("damage: {}\n", finding.text()));
+    damaged = damaged || finding.is_damage;
+    call.terminal.err(fmt::format("{}: {} partition {} offset {}: {} ({} at byte {})\n",
+                                  finding.is_damage ? "damage" : "note", finding.where.topic,
+                                  finding.where.partition, finding.offset, finding.what,
+                                  finding.file, finding.position));
   }
-  return report.findings.empty() ? 0 : 1;
+  return damaged ? 1 : 0;
 }
 
 ExitCode accept(Pipeline& pipeline, const Call& call) {

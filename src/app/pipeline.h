@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include "app/data_directory.h"
 #include "app/ingestion_tasks.h"
 #include "base/clock.h"
+#include "base/rng.h"
 #include "base/wakeup.h"
 #include "dag/scheduler.h"
 #include "ingest/loader.h"
@@ -20,6 +22,8 @@
 #include "market/calendar.h"
 #include "msglog/embedded/embedded_log.h"
 #include "state/database.h"
+#include "state/run_store.h"
+#include "state/settings.h"
 #include "telemetry/metrics.h"
 #include "transform/engine.h"
 #include "warehouse/duckdb/duckdb_warehouse.h"
@@ -51,21 +55,27 @@ class Pipeline {
   telemetry::Metrics& metrics() { return metrics_; }
   msglog::EmbeddedLog& log() { return *log_; }
   warehouse::DuckDbWarehouse& warehouse() { return *warehouse_; }
-  state::Database& state() { return *state_; }
+  state::Settings& settings() { return *settings_; }
   IngestionTasks& tasks() { return *tasks_; }
   dag::Scheduler& scheduler() { return *scheduler_; }
   transform::Engine& engine() { return *engine_; }
 
-  /// Told of each sync of the log and of each end of a run.
+  /// Told of each sync of the log.
   Wakeup& appended() { return appended_; }
 
-  /// Drives the scheduler on the caller's thread until it has nothing to do. For a command that
-  /// has no threads.
-  Status run_until_idle(std::stop_token stop);
+  dag::TaskQueues& queues() { return queues_; }
 
-  /// Whether threads drive the scheduler, so that commands wait instead of driving it.
-  void set_driven(bool driven) { driven_ = driven; }
+  /// Threads drive the scheduler from now on: commands wait for runs instead of driving them.
+  void set_driven() { driven_ = true; }
   bool driven() const { return driven_; }
+
+  /// Triggers a run and waits for its end.
+  /// errors: not_found, unavailable (the DAG is paused), cancelled
+  Result<state::RunRow> run_dag(const std::string& dag, std::stop_token stop);
+
+  /// Waits for the end of a run that was triggered.
+  Result<state::RunRow> wait_for_run(const std::string& dag, const std::string& run_id,
+                                     std::stop_token stop);
 
  private:
   Pipeline(Clock& clock, io::FileSystem& files, Config config, DataDirectory directory);
@@ -77,13 +87,18 @@ class Pipeline {
   DataDirectory directory_;
   telemetry::Metrics metrics_;
   Wakeup appended_;
-  bool driven_ = false;
+  std::atomic<bool> driven_{false};
+  Rng rng_;
   std::shared_ptr<const Calendar> calendar_;
   std::unique_ptr<state::Database> state_;
+  std::unique_ptr<state::Settings> settings_;
+  std::unique_ptr<state::RunStore> runs_;
   std::unique_ptr<msglog::EmbeddedLog> log_;
   std::unique_ptr<warehouse::DuckDbWarehouse> warehouse_;
   std::unique_ptr<transform::Engine> engine_;
   std::unique_ptr<IngestionTasks> tasks_;
+  dag::TaskQueues queues_;
+  dag::SchedulerProbe scheduler_probe_{metrics_};
   std::unique_ptr<dag::Scheduler> scheduler_;
 };
 

@@ -346,6 +346,8 @@ Result<Catalog> user_catalog(Connection& connection) {
 
 }  // namespace
 
+std::string duckdb_version() { return duckdb_library_version(); }
+
 DuckDbWarehouse::DuckDbWarehouse(std::shared_ptr<State> state) : state_(std::move(state)) {}
 DuckDbWarehouse::~DuckDbWarehouse() = default;
 

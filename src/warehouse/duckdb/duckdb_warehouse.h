@@ -15,6 +15,9 @@
 
 namespace tapeline::warehouse {
 
+/// "v1.5.6": the library's own word.
+std::string duckdb_version();
+
 class DuckDbWarehouse final : public Warehouse {
  public:
   struct Options {

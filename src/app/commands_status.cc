@@ -1,0 +1,195 @@
+#include <fmt/format.h>
+
+#include "app/commands.h"
+#include "ingest/raw_audit.h"
+
+namespace tapeline::app {
+namespace {
+
+/// Models and their keys: what `audit` joins them on.
+struct AuditedModel {
+  std::string_view unique_id;
+  std::string_view relation;
+  std::string_view key;
+};
+constexpr AuditedModel kModels[] = {
+    {"model.tapeline.stg_stock_prices", "stg_stocks.stg_stock_prices", "symbol, \"timestamp\""},
+    {"model.tapeline.int_stock_daily_aggregates", "int_stocks.int_stock_daily_aggregates",
+     "symbol, price_date"},
+    {"model.tapeline.stock_analytics", "marts_stocks.stock_analytics", "symbol, price_date"},
+    {"model.tapeline.stock_bars_1m", "marts_stocks.stock_bars_1m", "symbol, bar_start"}};
+
+std::int64_t whole(const warehouse::Value& value) {
+  const auto* number = std::get_if<std::int64_t>(&value);
+  return number ? *number : 0;
+}
+
+/// The condition under which two columns agree: doubles to the tolerance of design §4.3.
+std::string agrees(const warehouse::Column& column) {
+  const std::string a = fmt::format("a.\"{}\"", column.name);
+  const std::string b = fmt::format("b.\"{}\"", column.name);
+  if (column.kind != warehouse::Kind::real) return fmt::format("{} is not distinct from {}", a, b);
+  const bool small = column.name.starts_with("pct_") || column.name.starts_with("momentum_");
+  const std::string tolerance = column.name == "rsi_14" ? "1e-5"
+                                : small ? "1e-7"
+                                        : fmt::format("1e-9 * greatest(abs({}), abs({}), 1e-3)", a, b);
+  return fmt::format("({0} is not distinct from {1} or abs({0} - {1}) <= {2})", a, b, tolerance);
+}
+
+/// How many rows of a model differ from those that its SQL makes of the whole history.
+Result<std::int64_t> differing_rows(warehouse::Connection& connection, const AuditedModel& model,
+                                    const std::string& full_sql) {
+  TRY_STATUS(connection.execute(
+      fmt::format("create or replace temporary table audit_model as {}", full_sql)));
+  const auto columns =
+      TRY(connection.query(fmt::format("select * from {} limit 0", model.relation)));
+  std::string all;
+  for (const auto& column : columns.columns) {
+    all += (all.empty() ? "" : " and ") + agrees(column);
+  }
+  const auto rows = TRY(connection.query(fmt::format(
+      "select count(*) from (select 1 as here, * from {}) a full join (select 1 as there, * from "
+      "temp.audit_model) b using ({}) where here is null or there is null or not ({})",
+      model.relation, model.key, all)));
+  TRY_STATUS(connection.execute("drop table temp.audit_model"));
+  return whole(rows.rows.at(0).at(0));
+}
+
+struct AuditReport {
+  ingest::RawAuditReport raw;
+  std::vector<std::string> findings;
+  std::int64_t tests = 0;
+};
+
+Status audit_models(Pipeline& pipeline, const Call& call, AuditReport& report) {
+  auto connection = TRY(pipeline.warehouse().connect());
+  const auto no_lines = [](std::string_view) {};
+  const auto compiled = TRY(pipeline.engine().invoke({.command = "compile", .full_refresh = true},
+                                                     *connection, no_lines, call.stop));
+  for (const AuditedModel& model : kModels) {
+    call.terminal.progress(fmt::format("computing {} anew", model.relation), -1);
+    for (const auto& node : compiled.nodes) {
+      if (node.unique_id != model.unique_id) continue;
+      const auto differing = TRY(differing_rows(*connection, model, node.compiled_code));
+      if (differing > 0) {
+        report.findings.push_back(fmt::format("{}: {} rows differ from what its SQL makes of the "
+                                              "whole history",
+                                              model.relation, differing));
+      }
+    }
+  }
+  call.terminal.progress("running the data tests", -1);
+  const auto tested =
+      TRY(pipeline.engine().invoke({.command = "test"}, *connection, no_lines, call.stop));
+  for (const auto& node : tested.nodes) {
+    ++report.tests;
+    if (node.status != transform::NodeStatus::pass && node.status != transform::NodeStatus::warn) {
+      report.findings.push_back(fmt::format("data test {}: {}", node.unique_id, node.message));
+    }
+  }
+  call.terminal.end_progress();
+  return Ok{};
+}
+
+void print_audit(const Call& call, const AuditReport& report) {
+  const auto& counts = report.raw.counts;
+  if (call.json()) {
+    text::Value value;
+    value.set("from_offset", report.raw.from);
+    value.set("next_offset", report.raw.next);
+    value.set("records", report.raw.records);
+    value.set("rows", report.raw.rows);
+    value.set("consumed", counts.consumed);
+    value.set("loaded", counts.loaded);
+    value.set("duplicate", counts.duplicate);
+    value.set("superseded", counts.superseded);
+    value.set("dead", counts.dead);
+    value.set("tests", report.tests);
+    text::List findings;
+    for (const auto& finding : report.findings) findings.emplace_back(finding);
+    value.set("findings", text::Value(std::move(findings)));
+    call.terminal.out(text::to_json(value, 2) + "\n");
+    return;
+  }
+  call.terminal.out(fmt::format(
+      "topic: {} records read, from offset {} on, up to {}\n"
+      "equation: {} consumed = {} loaded + {} duplicate + {} superseded + {} dead\n"
+      "raw: {} rows, keys and payloads compared with the topic\n"
+      "models: {} computed anew and compared, {} data tests\n",
+      report.raw.records, report.raw.from, report.raw.next, counts.consumed, counts.loaded,
+      counts.duplicate, counts.superseded, counts.dead, report.raw.rows, std::size(kModels),
+      report.tests));
+  for (const auto& finding : report.findings) call.terminal.out("DIFFERS " + finding + "\n");
+  call.terminal.out(report.findings.empty() ? "topic, raw, staging and marts agree\n"
+                                            : fmt::format("{} findings\n", report.findings.size()));
+}
+
+}  // namespace
+
+ExitCode audit(Pipeline& pipeline, const Call& call) {
+  AuditReport report;
+  for (const auto& topic : TRY(pipeline.log().topics())) {
+    if (topic.name != kTopic) continue;
+    call.terminal.progress("reading the topic", -1);
+    auto connection = TRY(pipeline.warehouse().connect());
+    report.raw = TRY(ingest::audit_raw(pipeline.log(), *connection, pipeline.calendar(),
+                                       pipeline.tasks().loader_options(), topic, 0, call.stop));
+    report.findings = report.raw.findings;
+  }
+  const auto status = pipeline.tasks().status();
+  if (status.load_id > status.tested_load_id) {
+    report.findings.push_back("loads that the models have not seen yet: run the DAG, then audit");
+  } else if (status.load_id > 0) {
+    const Status done = pipeline.tasks().with_target(
+        [&] { return audit_models(pipeline, call, report); });
+    TRY_STATUS(done);
+  }
+  print_audit(call, report);
+  return report.findings.empty() ? 0 : 1;
+}
+
+ExitCode show_status(Pipeline& pipeline, const Call& call) {
+  const auto status = pipeline.tasks().status();
+  const auto usage = pipeline.log().usage();
+  text::Value value;
+  value.set("data_directory", pipeline.directory().path());
+  value.set("kind", to_string(pipeline.directory().kind()));
+  value.set("running", pipeline.driven());
+  value.set("consumed", status.equation.consumed);
+  value.set("loaded", status.equation.loaded);
+  value.set("duplicate", status.equation.duplicate);
+  value.set("superseded", status.equation.superseded);
+  value.set("dead", status.equation.dead);
+  value.set("lag", status.lag);
+  value.set("log_bytes", usage.size_bytes);
+  value.set("log_bytes_max", usage.size_bytes_max);
+  value.set("warehouse_bytes",
+            pipeline.warehouse().file_bytes() + pipeline.warehouse().wal_bytes());
+  const auto runs = TRY(pipeline.scheduler().runs(std::string(kIngestionDag), 1));
+  value.set("last_run", runs.empty() ? text::Value() : text::Value(runs[0].run_id));
+  value.set("last_run_state", runs.empty() ? text::Value() : text::Value(runs[0].state));
+  const Status healthy = pipeline.tasks().check_log();
+  value.set("healthy", healthy.has_value());
+  if (call.json()) {
+    call.terminal.out(text::to_json(value, 2) + "\n");
+    return healthy ? 0 : 1;
+  }
+  const auto megabytes = [](std::int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
+  call.terminal.out(fmt::format(
+      "data      {} ({}), {}\n"
+      "equation  {} consumed = {} loaded + {} duplicate + {} superseded + {} dead\n"
+      "lag       {} messages in the topic are not loaded yet\n"
+      "last run  {}\n"
+      "disk      log {:.1f} MB of {:.0f} MB, warehouse {:.1f} MB\n",
+      pipeline.directory().path(), to_string(pipeline.directory().kind()),
+      pipeline.driven() ? "running" : "not running", status.equation.consumed,
+      status.equation.loaded, status.equation.duplicate, status.equation.superseded,
+      status.equation.dead, status.lag,
+      runs.empty() ? "none" : fmt::format("{}, {}", runs[0].state, runs[0].run_id),
+      megabytes(usage.size_bytes), megabytes(usage.size_bytes_max),
+      megabytes(pipeline.warehouse().file_bytes() + pipeline.warehouse().wal_bytes())));
+  if (!healthy) call.terminal.error(healthy.error());
+  return healthy ? 0 : 1;
+}
+
+}  // namespace tapeline::app

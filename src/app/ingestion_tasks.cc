@@ -1,0 +1,317 @@
+#include "app/ingestion_tasks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "telemetry/logging.h"
+
+namespace tapeline::app {
+namespace {
+
+using dag::TaskContext;
+using dag::TaskOutcome;
+using ingest::LoadCounts;
+using ingest::OffsetRange;
+
+constexpr std::string_view kTestedKey = "models.tested_load_id";
+
+std::int64_t whole(const warehouse::Value& value) {
+  const auto* number = std::get_if<std::int64_t>(&value);
+  return number ? *number : 0;
+}
+
+text::Value to_value(const std::vector<OffsetRange>& ranges) {
+  text::List list;
+  for (const OffsetRange& range : ranges) {
+    text::Value item;
+    item.set("topic", range.partition.topic);
+    item.set("topic_id", range.topic_id);
+    item.set("partition", std::int64_t{range.partition.partition});
+    item.set("first", range.first);
+    item.set("next", range.next);
+    list.push_back(std::move(item));
+  }
+  text::Value value;
+  value.set("ranges", text::Value(std::move(list)));
+  return value;
+}
+
+std::vector<OffsetRange> ranges_of(const TaskContext& context) {
+  std::vector<OffsetRange> ranges;
+  const auto found = context.values.find("consume");
+  const text::Value* list = found == context.values.end() ? nullptr : found->second.find("ranges");
+  if (!list || !list->is_list()) return ranges;
+  for (const text::Value& item : list->as_list()) {
+    ranges.push_back(
+        {{item.string_or("topic", ""), static_cast<std::int32_t>(item.int_or("partition", 0))},
+         item.string_or("topic_id", ""),
+         item.int_or("first", 0),
+         item.int_or("next", 0)});
+  }
+  return ranges;
+}
+
+text::Value to_value(const LoadCounts& counts) {
+  text::Value value;
+  value.set("consumed", counts.consumed);
+  value.set("loaded", counts.loaded);
+  value.set("duplicate", counts.duplicate);
+  value.set("superseded", counts.superseded);
+  value.set("dead", counts.dead);
+  return value;
+}
+
+/// "2 of 38 failed: a, b".
+std::string summary(const std::vector<transform::NodeResult>& nodes) {
+  std::string names;
+  std::size_t failed = 0;
+  for (const auto& node : nodes) {
+    if (node.status != transform::NodeStatus::error && node.status != transform::NodeStatus::fail) {
+      continue;
+    }
+    ++failed;
+    if (failed <= 5) {
+      names += fmt::format("{}{}{}", names.empty() ? "" : "; ", node.unique_id,
+                           node.message.empty() ? "" : ": " + node.message);
+    }
+  }
+  return fmt::format("{} of {} failed: {}", failed, nodes.size(), names);
+}
+
+}  // namespace
+
+IngestionTasks::IngestionTasks(Parts parts, Options options, Connections connections)
+    : parts_(parts),
+      options_(std::move(options)),
+      loader_options_{.group = options_.group, .kind = options_.kind},
+      probe_(parts.metrics),
+      connections_(std::move(connections)),
+      loader_(parts.clock, parts.log, *connections_.load, parts.calendar, probe_,
+              loader_options_) {}
+
+Result<std::unique_ptr<IngestionTasks>> IngestionTasks::make(Parts parts, Options options) {
+  Connections connections;
+  connections.load = TRY(parts.warehouse.connect());
+  connections.target = TRY(parts.warehouse.connect());
+  auto tasks = std::unique_ptr<IngestionTasks>(
+      new IngestionTasks(parts, std::move(options), std::move(connections)));
+  TRY_STATUS(tasks->prepare());
+  return tasks;
+}
+
+/// Reads what earlier processes left, so that `has_work` needs no query.
+Status IngestionTasks::prepare() {
+  Known known;
+  for (const auto& topic : TRY(parts_.log.topics())) {
+    if (topic.name != options_.topic) continue;
+    for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+      const auto next = TRY(loader_.next_offset(topic.id, static_cast<std::int32_t>(i)));
+      known.next.push_back(next.value_or(topic.partitions[i].earliest));
+    }
+  }
+  const auto sums = TRY(connections_.load->query(
+      "select sum(consumed), sum(loaded), sum(duplicate), sum(superseded), sum(dead), (select "
+      "last_load_id from raw_stocks.load_counter) from raw_stocks.loads"));
+  const auto& row = sums.rows.at(0);
+  known.status.equation = {whole(row[0]), whole(row[1]), whole(row[2]), whole(row[3]),
+                           whole(row[4])};
+  known.status.load_id = whole(row[5]);
+  const std::string tested = TRY(parts_.settings.get(kTestedKey)).value_or("0");
+  known.status.tested_load_id = std::atoll(tested.c_str());
+  known.transformed_load_id = known.status.tested_load_id;
+  known_.with([&](Known& its) { its = std::move(known); });
+  return Ok{};
+}
+
+void IngestionTasks::on_transformed(
+    std::function<void(const std::string&, const TouchedRange&)> heard) {
+  known_.with([&](Known& known) { known.heard = std::move(heard); });
+}
+
+Status IngestionTasks::check_log() {
+  std::lock_guard lock(loading_);
+  for (const auto& topic : TRY(parts_.log.topics())) {
+    if (topic.name == options_.topic) TRY_STATUS(loader_.check(topic));
+  }
+  return parts_.log.health();
+}
+
+Status IngestionTasks::accept_log(const msglog::TopicInfo& topic) {
+  {
+    std::lock_guard lock(loading_);
+    TRY_STATUS(connections_.load->execute(fmt::format(
+        "delete from raw_stocks.consumer_offsets where consumer_group = {} and topic = {}",
+        warehouse::sql_text(options_.group), warehouse::sql_text(topic.name))));
+  }
+  return prepare();
+}
+
+Result<std::vector<OffsetRange>> IngestionTasks::pending(std::int64_t records_max) {
+  std::vector<OffsetRange> ranges;
+  const auto next = known_.with([](Known& known) { return known.next; });
+  for (const auto& topic : TRY(parts_.log.topics())) {
+    if (topic.name != options_.topic) continue;
+    for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+      const msglog::Offset from = i < next.size() ? next[i] : topic.partitions[i].earliest;
+      const msglog::Offset to = std::min(topic.partitions[i].end, from + records_max);
+      if (from < to) {
+        ranges.push_back({{topic.name, static_cast<std::int32_t>(i)}, topic.id, from, to});
+      }
+    }
+  }
+  return ranges;
+}
+
+bool IngestionTasks::has_work(const std::string&) {
+  const bool untested =
+      known_.with([](Known& known) { return known.status.load_id > known.status.tested_load_id; });
+  if (untested) return true;
+  const auto ranges = pending(1);
+  return ranges && !ranges->empty();
+}
+
+IngestionStatus IngestionTasks::status() {
+  std::int64_t lag = 0;
+  if (const auto ranges = pending(std::int64_t{1} << 60)) {
+    for (const OffsetRange& range : *ranges) lag += range.next - range.first;
+  }
+  return known_.with([&](Known& known) {
+    known.status.lag = lag;
+    return known.status;
+  });
+}
+
+Result<TaskOutcome> IngestionTasks::run(const TaskContext& context) {
+  if (context.action == "consume") return consume(context);
+  if (context.action == "load") return load(context);
+  if (context.action == "transform") return transform(context);
+  if (context.action == "test") return test(context);
+  if (context.action == "log_stats") return log_stats(context);
+  return Error{
+      ErrorCode::invalid_argument,
+      fmt::format("task '{}' has an action '{}' that nobody knows", context.task, context.action),
+      "Actions are consume, load, transform, test and log_stats."};
+}
+
+Result<TaskOutcome> IngestionTasks::consume(const TaskContext& context) {
+  TRY_STATUS(check_log());
+  const auto ranges = TRY(pending(options_.records_per_run));
+  for (const OffsetRange& range : ranges) {
+    context.log->line(fmt::format("batch: {} partition {}, offsets {} to {}", range.partition.topic,
+                                  range.partition.partition, range.first, range.next));
+  }
+  if (ranges.empty()) context.log->line("nothing new in the topic");
+  return TaskOutcome::success(to_value(ranges));
+}
+
+Result<TaskOutcome> IngestionTasks::load(const TaskContext& context) {
+  std::lock_guard lock(loading_);
+  LoadCounts counts;
+  for (const OffsetRange& range : ranges_of(context)) {
+    counts += TRY(loader_.load(range, context.run_id, context.stop));
+  }
+  context.log->line(fmt::format("consumed {} = loaded {} + duplicate {} + superseded {} + dead {}",
+                                counts.consumed, counts.loaded, counts.duplicate, counts.superseded,
+                                counts.dead));
+  // Numbers in memory follow what is stored, so a repeated load counts once here too.
+  const auto before = known_.with(
+      [](Known& known) { return std::pair(known.transformed_load_id, known.status.tests); });
+  TRY_STATUS(prepare());
+  known_.with([&](Known& known) {
+    known.transformed_load_id = std::max(known.transformed_load_id, before.first);
+    known.status.tests = before.second;
+  });
+  return TaskOutcome::success(to_value(counts));
+}
+
+Result<TouchedRange> IngestionTasks::touched_since(std::int64_t load_id) {
+  TouchedRange touched;
+  const auto days = TRY(connections_.target->query(
+      fmt::format("select min(price_date), max(price_date) from raw_stocks.stock_prices where "
+                  "load_id > {}",
+                  load_id)));
+  if (const auto* from = std::get_if<Date>(&days.rows.at(0)[0])) touched.from = *from;
+  if (const auto* to = std::get_if<Date>(&days.rows.at(0)[1])) touched.to = *to;
+  const auto symbols = TRY(connections_.target->query(fmt::format(
+      "select distinct symbol from raw_stocks.stock_prices where load_id > {} order by 1",
+      load_id)));
+  for (const auto& row : symbols.rows) touched.symbols.push_back(std::get<std::string>(row[0]));
+  return touched;
+}
+
+Result<TaskOutcome> IngestionTasks::transform(const TaskContext& context) {
+  std::lock_guard lock(target_);
+  const auto [load_id, transformed, heard] = known_.with([](Known& known) {
+    return std::tuple(known.status.load_id, known.transformed_load_id, known.heard);
+  });
+  const auto sink = [&](std::string_view line) { context.log->line(line); };
+  const auto result =
+      TRY(parts_.engine.invoke({.command = "run"}, *connections_.target, sink, context.stop));
+  if (result.exit_code != 0) {
+    return TaskOutcome::failed(
+        Error{ErrorCode::unavailable,
+              result.nodes.empty() ? "the dbt project did not run" : summary(result.nodes),
+              "The task's log has dbt's own words."});
+  }
+  if (heard && load_id > transformed) heard(context.run_id, TRY(touched_since(transformed)));
+  known_.with([&](Known& known) {
+    known.transformed_load_id = std::max(known.transformed_load_id, load_id);
+  });
+  return TaskOutcome::success();
+}
+
+Result<TaskOutcome> IngestionTasks::test(const TaskContext& context) {
+  std::lock_guard lock(target_);
+  const auto [load_id, tested] = known_.with([](Known& known) {
+    return std::pair(known.transformed_load_id, known.status.tested_load_id);
+  });
+  if (load_id == 0) return TaskOutcome::skipped();  // there is no model to test yet
+  const bool everything = context.params.string_or("days", "touched") == "all";
+  transform::Invocation invocation{.command = "test"};
+  if (!everything) invocation.vars.set("touched_after_load_id", tested);
+  const auto sink = [&](std::string_view line) { context.log->line(line); };
+  const auto result =
+      TRY(parts_.engine.invoke(invocation, *connections_.target, sink, context.stop));
+  if (result.exit_code == 2) {
+    return TaskOutcome::failed(Error{ErrorCode::unavailable, "the data tests did not run",
+                                     "The task's log has dbt's own words."});
+  }
+  IngestionStatus::Tests tests{.at = parts_.clock.now()};
+  for (const auto& node : result.nodes) {
+    if (node.status == transform::NodeStatus::pass)
+      ++tests.pass;
+    else if (node.status == transform::NodeStatus::warn)
+      ++tests.warn;
+    else
+      ++tests.fail;
+  }
+  // The tests ran, whatever they said: the next ones look at later loads.
+  TRY_STATUS(parts_.settings.set(kTestedKey, fmt::format("{}", load_id)));
+  known_.with([&](Known& known) {
+    known.status.tested_load_id = std::max(known.status.tested_load_id, load_id);
+    known.status.tests = tests;
+  });
+  if (tests.fail > 0) {
+    return TaskOutcome::failed(Error{ErrorCode::corrupt, summary(result.nodes),
+                                     "`tapeline dbt test` shows the tests again."},
+                               false);
+  }
+  return TaskOutcome::success();
+}
+
+Result<TaskOutcome> IngestionTasks::log_stats(const TaskContext& context) {
+  const auto found = context.values.find("load");
+  if (found == context.values.end()) {
+    context.log->line("nothing was loaded");
+    return TaskOutcome::success();
+  }
+  context.log->line(text::to_json(found->second));
+  if (found->second.int_or("consumed", 0) > 0) {
+    telemetry::log(telemetry::Level::debug, "batch loaded",
+                   {{"run", context.run_id}, {"counts", text::to_json(found->second)}});
+  }
+  return TaskOutcome::success(found->second);
+}
+
+}  // namespace tapeline::app

@@ -1,0 +1,140 @@
+// IngestionTasks: what the tasks of the shipped DAGs do: consume, load, transform, test, log_stats.
+//
+// `consume` fixes a batch as offset ranges, so that a retry of `load` loads the same batch;
+// `load` writes it exactly once; `transform` runs the models and `test` their data tests on the
+// days that were touched since the tests ran last.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/guarded.h"
+#include "base/rng.h"
+#include "dag/scheduler.h"
+#include "dag/task_runner.h"
+#include "ingest/loader.h"
+#include "market/calendar.h"
+#include "msglog/embedded/embedded_log.h"
+#include "state/settings.h"
+#include "telemetry/metrics.h"
+#include "transform/engine.h"
+#include "warehouse/duckdb/duckdb_warehouse.h"
+
+namespace tapeline::app {
+
+/// What a run changed, for pages that have to draw it again.
+struct TouchedRange {
+  std::optional<Date> from;
+  std::optional<Date> to;
+  std::vector<std::string> symbols;
+};
+
+/// What the pipeline has done so far, for the status of page and command line.
+struct IngestionStatus {
+  ingest::LoadCounts equation;
+  std::int64_t lag = 0;  // messages in the topic that are not loaded
+  std::int64_t load_id = 0;
+  std::int64_t tested_load_id = 0;
+  struct Tests {
+    std::int64_t pass = 0;
+    std::int64_t warn = 0;
+    std::int64_t fail = 0;
+    Timestamp at;
+  };
+  std::optional<Tests> tests;
+};
+
+/// lifetime: everything given must outlive it
+/// threads:  any; what uses the warehouse's target goes one after another
+class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
+ public:
+  struct Parts {
+    Clock& clock;
+    msglog::EmbeddedLog& log;
+    warehouse::DuckDbWarehouse& warehouse;
+    const Calendar& calendar;
+    state::Settings& settings;
+    telemetry::Metrics& metrics;
+    transform::Engine& engine;
+  };
+  struct Options {
+    std::string topic;
+    std::string group = "tapeline";
+    wire::DirectoryKind kind = wire::DirectoryKind::market;
+    std::int64_t records_per_run = 1'000'000;
+  };
+
+  /// errors: unavailable (no connection)
+  static Result<std::unique_ptr<IngestionTasks>> make(Parts parts, Options options);
+
+  Result<dag::TaskOutcome> run(const dag::TaskContext& context) override;
+
+  /// Whether there is something to load, or to transform and test.
+  /// blocks: never; it looks at numbers in memory
+  bool has_work(const std::string& dag) override;
+
+  IngestionStatus status();
+
+  /// Called after each transform that wrote something.
+  void on_transformed(std::function<void(const std::string& run_id, const TouchedRange&)> heard);
+
+  /// Whether log and warehouse belong together.
+  /// errors: corrupt, as Loader::check says
+  Status check_log();
+
+  /// Forgets which log the warehouse was loaded from: the next run loads from the earliest record.
+  Status accept_log(const msglog::TopicInfo& topic);
+
+  /// Runs something that needs the models to itself: a dbt command of the user's.
+  template <typename Use>
+  auto with_target(Use&& use) {
+    std::lock_guard lock(target_);
+    return std::forward<Use>(use)();
+  }
+
+  /// Whether such a command holds the models just now.
+  bool target_is_held() const { return holds_.load() > 0; }
+
+  const ingest::Loader::Options& loader_options() const { return loader_options_; }
+
+ private:
+  struct Connections {
+    std::unique_ptr<warehouse::Connection> load;
+    std::unique_ptr<warehouse::Connection> target;
+  };
+  IngestionTasks(Parts parts, Options options, Connections connections);
+  Status prepare();
+  Result<dag::TaskOutcome> consume(const dag::TaskContext& context);
+  Result<dag::TaskOutcome> load(const dag::TaskContext& context);
+  Result<dag::TaskOutcome> transform(const dag::TaskContext& context);
+  Result<dag::TaskOutcome> test(const dag::TaskContext& context);
+  Result<dag::TaskOutcome> log_stats(const dag::TaskContext& context);
+  Result<TouchedRange> touched_since(std::int64_t load_id);
+  Result<std::vector<ingest::OffsetRange>> pending(std::int64_t records_max);
+
+  const Parts parts_;
+  const Options options_;
+  const ingest::Loader::Options loader_options_;
+  ingest::LoaderProbe probe_;
+  const Connections connections_;
+  std::mutex loading_;  // one batch at a time: the loader and its connection
+  std::mutex target_;   // one dbt invocation at a time
+  std::atomic<int> holds_{0};
+  ingest::Loader loader_;
+
+  struct Known {
+    std::vector<msglog::Offset> next;  // by partition
+    IngestionStatus status;
+    std::int64_t transformed_load_id = 0;
+    std::function<void(const std::string&, const TouchedRange&)> heard;
+  };
+  Guarded<Known> known_;
+};
+
+}  // namespace tapeline::app

@@ -1,0 +1,108 @@
+#include "app/pipeline.h"
+
+#include <fmt/format.h>
+
+#include "base/embedded_file.h"
+#include "transform/project_files.h"
+
+namespace tapeline::app {
+namespace {
+
+/// The DAG files that the program carries.
+Result<std::vector<dag::Dag>> shipped_dags_parsed() {
+  std::vector<dag::Dag> dags;
+  for (const EmbeddedFile& file : shipped_dags()) {
+    if (file.path.ends_with(".yml")) {
+      dags.push_back(TRY(dag::Dag::parse(file.bytes, file.path)));
+    }
+  }
+  return dags;
+}
+
+/// Seeds what must differ from one process to the next: topic ids, invocation ids.
+std::uint64_t seed_of(Clock& clock) {
+  return mix64(static_cast<std::uint64_t>(clock.now().time_since_epoch().count())) ^
+         mix64(static_cast<std::uint64_t>(clock.uptime().count()));
+}
+
+}  // namespace
+
+Pipeline::Pipeline(Clock& clock, io::FileSystem& files, Config config, DataDirectory directory)
+    : clock_(clock),
+      files_(files),
+      config_(std::move(config)),
+      directory_(std::move(directory)),
+      rng_(seed_of(clock)) {}
+
+Pipeline::~Pipeline() = default;
+
+Result<std::unique_ptr<Pipeline>> Pipeline::open(Clock& clock, io::FileSystem& files,
+                                                 const Config& config, DataDirectory directory,
+                                                 const OnProgress& on_progress) {
+  auto pipeline = std::unique_ptr<Pipeline>(
+      new Pipeline(clock, files, config, std::move(directory)));
+  TRY_STATUS(pipeline->open_parts(on_progress ? on_progress : [](std::string_view) {}));
+  return pipeline;
+}
+
+Status Pipeline::open_parts(const OnProgress& on_progress) {
+  calendar_ = TRY(make_calendar(directory_.calendar()));
+  state_ = TRY(state::Database::open(directory_.file("state.sqlite")));
+  settings_ = std::make_unique<state::Settings>(*state_);
+  runs_ = TRY(state::RunStore::open(*state_));
+
+  on_progress("opening the message log");
+  log_ = TRY(msglog::EmbeddedLog::open(
+      files_, clock_,
+      {.directory = directory_.file("log"),
+       .seed = rng_.next(),
+       .size_bytes_max = TRY(config_.integer("log.retention_bytes")),
+       .appended = &appended_,
+       .metrics = &metrics_}));
+  const Status made = log_->create_topic(std::string(kTopic), 1);
+  if (!made && made.error().code != ErrorCode::already_exists) return made.error();
+
+  on_progress("opening the warehouse");
+  warehouse_ = TRY(warehouse::DuckDbWarehouse::open(
+      clock_, {.file = directory_.file("stocks_fin.duckdb"),
+               .threads = static_cast<int>(TRY(config_.integer("warehouse.threads"))),
+               .memory_bytes_max = TRY(config_.integer("warehouse.memory_bytes"))}));
+
+  on_progress("reading the models");
+  engine_ = TRY(transform::Engine::open(transform::ProjectFiles(shipped_dbt()), {}, *warehouse_,
+                                        clock_, rng_));
+  tasks_ = TRY(IngestionTasks::make(
+      {clock_, *log_, *warehouse_, *calendar_, *settings_, metrics_, *engine_},
+      {.topic = std::string(kTopic), .kind = directory_.kind()}));
+  auto dags = TRY(shipped_dags_parsed());
+  scheduler_ = TRY(dag::Scheduler::open(clock_, *runs_, queues_, *tasks_, scheduler_probe_,
+                                        std::move(dags)));
+  return Ok{};
+}
+
+Result<state::RunRow> Pipeline::run_dag(const std::string& dag, std::stop_token stop) {
+  for (const auto& info : scheduler_->dags()) {
+    if (info.dag->id == dag && info.paused) {
+      return Error{ErrorCode::unavailable, fmt::format("the DAG '{}' is paused", dag),
+                   fmt::format("`tapeline dag unpause {}` lets it run.", dag)};
+    }
+  }
+  const std::string run_id = TRY(scheduler_->trigger(dag));
+  return wait_for_run(dag, run_id, stop);
+}
+
+Result<state::RunRow> Pipeline::wait_for_run(const std::string& dag, const std::string& run_id,
+                                             std::stop_token stop) {
+  if (!driven_) return scheduler_->run_to_end(dag, run_id, *tasks_, stop);
+  queues_.changed.notify();
+  for (;;) {
+    auto row = TRY(scheduler_->run(dag, run_id));
+    if (row.end_at) return row;
+    if (!clock_.wait_for(std::chrono::milliseconds(20), stop)) {
+      return Error{ErrorCode::cancelled, "stopped while a run was going on",
+                   fmt::format("The run '{}' goes on.", run_id)};
+    }
+  }
+}
+
+}  // namespace tapeline::app

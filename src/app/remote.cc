@@ -1,0 +1,139 @@
+#include "app/remote.h"
+
+#include <fmt/format.h>
+
+#include "io/http_client.h"
+#include "text/value.h"
+
+namespace tapeline::app {
+namespace {
+
+constexpr Duration kIdleMax = std::chrono::hours(24);  // a command may be silent for long
+constexpr Duration kProduceMax = std::chrono::seconds(60);
+constexpr std::size_t kLinesPerRequest = 10'000;        // design §8: what one request may hold
+constexpr std::size_t kBytesPerRequest = 4 << 20;
+
+/// The bytes of a base64 text; what is no base64 ends it.
+std::string from_base64(std::string_view text) {
+  std::string bytes;
+  std::uint32_t bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    int value = -1;
+    if (c >= 'A' && c <= 'Z') value = c - 'A';
+    else if (c >= 'a' && c <= 'z') value = c - 'a' + 26;
+    else if (c >= '0' && c <= '9') value = c - '0' + 52;
+    else if (c == '+') value = 62;
+    else if (c == '/') value = 63;
+    if (value < 0) break;
+    bits = bits << 6 | static_cast<std::uint32_t>(value);
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      bytes += static_cast<char>(bits >> count & 0xff);
+    }
+  }
+  return bytes;
+}
+
+Error error_of(const text::Value& frame) {
+  const text::Value* error = frame.find("error");
+  return Error{ErrorCode::unavailable,
+               error ? error->string_or("message", "the owner refused") : "the owner refused",
+               error ? error->string_or("hint", "") : ""};
+}
+
+/// One process to another: the page's API, without a login because the socket is the login.
+io::HttpAddress address_of(const Owner& owner) { return {.socket_path = owner.socket}; }
+
+}  // namespace
+
+ExitCode run_remotely(const Owner& owner, const std::vector<std::string>& words,
+                      const std::string& folder, Terminal& terminal, std::stop_token stop) {
+  text::List argv;
+  for (const auto& word : words) argv.emplace_back(word);
+  text::Value body;
+  body.set("argv", text::Value(std::move(argv)));
+  body.set("cwd", folder);
+  std::optional<int> exit;
+  std::optional<Error> refused;
+  const auto on_line = [&](std::string_view line) {
+    const auto frame = text::parse_json(line);
+    if (!frame) return true;
+    if (const auto* out = frame->find("out")) terminal.out(out->as_string());
+    if (const auto* out = frame->find("out_base64")) terminal.out(from_base64(out->as_string()));
+    if (const auto* err = frame->find("err")) terminal.err(err->as_string());
+    if (const auto* err = frame->find("err_base64")) terminal.err(from_base64(err->as_string()));
+    if (frame->find("exit")) exit = static_cast<int>(frame->int_or("exit", 2));
+    if (frame->find("error")) refused = error_of(*frame);
+    return true;
+  };
+  TRY_STATUS(io::http_lines(address_of(owner),
+                            {"POST",
+                             "/api/v1/commands",
+                             {{"Content-Type", "application/json"}},
+                             text::to_json(body)},
+                            kIdleMax, stop, on_line));
+  if (refused) return *refused;
+  if (!exit) {
+    return Error{ErrorCode::unavailable, "the running tapeline went away before it was done", ""};
+  }
+  return *exit;
+}
+
+ExitCode produce_remotely(const Owner& owner, const Call& call) {
+  std::string_view rest = call.input;
+  std::int64_t appended = 0;
+  while (!rest.empty()) {
+    std::size_t lines = 0;
+    std::size_t end = 0;
+    while (end < rest.size() && lines < kLinesPerRequest) {
+      auto next = rest.find('\n', end);
+      next = next == std::string_view::npos ? rest.size() : next + 1;
+      if (end > 0 && next > kBytesPerRequest) break;
+      end = next;
+      ++lines;
+    }
+    const auto answer = TRY(io::http_call(
+        address_of(owner),
+        {"POST",
+         "/api/v1/topics/" + io::percent_encode(call.line.words[0]) + "/records",
+         {{"Content-Type", "application/x-ndjson"}},
+         std::string(rest.substr(0, end))},
+        kProduceMax, call.stop));
+    const auto json = TRY(text::parse_json(answer.body));
+    if (answer.status != 200) return error_of(json);
+    const text::Value* records = json.find("records");
+    appended += records ? static_cast<std::int64_t>(records->as_list().size()) : 0;
+    rest.remove_prefix(end);
+  }
+  text::Value row;
+  row.set("topic", call.line.words[0]);
+  row.set("appended", appended);
+  print_objects(call, {row});
+  return 0;
+}
+
+Result<int> run_for_other(Pipeline& pipeline, const serve::CommandLine& line,
+                          const serve::CommandOutput& output, std::stop_token stop) {
+  const auto invocation = TRY(parse_command_line(line.argv));
+  if (!invocation.command || invocation.command->place != Place::directory) {
+    return Error{ErrorCode::unsupported, "this command does not run inside a running tapeline", ""};
+  }
+  // A reader that went away ends the command, as a broken pipe would.
+  std::stop_source gone;
+  const std::stop_callback on_stop(stop, [&] { gone.request_stop(); });
+  const auto write_to = [&](bool is_error) {
+    return [&output, &gone, is_error](std::string_view text) {
+      if (!output(is_error, text)) gone.request_stop();
+    };
+  };
+  Terminal terminal(write_to(false), write_to(true), {});
+  const Call call{invocation, line.cwd, "", terminal, gone.get_token()};
+  const auto exit = run_in_directory(pipeline, call);
+  if (exit) return *exit;
+  terminal.error(exit.error());
+  return 2;
+}
+
+}  // namespace tapeline::app

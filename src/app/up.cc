@@ -1,0 +1,483 @@
+#include "app/up.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <csignal>
+#include <deque>
+
+#include "app/loop.h"
+#include "app/up_status.h"
+#include "base/embedded_file.h"
+#include "feeds/replay/replay_feed.h"
+#include "feeds/simulator/simulator.h"
+#include "ingest/producer.h"
+#include "serve/api.h"
+#include "telemetry/logging.h"
+
+namespace tapeline::app {
+namespace {
+
+using telemetry::Level;
+
+constexpr Duration kDrainMax = std::chrono::seconds(6);  // of the ten that a stop may take
+
+struct Address {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+Result<Address> parse_address(const std::string& text) {
+  const auto colon = text.rfind(':');
+  Address address;
+  int port = -1;
+  if (colon != std::string::npos) {
+    address.host = text.substr(0, colon);
+    const char* end = text.data() + text.size();
+    const auto [at, failed] = std::from_chars(text.data() + colon + 1, end, port);
+    if (failed != std::errc() || at != end) port = -1;
+  }
+  if (address.host.empty() || port < 0 || port > 65535) {
+    return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no address", text),
+                 "Write it like 127.0.0.1:8787."};
+  }
+  if (address.host == "localhost") address.host = "127.0.0.1";
+  if (!address.host.starts_with("127.") && address.host != "::1") {
+    return Error{ErrorCode::unsupported,
+                 fmt::format("listening on '{}' would show the dashboard beyond this machine",
+                             address.host),
+                 "That needs TLS and a login, which come with a later release; until then put a "
+                 "reverse proxy before 127.0.0.1."};
+  }
+  address.port = static_cast<std::uint16_t>(port);
+  return address;
+}
+
+Result<feeds::SimulatorFaults> parse_faults(const std::vector<std::string>& list) {
+  feeds::SimulatorFaults faults;
+  for (const std::string& item : list) {
+    const auto equals = item.find('=');
+    const std::string name = item.substr(0, equals);
+    double probability = -1;
+    if (equals != std::string::npos) {
+      const char* end = item.data() + item.size();
+      const auto [at, failed] = std::from_chars(item.data() + equals + 1, end, probability);
+      if (failed != std::errc() || at != end) probability = -1;
+    }
+    double* fault = name == "drop"        ? &faults.drop
+                    : name == "duplicate" ? &faults.duplicate
+                    : name == "malformed" ? &faults.malformed
+                                          : nullptr;
+    if (!fault || probability < 0 || probability > 1) {
+      return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no fault", item),
+                   "Write --faults drop=0.01,duplicate=0.01,malformed=0.001."};
+    }
+    *fault = probability;
+  }
+  return faults;
+}
+
+/// The greatest event time of each symbol that the topic ever held: raw, and what is not loaded.
+Result<std::map<Symbol, Timestamp>> last_event_times(Pipeline& pipeline) {
+  std::map<Symbol, Timestamp> last;
+  const auto see = [&](std::string_view symbol, Timestamp at) {
+    const auto parsed = Symbol::parse(symbol);
+    if (!parsed) return;
+    auto& known = last.try_emplace(*parsed, at).first->second;
+    known = std::max(known, at);
+  };
+  auto connection = TRY(pipeline.warehouse().connect());
+  const auto rows = TRY(connection->query(
+      "select symbol, max(\"timestamp\") from raw_stocks.stock_prices group by symbol"));
+  for (const auto& row : rows.rows) {
+    see(std::get<std::string>(row[0]), std::get<Timestamp>(row[1]));
+  }
+  const auto next = TRY(connection->query(
+      "select coalesce(max(next_offset), 0) from raw_stocks.consumer_offsets where topic = "
+      "'stock_prices'"));
+  wire::Decoder decoder(pipeline.directory().kind());
+  const msglog::TopicPartition topic{std::string(kTopic), 0};
+  for (msglog::Offset at = std::get<std::int64_t>(next.rows.at(0).at(0));;) {
+    const auto fetched = TRY(pipeline.log().fetch(topic, at, {}));
+    if (fetched.next == at) break;
+    wire::QuoteView row;
+    for (const auto& record : fetched.records) {
+      if (!decoder.decode(record.value, record.appended_at, row)) see(row.symbol, row.event_time);
+    }
+    decoder.forget();
+    at = fetched.next;
+  }
+  return last;
+}
+
+/// The simulator, going on where the topic ends.
+Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, const Config& config) {
+  feeds::Simulator::Options options;
+  options.rate = TRY(config.real("simulator.rate"));
+  options.faults = TRY(parse_faults(config.list("simulator.faults")));
+  options.symbols.clear();
+  for (const std::string& name : config.list("symbols")) {
+    options.symbols.push_back(TRY(Symbol::parse(name)));
+  }
+  // Seed and start belong to the data: a restart goes on with those of the first time.
+  const std::string& start = config.text("simulator.start");
+  const Timestamp first =
+      start.empty() ? pipeline.clock().now() : TRY(parse_rfc3339(start)).at;
+  const std::int64_t seed = TRY(config.integer("simulator.seed"));
+  const std::string kept_start = TRY(
+      pipeline.settings().get_or_set("simulator.start", format_rfc3339_micros(first)));
+  const std::string kept_seed =
+      TRY(pipeline.settings().get_or_set("simulator.seed", fmt::format("{}", seed)));
+  options.start = TRY(parse_rfc3339(kept_start)).at;
+  options.seed = std::strtoull(kept_seed.c_str(), nullptr, 10);
+  if (config.value("simulator.seed").origin != "default" &&
+      kept_seed != fmt::format("{}", seed)) {
+    telemetry::log(Level::warn, "seed of the data kept",
+                   {{"seed", kept_seed}, {"asked", fmt::format("{}", seed)}});
+  }
+  auto simulator = TRY(feeds::Simulator::make(pipeline.clock(), options));
+  simulator.resume(TRY(last_event_times(pipeline)));
+  return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::Simulator>(std::move(simulator)));
+}
+
+Result<std::unique_ptr<feeds::Feed>> make_replay(Pipeline& pipeline, const Call& call) {
+  const auto conditions = TRY(condition_rule(call.line));
+  feeds::ReplayFeed::Options options;
+  options.rows = TRY(file_rows_options(call.line, conditions));
+  options.speed = TRY(feeds::parse_speed(call.line.value("speed").value_or("60x")));
+  std::vector<std::filesystem::path> files;
+  for (const std::string& name : call.line.words) files.emplace_back(call.path(name));
+  auto feed = TRY(
+      feeds::ReplayFeed::open(pipeline.clock(), pipeline.calendar(), files, std::move(options)));
+  for (const std::string& note : feed.notes()) call.terminal.err("note: " + note + "\n");
+  return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::ReplayFeed>(std::move(feed)));
+}
+
+/// Writes a stretch that the feed never delivered.
+Status record_gap(warehouse::Connection& connection, const feeds::Gap& gap) {
+  return connection.execute(fmt::format(
+      "insert into raw_stocks.gaps values ({}, {}, timestamp '{}', timestamp '{}', {}, null)",
+      warehouse::sql_text(gap.feed),
+      warehouse::sql_text(gap.symbol ? gap.symbol->text() : std::string_view("*")),
+      format_rfc3339_micros(gap.begin), format_rfc3339_micros(gap.end),
+      warehouse::sql_text(gap.cause)));
+}
+
+/// What `up` is asked for.
+struct Plan {
+  std::string feed;  // simulator, replay, none
+  Address address;
+  std::string path;
+  DirectoryKind kind = DirectoryKind::market;
+};
+
+Result<Plan> make_plan(const Environment& environment, const Config& config, const Call& call) {
+  Plan plan;
+  const bool is_replay = call.line.command->name == "replay";
+  plan.feed = is_replay ? "replay" : config.text("feed");
+  if (plan.feed == "finnhub") {
+    return Error{ErrorCode::unsupported, "the feed 'finnhub' is not there yet",
+                 "It comes with the next release; `tapeline up` takes the simulator."};
+  }
+  if (plan.feed == "replay" && !is_replay) {
+    return Error{ErrorCode::invalid_argument, "the feed 'replay' needs files",
+                 "Write tapeline replay FILE..."};
+  }
+  if (plan.feed != "simulator" && plan.feed != "replay" && plan.feed != "none") {
+    return Error{ErrorCode::invalid_argument, fmt::format("there is no feed '{}'", plan.feed),
+                 "Feeds are simulator, replay and none."};
+  }
+  plan.address = TRY(parse_address(config.text("listen")));
+  plan.kind = plan.feed == "simulator" ? DirectoryKind::simulated : DirectoryKind::market;
+  plan.path = config.text("data_dir").empty()
+                  ? default_directory(environment, plan.kind)
+                  : std::filesystem::absolute(config.text("data_dir")).lexically_normal().string();
+  return plan;
+}
+
+void log_error(const Error& error) {
+  telemetry::log(Level::warn, "step failed", telemetry::error_fields(error));
+}
+
+/// All parts of a running pipeline, in the order in which they start.
+class Running {
+ public:
+  Running(Clock& clock, io::FileSystem& files, const Config& config, const Call& call, Plan plan)
+      : clock_(clock), files_(files), config_(config), call_(call), plan_(std::move(plan)),
+        status_(clock) {}
+
+  Status start() {
+    std::optional<DirectoryKind> kind;
+    // Without a feed any directory may be looked at.
+    if (plan_.feed != "none" || !TRY(DataDirectory::exists(files_, plan_.path))) kind = plan_.kind;
+    auto directory = TRY(DataDirectory::open(files_, clock_, plan_.path, kind));
+    TRY_STATUS(listen(directory));
+    pipeline_ = TRY(Pipeline::open(clock_, files_, config_, std::move(directory),
+                                   [&](std::string_view what) {
+                                     api_->set_starting(std::string(what), std::nullopt);
+                                   }));
+    const Status fits = pipeline_->tasks().check_log();
+    if (!fits) {
+      telemetry::log(Level::error, "log and warehouse differ", telemetry::error_fields(fits.error()));
+    }
+    TRY_STATUS(serve_directory());
+    TRY_STATUS(start_feed());
+    greet();
+    return Ok{};
+  }
+
+  /// Stops feeds first, lets what they gave be loaded, then everything else.
+  void stop() {
+    feed_.clear();
+    const Duration deadline = clock_.uptime() + kDrainMax;
+    while (pipeline_ && clock_.uptime() < deadline && !paused() &&
+           pipeline_->tasks().has_work(std::string(kIngestionDag))) {
+      pipeline_->queues().changed.notify();
+      clock_.wait_for(std::chrono::milliseconds(20), {});
+    }
+    for (auto& loop : loops_) loop.request_stop();
+    if (pipeline_) {
+      pipeline_->queues().changed.notify();
+      pipeline_->appended().notify();
+    }
+    loops_.clear();
+    if (pipeline_) (void)pipeline_->warehouse().checkpoint(0);
+  }
+
+ private:
+  Status listen(DataDirectory& directory) {
+    serve::Api::Options options;
+    options.tokens.local = TRY(directory.token());
+    options.tokens.api = config_.text("api.token");
+    api_ = std::make_unique<serve::Api>(clock_, api_wakeup_, api_metrics_, status_, shipped_web(),
+                                        std::move(options));
+    server_ = TRY(io::HttpServer::open(clock_, *api_,
+                                       {.address = plan_.address.host,
+                                        .port = plan_.address.port,
+                                        .socket_path = directory.socket_path()}));
+    url_ = fmt::format("http://{}:{}", plan_.address.host, server_->port());
+    TRY_STATUS(directory.announce(url_));
+    loops_.emplace_back("http-0", [this](std::stop_token stop) { server_->run(stop); });
+    return Ok{};
+  }
+
+  Status serve_directory() {
+    pipeline_->set_driven();
+    pipeline_->tasks().on_transformed(
+        [this](const std::string& run_id, const TouchedRange& touched) {
+          api_->publish_run({.dag = std::string(kIngestionDag),
+                             .run_id = run_id,
+                             .state = "success",
+                             .from = touched.from,
+                             .to = touched.to,
+                             .symbols = touched.symbols});
+          if (daily_) {
+            if (auto done = api_->refresh_daily(*daily_); !done) log_error(done.error());
+          }
+        });
+    daily_ = TRY(pipeline_->warehouse().connect());
+    backend_ = std::make_unique<serve::Backend>(serve::Backend{
+        pipeline_->log(),
+        pipeline_->warehouse(),
+        pipeline_->calendar(),
+        {.topic = std::string(kTopic),
+         .kind = pipeline_->directory().kind(),
+         .since = serve::live_since(pipeline_->calendar(), clock_.now())}});
+    api_->set_ready(*backend_);
+    status_.set_pipeline(*pipeline_);
+    TRY_STATUS(api_->refresh_daily(*daily_));
+
+    loops_.emplace_back("http-1", clock_, [this](std::stop_token stop) { return follow(stop); },
+                        log_error);
+    for (int i = 2; i < 4; ++i) {
+      loops_.emplace_back(fmt::format("http-{}", i), [this](std::stop_token stop) {
+        serve::ApiWorker worker(*api_);
+        while (worker.step(stop)) {
+        }
+      });
+    }
+    for (int i = 0; i < 2; ++i) {
+      loops_.emplace_back(fmt::format("command-{}", i), [this](std::stop_token stop) {
+        serve::ApiWorker worker(*api_);
+        while (worker.step_command(stop)) {
+        }
+      });
+    }
+    loops_.emplace_back("scheduler", clock_,
+                        [this](std::stop_token stop) { return schedule(stop); }, log_error);
+    for (int i = 0; i < 2; ++i) {
+      loops_.emplace_back(fmt::format("task-{}", i), [this](std::stop_token stop) {
+        dag::Worker worker(clock_, pipeline_->queues(), pipeline_->tasks());
+        while (!stop.stop_requested()) worker.step(stop);
+      });
+    }
+    loops_.emplace_back("keeper", clock_, [this](std::stop_token) { return keep(); }, log_error);
+    return Ok{};
+  }
+
+  /// Follows the topic for the page, and wakes the scheduler when there is something new.
+  Result<Duration> follow(std::stop_token stop) {
+    const auto seen = pipeline_->appended().count();
+    if (TRY(api_->step())) {
+      pipeline_->queues().changed.notify();
+      return Duration(0);
+    }
+    const Duration pause =
+        std::clamp(api_->next_step() - clock_.uptime(), Duration(0),
+                   Duration(std::chrono::milliseconds(200)));
+    pipeline_->appended().wait(seen, pause, stop);
+    return Duration(0);
+  }
+
+  Result<Duration> schedule(std::stop_token stop) {
+    const auto seen = pipeline_->queues().changed.count();
+    const Duration pause = TRY(pipeline_->scheduler().step());
+    pipeline_->queues().changed.wait(
+        seen, std::min(pause, Duration(std::chrono::milliseconds(250))), stop);
+    return Duration(0);
+  }
+
+  /// Ends queries past their time; folds the warehouse's log into its file in quiet moments.
+  Result<Duration> keep() {
+    pipeline_->warehouse().interrupt_overdue();
+    const auto status = pipeline_->tasks().status();
+    if (status.load_id != kept_load_id_) {
+      kept_load_id_ = status.load_id;
+      quiet_since_ = clock_.uptime();
+    } else if (clock_.uptime() - quiet_since_ > std::chrono::seconds(10)) {
+      quiet_since_ = clock_.uptime();
+      TRY_STATUS(pipeline_->warehouse().checkpoint());
+    }
+    return Duration(std::chrono::milliseconds(50));
+  }
+
+  Status start_feed() {
+    if (plan_.feed == "none") return Ok{};
+    const bool is_replay = plan_.feed == "replay";
+    feed_source_ = is_replay ? TRY(make_replay(*pipeline_, call_))
+                             : TRY(make_simulator(*pipeline_, config_));
+    gap_connection_ = TRY(pipeline_->warehouse().connect());
+    producer_probe_ =
+        std::make_unique<ingest::ProducerProbe>(pipeline_->metrics(), feed_source_->name());
+    ingest::Producer::Options options{.topic = std::string(kTopic)};
+    if (is_replay) options.conditions = TRY(condition_rule(call_.line));
+    producer_ = std::make_unique<ingest::Producer>(clock_, pipeline_->calendar(), *feed_source_,
+                                                   pipeline_->log(), *producer_probe_,
+                                                   wire::encode, options);
+    producer_->on_gap([this](const feeds::Gap& gap) {
+      if (auto done = record_gap(*gap_connection_, gap); !done) log_error(done.error());
+    });
+    feed_status_ = {.name = std::string(feed_source_->name()),
+                    .feed_class = std::string(feeds::to_string(feed_source_->feed_class())),
+                    .state = "live",
+                    .symbols = static_cast<std::int64_t>(config_.list("symbols").size())};
+    if (is_replay) feed_status_.symbols = 0;
+    status_.set_feed(feed_status_);
+    feed_.emplace_back("feed-" + plan_.feed, clock_,
+                       [this](std::stop_token) { return produce(); }, [this](const Error& error) {
+                         log_error(error);
+                       });
+    return Ok{};
+  }
+
+  Result<Duration> produce() {
+    if (producer_->finished()) {
+      if (feed_status_.state == "live") {
+        feed_status_.state = "stopped";
+        status_.set_feed({feed_status_});
+        telemetry::log(Level::info, "feed ended", {{"feed", feed_status_.name}});
+      }
+      return Duration(std::chrono::seconds(1));
+    }
+    const auto step = TRY(producer_->step());
+    status_.add_records(step.records);
+    return step.idle() ? Duration(std::chrono::milliseconds(5)) : Duration(0);
+  }
+
+  bool paused() const {
+    for (const auto& info : pipeline_->scheduler().dags()) {
+      if (info.dag->id == kIngestionDag) return info.paused;
+    }
+    return false;
+  }
+
+  void greet() {
+    const bool simulated = pipeline_->directory().kind() == DirectoryKind::simulated;
+    const std::string feed =
+        plan_.feed == "none"        ? "none: nothing new comes in"
+        : plan_.feed == "simulator" ? "simulator: a made-up exchange, prices are not real"
+                                    : "replay: files played as if they were live";
+    const std::string& path = pipeline_->directory().path();
+    std::string next = "tapeline sql -c 'select * from stock_analytics limit 5'";
+    if (!config_.text("data_dir").empty()) next += " --data-dir " + path;
+    call_.terminal.out(fmt::format(
+        "\n  tapeline {}\n\n"
+        "  dashboard   {}\n"
+        "  feed        {}\n"
+        "  data        {}{}\n"
+        "  warehouse   {}\n"
+        "  try         {}\n"
+        "  stop        Ctrl-C\n\n",
+        TAPELINE_VERSION, url_, feed, path, simulated ? " (simulated)" : "",
+        pipeline_->directory().file("stocks_fin.duckdb"), next));
+  }
+
+  Clock& clock_;
+  io::FileSystem& files_;
+  const Config& config_;
+  const Call& call_;
+  const Plan plan_;
+  UpStatus status_;
+  telemetry::Metrics api_metrics_;
+  Wakeup api_wakeup_;
+  std::string url_;
+  std::unique_ptr<serve::Api> api_;
+  std::unique_ptr<io::HttpServer> server_;
+  std::unique_ptr<Pipeline> pipeline_;
+  std::unique_ptr<serve::Backend> backend_;
+  std::unique_ptr<warehouse::Connection> daily_;
+  std::unique_ptr<warehouse::Connection> gap_connection_;
+  std::unique_ptr<feeds::Feed> feed_source_;
+  std::unique_ptr<ingest::ProducerProbe> producer_probe_;
+  std::unique_ptr<ingest::Producer> producer_;
+  FeedStatus feed_status_;
+  std::int64_t kept_load_id_ = -1;
+  Duration quiet_since_{0};
+  std::deque<Loop> loops_;  // stop before what they use goes
+  std::deque<Loop> feed_;
+};
+
+}  // namespace
+
+ExitCode up(Clock& clock, io::FileSystem& files, const Environment& environment,
+            const Config& config, const Call& call) {
+  const Plan plan = TRY(make_plan(environment, config, call));
+  const auto owner = TRY(DataDirectory::owner(files, plan.path));
+  if (owner) {
+    return Error{ErrorCode::already_exists,
+                 fmt::format("'{}' is in use by process {}{}", plan.path, owner->pid,
+                             owner->address.empty() ? "" : ", which serves " + owner->address),
+                 "Stop that one first, or name another directory with --data-dir."};
+  }
+  // Signals are waited for below; every thread made from here on leaves them to that.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+  Running running(clock, files, config, call, plan);
+  const Status started = running.start();
+  if (!started) {
+    running.stop();
+    return started.error();
+  }
+  int signal = 0;
+  sigwait(&signals, &signal);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends the process at once
+  call.terminal.err("stopping\n");
+  running.stop();
+  return 0;
+}
+
+}  // namespace tapeline::app

@@ -1,0 +1,219 @@
+#include "app/up_status.h"
+
+#include <cmath>
+
+#include "app/remote.h"
+
+namespace tapeline::app {
+namespace {
+
+text::Value time_value(const std::optional<Timestamp>& at) {
+  return at ? text::Value(format_rfc3339(*at)) : text::Value();
+}
+
+text::Value run_value(const state::RunRow& run) {
+  text::Value value;
+  value.set("run_id", run.run_id);
+  value.set("run_type", run.run_type);
+  value.set("state", run.state);
+  value.set("logical_date", format_rfc3339(run.logical_at));
+  value.set("queued_at", format_rfc3339(run.queued_at));
+  value.set("started_at", time_value(run.start_at));
+  value.set("ended_at", time_value(run.end_at));
+  value.set("run_count", run.run_count);
+  value.set("error", run.error.empty() ? text::Value() : text::Value(run.error));
+  return value;
+}
+
+text::Value equation_value(const ingest::LoadCounts& counts) {
+  text::Value value;
+  value.set("consumed", counts.consumed);
+  value.set("loaded", counts.loaded);
+  value.set("duplicate", counts.duplicate);
+  value.set("superseded", counts.superseded);
+  value.set("dead", counts.dead);
+  value.set("balanced", counts.balances());
+  return value;
+}
+
+}  // namespace
+
+void UpStatus::set_feed(FeedStatus feed) {
+  known_.with([&](Known& known) {
+    feed.records += known.feed.records;
+    known.feed = std::move(feed);
+  });
+}
+
+void UpStatus::add_records(std::int64_t count) {
+  known_.with([&](Known& known) { known.feed.records += count; });
+}
+
+Result<Pipeline*> UpStatus::pipeline() const {
+  Pipeline* pipeline = pipeline_.load();
+  if (!pipeline) return Error{ErrorCode::unavailable, "the pipeline is not open yet", ""};
+  return pipeline;
+}
+
+text::Value UpStatus::feed_status() {
+  return known_.with([&](Known& known) {
+    const Duration now = clock_.uptime();
+    const double seconds = std::chrono::duration<double>(now - known.rate.at).count();
+    if (seconds >= 2) {
+      known.rate = {now, known.feed.records,
+                    static_cast<double>(known.feed.records - known.rate.records) / seconds};
+    }
+    const bool simulated = known.feed.feed_class == "simulated";
+    text::Value value;
+    value.set("name", known.feed.name);
+    value.set("class", known.feed.feed_class);
+    value.set("badge", simulated ? "SIMULATED" : known.feed.feed_class == "replay" ? "REPLAY" : "");
+    value.set("state", known.feed.state);
+    value.set("symbols", known.feed.symbols);
+    value.set("quotes_per_second", std::round(known.rate.per_second * 10) / 10);
+    return value;
+  });
+}
+
+text::Value UpStatus::status() {
+  text::Value value;
+  value.set("feed", feed_status());
+  Pipeline* pipeline = pipeline_.load();
+  if (!pipeline) return value;
+  const bool simulated = pipeline->directory().kind() == DirectoryKind::simulated;
+  text::Value data;
+  data.set("kind", to_string(pipeline->directory().kind()));
+  data.set("directory", pipeline->directory().path());
+  data.set("unadjusted", true);
+  value.set("data", std::move(data));
+  // A directory of simulated data says so even when no feed runs.
+  if (simulated) {
+    text::Value feed = *value.find("feed");
+    feed.set("badge", "SIMULATED");
+    value.set("feed", std::move(feed));
+  }
+  const auto status = pipeline->tasks().status();
+  value.set("equation", equation_value(status.equation));
+  value.set("lag", status.lag);
+  value.set("dag", nullptr);
+  const auto runs = pipeline->scheduler().runs(std::string(kIngestionDag), 1);
+  if (runs && !runs->empty()) {
+    text::Value run = run_value(runs->front());
+    run.set("id", kIngestionDag);
+    for (const auto& info : pipeline->scheduler().dags()) {
+      if (info.dag->id == kIngestionDag) run.set("paused", info.paused);
+    }
+    value.set("dag", std::move(run));
+  }
+  value.set("tests", nullptr);
+  if (status.tests) {
+    text::Value tests;
+    tests.set("pass", status.tests->pass);
+    tests.set("warn", status.tests->warn);
+    tests.set("fail", status.tests->fail);
+    tests.set("at", format_rfc3339(status.tests->at));
+    value.set("tests", std::move(tests));
+  }
+  return value;
+}
+
+Result<text::Value> UpStatus::dags() {
+  Pipeline* its = TRY(pipeline());
+  text::List list;
+  for (const auto& info : its->scheduler().dags()) {
+    text::Value value;
+    value.set("id", info.dag->id);
+    value.set("description", info.dag->description);
+    value.set("schedule", info.dag->schedule);
+    value.set("timezone", info.dag->timezone);
+    value.set("paused", info.paused);
+    value.set("next_run", time_value(info.next_fire));
+    text::List tasks;
+    for (const auto& task : info.dag->tasks) {
+      text::Value item;
+      item.set("id", task.name);
+      text::List upstream;
+      for (const auto& name : task.upstream) upstream.emplace_back(name);
+      item.set("upstream", text::Value(std::move(upstream)));
+      item.set("trigger_rule", dag::to_string(task.rule));
+      tasks.push_back(std::move(item));
+    }
+    value.set("tasks", text::Value(std::move(tasks)));
+    list.push_back(std::move(value));
+  }
+  text::Value value;
+  value.set("dags", text::Value(std::move(list)));
+  return value;
+}
+
+Result<text::Value> UpStatus::runs(const std::string& dag) {
+  Pipeline* its = TRY(pipeline());
+  constexpr std::int64_t kRunsMax = 100;
+  bool known = false;
+  for (const auto& info : its->scheduler().dags()) known = known || info.dag->id == dag;
+  if (!known) return Error{ErrorCode::not_found, "there is no DAG '" + dag + "'", ""};
+  text::List list;
+  for (const auto& run : TRY(its->scheduler().runs(dag, kRunsMax))) list.push_back(run_value(run));
+  text::Value value;
+  value.set("runs", text::Value(std::move(list)));
+  return value;
+}
+
+Result<text::Value> UpStatus::tasks(const std::string& dag, const std::string& run) {
+  Pipeline* its = TRY(pipeline());
+  text::List list;
+  for (const auto& row : TRY(its->scheduler().tasks(dag, run))) {
+    text::Value value;
+    value.set("task_id", row.task);
+    value.set("try_number", row.try_number);
+    value.set("state", row.state);
+    value.set("started_at", time_value(row.start_at));
+    value.set("ended_at", time_value(row.end_at));
+    value.set("error", row.error_message.empty() ? text::Value() : text::Value(row.error_message));
+    list.push_back(std::move(value));
+  }
+  text::Value value;
+  value.set("tasks", text::Value(std::move(list)));
+  return value;
+}
+
+Result<text::Value> UpStatus::task_log(const std::string& dag, const std::string& run,
+                                       const std::string& task) {
+  Pipeline* its = TRY(pipeline());
+  std::string text;
+  bool found = false;
+  for (const auto& row : TRY(its->scheduler().tasks(dag, run))) {
+    if (row.task != task) continue;
+    found = true;
+    if (row.try_number == 0) continue;
+    for (const auto& line : TRY(its->scheduler().task_log(dag, run, task, row.try_number))) {
+      text += format_rfc3339(line.at) + " " + line.line + "\n";
+    }
+  }
+  if (!found) return Error{ErrorCode::not_found, "the run has no task '" + task + "'", ""};
+  text::Value value;
+  value.set("log", text);
+  return value;
+}
+
+Result<text::Value> UpStatus::act(const std::string& dag, serve::DagAction action) {
+  Pipeline* its = TRY(pipeline());
+  text::Value value;
+  if (action == serve::DagAction::trigger) {
+    value.set("run_id", TRY(its->scheduler().trigger(dag)));
+  } else {
+    const bool paused = action == serve::DagAction::pause;
+    TRY_STATUS(its->scheduler().set_paused(dag, paused));
+    value.set("paused", paused);
+  }
+  its->queues().changed.notify();
+  return value;
+}
+
+Result<int> UpStatus::run(const serve::CommandLine& line, const serve::CommandOutput& output,
+                          std::stop_token stop) {
+  Pipeline* its = TRY(pipeline());
+  return run_for_other(*its, line, output, stop);
+}
+
+}  // namespace tapeline::app

@@ -1,0 +1,83 @@
+#include "dag/task_runner.h"
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+
+namespace tapeline::dag {
+namespace {
+
+constexpr std::size_t kLinesMax = 10'000;
+constexpr std::size_t kLineBytesMax = 4096;
+
+}  // namespace
+
+void TaskLog::line(std::string_view text) {
+  const Timestamp now = clock_.now();
+  state_.with([&](State& state) {
+    if (state.lines.size() < kLinesMax - 1) {
+      state.lines.push_back({now, std::string(text.substr(0, kLineBytesMax))});
+      return;
+    }
+    ++state.dropped;
+    Line last{now, fmt::format("{} more lines were dropped", state.dropped)};
+    if (state.lines.size() == kLinesMax) state.lines.pop_back();
+    state.lines.push_back(std::move(last));
+  });
+}
+
+std::vector<TaskLog::Line> TaskLog::lines(std::size_t first) const {
+  return state_.with([&](const State& state) {
+    // The last place of a full log changes: it is handed out each time.
+    if (state.dropped > 0) first = std::min(first, kLinesMax - 1);
+    std::vector<Line> lines;
+    for (std::size_t i = first; i < state.lines.size(); ++i) lines.push_back(state.lines[i]);
+    return lines;
+  });
+}
+
+std::optional<Timestamp> TaskLog::started() const {
+  return state_.with([](const State& state) { return state.started; });
+}
+
+void TaskLog::start() {
+  state_.with([&](State& state) { state.started = clock_.now(); });
+}
+
+void Worker::step(std::stop_token stop) {
+  if (auto work = queues_.work.pop(stop)) run(*std::move(work), stop);
+}
+
+bool Worker::try_step(std::stop_token stop) {
+  auto work = queues_.work.try_pop();
+  if (work) run(*std::move(work), std::move(stop));
+  return work.has_value();
+}
+
+void Worker::run(TaskWork work, std::stop_token stop) {
+  work.log->start();
+  work.context.stop = stop;
+  work.context.log = work.log.get();
+  auto result = runner_.run(work.context);
+  TaskEnd end{.run = work.run, .task = work.context.task};
+  end.at = clock_.now();
+  if (result) {
+    end.outcome = *std::move(result);
+  } else {
+    const Error& error = result.error();
+    end.interrupted = error.code == ErrorCode::cancelled && stop.stop_requested();
+    const bool hopeless =
+        error.code == ErrorCode::invalid_argument || error.code == ErrorCode::unsupported;
+    end.outcome = TaskOutcome::failed(error, !hopeless);
+  }
+  if (end.outcome.state == TaskOutcome::State::failed) {
+    const Error& error = end.outcome.error;
+    work.log->line(fmt::format("{}: {}", to_string(error.code), error.message));
+    if (!error.hint.empty()) work.log->line(error.hint);
+  }
+  const bool taken = queues_.ends.push(std::move(end));
+  TL_ASSERT(taken);
+  queues_.changed.notify();
+}
+
+}  // namespace tapeline::dag
