@@ -469,7 +469,7 @@ void HttpServer::Connection::post_stream(std::shared_ptr<HttpStream::State> stre
 void HttpServer::Connection::begin_stream(std::shared_ptr<HttpStream::State> stream,
                                           const HttpStream::Options& options) {
   stream_ = std::move(stream);
-  if (phase_ != Phase::answering) return close();
+  if (phase_ != Phase::answering || shared_->stopping) return close();
   keep_alive_ = false;
   phase_ = Phase::streaming;
   parser_.reset();
