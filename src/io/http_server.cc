@@ -1,5 +1,9 @@
 #include "io/http_server.h"
 
+#ifdef __SANITIZE_THREAD__
+#pragma GCC diagnostic ignored "-Wtsan"  // Asio's fences; its locks are what orders our data
+#endif
+
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -99,6 +103,7 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
   void begin_stream(std::shared_ptr<HttpStream::State> stream, const HttpStream::Options& options);
   void flush();
   void write_stream();
+  void end_stream();
   void linger();
   void drop_input();
   void arm(Duration limit);
@@ -376,6 +381,7 @@ void HttpServer::Connection::write(const Buffers& buffers, Then then) {
   };
   asio::async_write(socket_, buffers, progress,
                     [self = shared_from_this(), then](error_code error, std::size_t) {
+                      if (!self->socket_.is_open()) return;  // closed while this was queued
                       self->disarm();
                       then(error);
                     });
@@ -463,7 +469,7 @@ void HttpServer::Connection::post_stream(std::shared_ptr<HttpStream::State> stre
 void HttpServer::Connection::begin_stream(std::shared_ptr<HttpStream::State> stream,
                                           const HttpStream::Options& options) {
   stream_ = std::move(stream);
-  if (phase_ != Phase::answering) return close();
+  if (phase_ != Phase::answering || shared_->stopping) return close();
   keep_alive_ = false;
   phase_ = Phase::streaming;
   parser_.reset();
@@ -475,10 +481,9 @@ void HttpServer::Connection::begin_stream(std::shared_ptr<HttpStream::State> str
   head_ =
       head_text(options.status, options.headers, chunked_ ? "Transfer-Encoding: chunked\r\n" : "");
   if (is_head_) {
-    std::lock_guard lock(stream_->mutex);
-    stream_->ended = true;
-    stream_->pending.clear();
-    chunked_ = false;
+    phase_ = Phase::answering;
+    end_stream();
+    return write(asio::buffer(head_), [this](error_code error) { after_write(error); });
   }
   drop_input();
   write(asio::buffer(head_), [this](error_code error) {
@@ -530,20 +535,25 @@ void HttpServer::Connection::stop() {
   if (phase_ != Phase::reading && phase_ != Phase::answering) close();
 }
 
+/// Refuses further writes and says so.
+void HttpServer::Connection::end_stream() {
+  const auto stream = std::exchange(stream_, nullptr);
+  if (!stream) return;
+  {
+    std::lock_guard lock(stream->mutex);
+    stream->closed = true;
+    stream->pending = {};
+  }
+  const auto events = std::exchange(stream->events, {});
+  if (events.on_closed) events.on_closed();
+}
+
 void HttpServer::Connection::close() {
   phase_ = Phase::closing;
   error_code ignored;
   socket_.close(ignored);
   disarm();
-  if (const auto stream = std::exchange(stream_, nullptr)) {
-    {
-      std::lock_guard lock(stream->mutex);
-      stream->closed = true;
-      stream->pending = {};
-    }
-    const auto events = std::exchange(stream->events, {});
-    if (events.on_closed) events.on_closed();
-  }
+  end_stream();
   if (shared_->connections.erase(shared_from_this()) == 0) return;
   shared_->connections_count = shared_->connections.size();
   if (shared_->stopping && shared_->connections.empty()) shared_->drain.cancel();

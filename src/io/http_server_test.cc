@@ -266,6 +266,15 @@ TEST_F(HttpServerTest, a_stream_learns_that_its_reader_went) {
   EXPECT_FALSE(stream.write("x"));
 }
 
+TEST_F(HttpServerTest, who_asks_for_the_head_of_a_stream_gets_no_stream) {
+  start();
+  RawConnection connection(port());
+  connection.send(request("HEAD /stream"));
+  EXPECT_TRUE(connection.read_all().ends_with("\r\n\r\n"));
+  EXPECT_TRUE(handler_.wait_for_close());
+  EXPECT_FALSE(handler_.wait_for_stream().write("x"));
+}
+
 TEST_F(HttpServerTest, a_stalled_reader_is_refused_more_and_then_closed) {
   start({.stall_max = 100ms});
   RawConnection connection(port());

@@ -50,7 +50,7 @@ class FakeCommands final : public Commands {
       return Error{ErrorCode::cancelled, "stopped", ""};
     }
     if (line.argv[0] == "flood")
-      for (int i = 0; i < 200; ++i)
+      for (int i = 0; i < 60; ++i)
         if (!output(false, std::string(100'000, 'x'))) return 2;
     output(false, line.cwd);
     output(true, "\xff");
@@ -283,8 +283,12 @@ TEST_F(ApiTest, a_stalled_reader_costs_no_memory_and_then_gets_the_newest_value)
   };
   const Timestamp begin = parse_rfc3339("2025-01-06T15:00:00Z")->at;
   int price = 1000;
-  while (coalesced() < 100 && price < 100'000)
+  const auto& read = metrics_.counter("tapeline_serve_live_records_total", "");
+  while (coalesced() < 100 && price < 100'000) {
+    const std::int64_t before = read.value();
     append("A", ++price, format_rfc3339(begin + std::chrono::milliseconds(price)));
+    while (read.value() == before) std::this_thread::yield();  // each is an event of its own
+  }
   ASSERT_GE(coalesced(), 100);
   append("A", 999'999, "2025-01-06T16:00:00Z");
   const std::string& got = reader.read_until("\"price\":999999");
@@ -333,7 +337,7 @@ TEST_F(ApiTest, commands_run_over_the_socket_and_their_output_streams) {
                                bytes += line.size();
                                return true;
                              }));
-  EXPECT_GT(bytes, 20'000'000U);
+  EXPECT_GT(bytes, 6'000'000U);
 }
 
 TEST_F(ApiTest, a_client_that_goes_away_cancels_its_command) {
