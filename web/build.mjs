@@ -37,7 +37,7 @@ function licencesPage(style) {
     const { version, license } = JSON.parse(readFileSync(about, "utf8"));
     return (
       `<section><h2>${name} ${version}</h2><p>${escaped(license)}</p>` +
-      texts.map((file) => `<pre>${escaped(readFileSync(join(kRoot, file), "utf8").trim())}</pre>`).join("") +
+      texts.map((file) => `<pre>${escaped(readFileSync(join(kRoot, file), "utf8").replace(/^\n+|\s+$/g, ""))}</pre>`).join("") +
       "</section>"
     );
   });

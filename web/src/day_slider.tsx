@@ -41,10 +41,11 @@ export function DaySlider({ children }: { children: ComponentChildren }) {
   const low = Math.min(...bars.map((bar) => bar.close));
   const high = Math.max(...bars.map((bar) => bar.close));
   const x = (days: number) => (days / all) * 1000;
+  const y = (close: number) => (high === low ? 18 : 32 - ((close - low) / (high - low)) * 28);
   const line = bars
-    .map((bar) => {
-      const days = place(new Date(bar.time).toISOString().slice(0, 10));
-      return `${x(days).toFixed(1)} ${(high === low ? 18 : 32 - ((bar.close - low) / (high - low)) * 28).toFixed(1)}`;
+    .map((bar, i) => {
+      const days = i === bars.length - 1 ? all : place(new Date(bar.time).toISOString().slice(0, 10));
+      return `${x(days).toFixed(1)} ${y(bar.close).toFixed(1)}`;
     })
     .join("L");
   return (

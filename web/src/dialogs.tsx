@@ -26,11 +26,10 @@ const kPaletteNames: Record<Palette, [string, string]> = {
 };
 
 const kKeys: readonly (readonly [string, string])[] = [
-  ["letters", "find a symbol"],
-  ["/", "find a symbol"],
+  ["letters /", "find a symbol"],
   ["[ ]", "previous, next symbol"],
   ["1 5 15 30 60 240", "interval in minutes"],
-  ["← →", "in the chart: bar by bar, with Ctrl ten"],
+  ["← →", "in the chart: one bar; with Ctrl, ten"],
   ["+ −", "in the chart: zoom"],
   ["Alt+R", "reset the view"],
   ["Alt+L", "logarithmic scale"],
