@@ -314,6 +314,44 @@ test("two tabs share one stream, and the second takes over when the first closes
   await context.close();
 });
 
+test("the growing bar is the server's, for minutes, larger buckets and days", async (t) => {
+  if (fake === null) return t.skip("stops the fake server's quotes to compare");
+  for (const interval of ["1m", "5m", "4h", "1d"]) {
+    const { page, close } = await open(`?s=AAPL&r=5D&i=${interval}`);
+    await drawn(page);
+    const before = await page.evaluate(() => globalThis.__tapeline.chart().last);
+    await page.waitForFunction((old) => JSON.stringify(globalThis.__tapeline.chart().last) !== old, JSON.stringify(before), { timeout: 20_000 });
+    await scene({ silent: true });
+    await page.waitForTimeout(300);
+    const to = new Date(Date.now() + 60_000).toISOString();
+    const from = new Date(Date.now() - 86_400_000).toISOString();
+    const { bars } = await get(`/api/v1/bars?symbol=AAPL&interval=${interval}&from=${from}&to=${to}`);
+    const { last } = await page.evaluate(() => globalThis.__tapeline.chart());
+    await scene({ silent: false });
+    const { time, open: opened, high, low, close: closed, volume } = bars.at(-1);
+    assert.deepEqual(
+      [last.time, last.open, last.high, last.low, last.close, last.volume],
+      [Date.parse(time), opened, high, low, closed, volume], interval,
+    );
+    await close();
+  }
+});
+
+test("the days' slider moves by key, and the address and the chart follow", async () => {
+  const { page, close } = await open("?r=1Y");
+  await drawn(page);
+  await page.waitForSelector("#from-day");
+  const before = (await page.evaluate(() => globalThis.__tapeline.chart())).bars;
+  await page.locator("#from-day").focus();
+  for (let i = 0; i < 3; ++i) await page.keyboard.press("PageUp");
+  await page.waitForURL(/from=\d{4}-\d\d-\d\d&to=/);
+  await page.waitForFunction((old) => globalThis.__tapeline.chart().bars < old, before);
+  await page.goBack();
+  await page.waitForURL(/r=1Y/);
+  await page.waitForFunction((old) => globalThis.__tapeline.chart().bars === old, before);
+  await close();
+});
+
 test("a reader who has panned back is not moved, and is told of new bars", async (t) => {
   if (fake === null) return t.skip("needs a minute that ends soon");
   const { page, close } = await open("?r=1D&i=1m");
