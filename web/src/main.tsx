@@ -38,7 +38,6 @@ function Header() {
         icon={paused.value ? "play" : "pause"}
         label={paused.value ? "Resume" : "Pause"}
         keys="Space"
-        pressed={paused.value}
         onClick={() => setPaused(!paused.value)}
       />
       <IconButton icon="sliders" label="Display" onClick={openSettings} />

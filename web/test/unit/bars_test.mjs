@@ -29,7 +29,9 @@ test("a minute told twice counts once", () => {
 test("the next bucket starts in step with the bars the server cut", () => {
   const bucket = new bars.OpenBucket(4 * 60 * kMinute, kStart, []);
   assert.equal(bucket.take(live(239, 1, 1, 1, 1, 1)).time, kStart);
-  assert.equal(bucket.take(live(240, 2, 2, 2, 2, 2)).time, kStart + 240 * kMinute);
+  assert.deepEqual(bucket.take(live(240, 2, 2, 2, 2, 2)), {
+    time: kStart + 240 * kMinute, open: 2, high: 2, low: 2, close: 2, volume: 2, count: 1,
+  });
   assert.equal(bucket.take(live(3, 9, 9, 9, 9, 9)), null);
 });
 
