@@ -5,10 +5,26 @@ import { computed, effect, signal, untracked } from "@preact/signals";
 import { ApiError, fetchAnalytics, fetchBars, fetchBarsBetween } from "./api";
 import { dayBar, growsLive, mergeBars, OpenBucket } from "./bars";
 import {
-  intervalFor, intervalMs, isIntraday, presetInterval, presetSpan, spanThatFits,
-  type DaySpan, type Preset,
+  intervalFor,
+  intervalMs,
+  isIntraday,
+  presetInterval,
+  presetSpan,
+  spanThatFits,
+  type DaySpan,
+  type Preset,
 } from "./range";
-import { analytics, onQuote, onRun, paused, quoteOf, selected, selectedMart, status, view } from "./state";
+import {
+  analytics,
+  onQuote,
+  onRun,
+  paused,
+  quoteOf,
+  selected,
+  selectedMart,
+  status,
+  view,
+} from "./state";
 import { addDays, exchangeDate } from "./time";
 import type { Bar, Gap, Interval, MartRow, Quote, RunEvent } from "./wire";
 
@@ -128,12 +144,14 @@ async function openMinutes(want: Wanted, stop: AbortSignal): Promise<Bar[]> {
   if (length === null || length === 60_000 || quote === null) return [];
   if (exchangeDate(quote.eventTime) > want.span.to) return [];
   const from = quote.eventTime - length;
-  return (
-    await fetchBarsBetween(want.symbol, "1m", from, quote.eventTime + 60_000, stop)
-  ).bars;
+  return (await fetchBarsBetween(want.symbol, "1m", from, quote.eventTime + 60_000, stop)).bars;
 }
 
-function newBucket(interval: Interval, last: Bar | null, minutes: readonly Bar[]): OpenBucket | null {
+function newBucket(
+  interval: Interval,
+  last: Bar | null,
+  minutes: readonly Bar[],
+): OpenBucket | null {
   const length = intervalMs(interval);
   if (length === null) return null;
   return new OpenBucket(length, last?.time ?? null, minutes);
@@ -144,7 +162,9 @@ function grow(quote: Quote): void {
   if (shown === null || shown.symbol !== quote.symbol || !growsLive(shown.interval)) return;
   if (quote.class === "history" || exchangeDate(quote.eventTime) > shown.span.to) return;
   const live = isIntraday(shown.interval)
-    ? quote.bar === null ? null : (bucket?.take(quote.bar) ?? null)
+    ? quote.bar === null
+      ? null
+      : (bucket?.take(quote.bar) ?? null)
     : dayBar(quote);
   if (live === null) return;
   const last = shown.bars.at(-1);
@@ -205,7 +225,10 @@ async function refresh(): Promise<void> {
     ]);
     if (chart.value !== shown) return;
     const open = openBar(shown);
-    const merged = mergeBars(shown.bars, bars.bars.filter((bar) => bar.time !== open));
+    const merged = mergeBars(
+      shown.bars,
+      bars.bars.filter((bar) => bar.time !== open),
+    );
     const dayOf = (row: MartRow) => String(row["price_date"]).slice(0, 10);
     const old = shown.days.filter((row) => dayOf(row) < span.from);
     const later = shown.days.filter((row) => dayOf(row) > span.to);

@@ -4,8 +4,16 @@ import { useEffect, useRef } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { IconButton } from "./parts";
 import {
-  choosePalette, chooseSingleKeys, chooseTheme, kPalettes, kThemes, palette, singleKeys, theme,
-  type Palette, type Theme,
+  choosePalette,
+  chooseSingleKeys,
+  chooseTheme,
+  kPalettes,
+  kThemes,
+  palette,
+  singleKeys,
+  theme,
+  type Palette,
+  type Theme,
 } from "./settings";
 
 const opened = signal<"help" | "settings" | null>(null);
@@ -48,7 +56,12 @@ function Settings() {
         <legend>Theme</legend>
         {kThemes.map((each) => (
           <label key={each}>
-            <input type="radio" name="theme" checked={theme.value === each} onChange={() => chooseTheme(each)} />
+            <input
+              type="radio"
+              name="theme"
+              checked={theme.value === each}
+              onChange={() => chooseTheme(each)}
+            />
             {kThemeNames[each]}
           </label>
         ))}
@@ -57,15 +70,26 @@ function Settings() {
         <legend>Colours of up and down</legend>
         {kPalettes.map((each) => (
           <label key={each}>
-            <input type="radio" name="palette" checked={palette.value === each} onChange={() => choosePalette(each)} />
-            <span>{kPaletteNames[each][0]} <span class="dim">{kPaletteNames[each][1]}</span></span>
+            <input
+              type="radio"
+              name="palette"
+              checked={palette.value === each}
+              onChange={() => choosePalette(each)}
+            />
+            <span>
+              {kPaletteNames[each][0]} <span class="dim">{kPaletteNames[each][1]}</span>
+            </span>
           </label>
         ))}
       </fieldset>
       <fieldset>
         <legend>Keyboard</legend>
         <label>
-          <input type="checkbox" checked={singleKeys.value} onChange={(event) => chooseSingleKeys(event.currentTarget.checked)} />
+          <input
+            type="checkbox"
+            checked={singleKeys.value}
+            onChange={(event) => chooseSingleKeys(event.currentTarget.checked)}
+          />
           Single keys do something
         </label>
       </fieldset>
@@ -78,7 +102,11 @@ function Help() {
     <dl class="keys">
       {kKeys.map(([keys, does]) => (
         <div key={keys}>
-          <dt>{keys.split(" ").map((key) => <kbd key={key}>{key}</kbd>)}</dt>
+          <dt>
+            {keys.split(" ").map((key) => (
+              <kbd key={key}>{key}</kbd>
+            ))}
+          </dt>
           <dd>{does}</dd>
         </div>
       ))}

@@ -8,8 +8,14 @@ import { quoteAge } from "./freshness";
 import { backoffMs, LiveStream, type Connection, type StreamEvent } from "./stream";
 import { kDefaultView, parseView, viewQuery, type View } from "./url";
 import {
-  parseGapEvent, parseQuote, parseRun, parseStatus,
-  type Analytics, type Quote, type RunEvent, type Status,
+  parseGapEvent,
+  parseQuote,
+  parseRun,
+  parseStatus,
+  type Analytics,
+  type Quote,
+  type RunEvent,
+  type Status,
 } from "./wire";
 
 const first = parseView(location.search);
@@ -18,7 +24,11 @@ export const notices = signal<string[]>(first.notices);
 
 export const status = signal<Status | null>(null);
 export const symbols = signal<string[]>([]);
-export const connection = signal<Connection>({ state: "connecting", since: Date.now(), retryAt: null });
+export const connection = signal<Connection>({
+  state: "connecting",
+  since: Date.now(),
+  retryAt: null,
+});
 export const analytics = signal<Analytics | null>(null);
 /** Why the first answers have not come; old data stays where there is any. */
 export const trouble = signal<{ message: string; hint: string } | null>(null);
