@@ -12,7 +12,10 @@ const kRoot = dirname(fileURLToPath(import.meta.url));
 const kDist = join(kRoot, "dist");
 const kBudgets = { js: 100_000, css: 12_000 };
 const kNotices = [
-  { name: "lightweight-charts", texts: ["notices/lightweight-charts.NOTICE", "node_modules/lightweight-charts/LICENSE"] },
+  {
+    name: "lightweight-charts",
+    texts: ["notices/lightweight-charts.NOTICE", "node_modules/lightweight-charts/LICENSE"],
+  },
   { name: "fancy-canvas", texts: ["notices/fancy-canvas.LICENSE"] },
   { name: "preact", texts: ["node_modules/preact/LICENSE"] },
   { name: "@preact/signals", texts: ["node_modules/@preact/signals/LICENSE"] },
@@ -22,8 +25,16 @@ const kNotices = [
 async function bundle(entry, format) {
   const { outputFiles } = await build({
     entryPoints: [join(kRoot, "src", entry)],
-    bundle: true, minify: true, write: false, format, target: "es2022", charset: "utf8",
-    jsx: "automatic", jsxImportSource: "preact", legalComments: "none", logLevel: "warning",
+    bundle: true,
+    minify: true,
+    write: false,
+    format,
+    target: "es2022",
+    charset: "utf8",
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    legalComments: "none",
+    logLevel: "warning",
   });
   return outputFiles[0].contents;
 }
@@ -37,7 +48,12 @@ function licencesPage(style) {
     const { version, license } = JSON.parse(readFileSync(about, "utf8"));
     return (
       `<section><h2>${name} ${version}</h2><p>${escaped(license)}</p>` +
-      texts.map((file) => `<pre>${escaped(readFileSync(join(kRoot, file), "utf8").trim())}</pre>`).join("") +
+      texts
+        .map(
+          (file) =>
+            `<pre>${escaped(readFileSync(join(kRoot, file), "utf8").replace(/^\n+|\s+$/g, ""))}</pre>`,
+        )
+        .join("") +
       "</section>"
     );
   });
@@ -59,7 +75,9 @@ const hashed = (stem, ending, content) =>
 rmSync(kDist, { recursive: true, force: true });
 mkdirSync(kDist);
 const [app, theme, style] = await Promise.all([
-  bundle("main.tsx", "esm"), bundle("theme.ts", "iife"), bundle("style.css"),
+  bundle("main.tsx", "esm"),
+  bundle("theme.ts", "iife"),
+  bundle("style.css"),
 ]);
 const appName = hashed("app", "js", app);
 const styleName = hashed("app", "css", style);

@@ -2,8 +2,17 @@
 // Error whose message a person can act on.
 
 import {
-  parseAnalytics, parseBars, parseProblem, parseQuotes, parseStatus,
-  type Analytics, type Bar, type Bars, type Interval, type Quote, type Status,
+  parseAnalytics,
+  parseBars,
+  parseProblem,
+  parseQuotes,
+  parseStatus,
+  type Analytics,
+  type Bar,
+  type Bars,
+  type Interval,
+  type Quote,
+  type Status,
 } from "./wire";
 import { startOfExchangeDate, addDays, toInstant } from "./time";
 import type { DaySpan } from "./range";

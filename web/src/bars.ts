@@ -128,7 +128,11 @@ export function averagesOf(
 }
 
 /** The moments in a gap at which a bar was expected and is not there. */
-export function emptySlots(data: { interval: Interval; bars: readonly Bar[]; gaps: readonly Gap[] }): number[][] {
+export function emptySlots(data: {
+  interval: Interval;
+  bars: readonly Bar[];
+  gaps: readonly Gap[];
+}): number[][] {
   const length = intervalMs(data.interval);
   if (length === null) return [];
   const known = new Set(data.bars.map((bar) => bar.time));

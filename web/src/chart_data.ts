@@ -5,10 +5,26 @@ import { computed, effect, signal, untracked } from "@preact/signals";
 import { ApiError, fetchAnalytics, fetchBars, fetchBarsBetween } from "./api";
 import { dayBar, growsLive, mergeBars, OpenBucket } from "./bars";
 import {
-  intervalFor, intervalMs, isIntraday, presetInterval, presetSpan, spanThatFits,
-  type DaySpan, type Preset,
+  intervalFor,
+  intervalMs,
+  isIntraday,
+  presetInterval,
+  presetSpan,
+  spanThatFits,
+  type DaySpan,
+  type Preset,
 } from "./range";
-import { analytics, onQuote, onRun, paused, quoteOf, selected, selectedMart, status, view } from "./state";
+import {
+  analytics,
+  onQuote,
+  onRun,
+  paused,
+  quoteOf,
+  selected,
+  selectedMart,
+  status,
+  view,
+} from "./state";
 import { addDays, exchangeDate } from "./time";
 import type { Bar, Gap, Interval, MartRow, Quote, RunEvent } from "./wire";
 
@@ -128,12 +144,14 @@ async function openMinutes(want: Wanted, stop: AbortSignal): Promise<Bar[]> {
   if (length === null || length === 60_000 || quote === null) return [];
   if (exchangeDate(quote.eventTime) > want.span.to) return [];
   const from = quote.eventTime - length;
-  return (
-    await fetchBarsBetween(want.symbol, "1m", from, quote.eventTime + 60_000, stop)
-  ).bars;
+  return (await fetchBarsBetween(want.symbol, "1m", from, quote.eventTime + 60_000, stop)).bars;
 }
 
-function newBucket(interval: Interval, last: Bar | null, minutes: readonly Bar[]): OpenBucket | null {
+function newBucket(
+  interval: Interval,
+  last: Bar | null,
+  minutes: readonly Bar[],
+): OpenBucket | null {
   const length = intervalMs(interval);
   if (length === null) return null;
   return new OpenBucket(length, last?.time ?? null, minutes);
@@ -144,7 +162,9 @@ function grow(quote: Quote): void {
   if (shown === null || shown.symbol !== quote.symbol || !growsLive(shown.interval)) return;
   if (quote.class === "history" || exchangeDate(quote.eventTime) > shown.span.to) return;
   const live = isIntraday(shown.interval)
-    ? quote.bar === null ? null : (bucket?.take(quote.bar) ?? null)
+    ? quote.bar === null
+      ? null
+      : (bucket?.take(quote.bar) ?? null)
     : dayBar(quote);
   if (live === null) return;
   const last = shown.bars.at(-1);
@@ -156,7 +176,9 @@ function grow(quote: Quote): void {
 
 const kOldDaysPauseMs = 2000;
 const kTodayPauseMs = 10_000;
-let touched: { from: string; to: string } | null = null;
+let touched: DaySpan | null = null;
+/** Something may have been missed, so the open bucket too has to be asked for again. */
+let missed = false;
 let refreshTimer = 0;
 
 function ran(run: RunEvent | null): void {
@@ -165,7 +187,8 @@ function ran(run: RunEvent | null): void {
     if (wanted.value !== null && !loading.value) void load(wanted.value);
     return;
   }
-  if (run !== null && run.symbols.length > 0 && !run.symbols.includes(shown.symbol)) return;
+  if (run === null) missed = true;
+  else if (run.symbols.length > 0 && !run.symbols.includes(shown.symbol)) return;
   const from = run?.from ?? shown.span.from;
   const to = run?.to ?? shown.span.to;
   if (from > shown.span.to || to < shown.span.from) return;
@@ -180,12 +203,13 @@ function ran(run: RunEvent | null): void {
 /** Fetches the touched days again and puts them in place of the old. */
 async function refresh(): Promise<void> {
   refreshTimer = 0;
-  if (paused.value) return;
   const shown = chart.value;
   const days = touched;
+  if (paused.value || shown === null || days === null || loading.value) return;
+  const whole = missed || !isIntraday(shown.interval);
   touched = null;
-  if (shown === null || days === null || loading.value) return;
-  if (!isIntraday(shown.interval)) {
+  missed = false;
+  if (whole) {
     if (wanted.value !== null) await load(wanted.value);
     return;
   }
@@ -200,14 +224,25 @@ async function refresh(): Promise<void> {
       fetchAnalytics(shown.symbol, span, stop),
     ]);
     if (chart.value !== shown) return;
-    const open = shown.bars.at(-1);
-    const merged = mergeBars(shown.bars, bars.bars.filter((bar) => bar.time !== open?.time));
-    const old = shown.days.filter((row) => String(row["price_date"]) < span.from);
-    const later = shown.days.filter((row) => String(row["price_date"]).slice(0, 10) > span.to);
+    const open = openBar(shown);
+    const merged = mergeBars(
+      shown.bars,
+      bars.bars.filter((bar) => bar.time !== open),
+    );
+    const dayOf = (row: MartRow) => String(row["price_date"]).slice(0, 10);
+    const old = shown.days.filter((row) => dayOf(row) < span.from);
+    const later = shown.days.filter((row) => dayOf(row) > span.to);
     chart.value = { ...shown, bars: merged, days: [...old, ...fresh.rows, ...later] };
   } catch (error) {
     if (!stop.aborted) console.warn(`the chart was not refreshed: ${String(error)}`);
   }
+}
+
+/** The time of the bar that live minutes are growing: it is newer than any answer. */
+function openBar(shown: ChartData): number | null {
+  const last = shown.bars.at(-1);
+  const minute = quoteOf(shown.symbol).value?.bar?.start;
+  return last !== undefined && minute !== undefined && minute >= last.time ? last.time : null;
 }
 
 async function loadOverview(symbol: string): Promise<void> {

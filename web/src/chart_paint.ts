@@ -2,7 +2,11 @@
 // where bars were expected and none came.
 
 import type {
-  IPanePrimitive, IPanePrimitivePaneView, IPrimitivePaneRenderer, PaneAttachedParameter, Time,
+  IPanePrimitive,
+  IPanePrimitivePaneView,
+  IPrimitivePaneRenderer,
+  PaneAttachedParameter,
+  Time,
 } from "lightweight-charts";
 
 type Target = Parameters<IPrimitivePaneRenderer["draw"]>[0];

@@ -26,14 +26,22 @@ export function drawnChart(): PriceChart | null {
 }
 
 export function chooseInterval(interval: Interval): void {
-  changeView({ interval: wanted.peek()?.interval === interval ? view.peek().interval : interval }, "push");
+  changeView(
+    { interval: wanted.peek()?.interval === interval ? view.peek().interval : interval },
+    "push",
+  );
 }
 
 const kTypeNames: readonly (readonly [ChartType, string])[] = [
-  ["candles", "Candles"], ["hollow", "Hollow candles"], ["bars", "Bars"], ["line", "Line"],
+  ["candles", "Candles"],
+  ["hollow", "Hollow candles"],
+  ["bars", "Bars"],
+  ["line", "Line"],
 ];
 const kScaleNames: readonly (readonly [Scale, string])[] = [
-  ["linear", "Linear"], ["log", "Log"], ["pct", "Percent"],
+  ["linear", "Linear"],
+  ["log", "Log"],
+  ["pct", "Percent"],
 ];
 
 function Toolbar() {
@@ -48,17 +56,39 @@ function Toolbar() {
             type="button"
             class="preset"
             aria-pressed={preset.value === each}
-            onClick={() => changeView({ preset: each, from: null, to: null, interval: null }, "push")}
+            onClick={() =>
+              changeView({ preset: each, from: null, to: null, interval: null }, "push")
+            }
           >
             {each}
           </button>
         ))}
       </div>
       <div class="tools">
-        <Choice label="Interval" value={interval} options={kIntervals.map((each) => [each, each] as const)} onChoose={chooseInterval} />
-        <Choice label="Chart type" value={type} options={kTypeNames} onChoose={(next) => changeView({ type: next })} />
-        <Choice label="Price scale" value={scale} options={kScaleNames} onChoose={(next) => changeView({ scale: next })} />
-        <IconButton icon="table" label="View as table" pressed={asTable} onClick={() => changeView({ asTable: !asTable })} />
+        <Choice
+          label="Interval"
+          value={interval}
+          options={kIntervals.map((each) => [each, each] as const)}
+          onChoose={chooseInterval}
+        />
+        <Choice
+          label="Chart type"
+          value={type}
+          options={kTypeNames}
+          onChoose={(next) => changeView({ type: next })}
+        />
+        <Choice
+          label="Price scale"
+          value={scale}
+          options={kScaleNames}
+          onChoose={(next) => changeView({ scale: next })}
+        />
+        <IconButton
+          icon="table"
+          label="View as table"
+          pressed={asTable}
+          onClick={() => changeView({ asTable: !asTable })}
+        />
         <IconButton icon="camera" label="Save as picture" keys="Alt+S" onClick={savePicture} />
       </div>
     </div>
@@ -107,7 +137,10 @@ function Legend() {
       {part("L", price(bar.low))}
       {part("C", price(bar.close))}
       <span class={`legend-part num ${way}`}>{percent(moved)}</span>
-      <span class="legend-part"><span class="legend-name">V</span><span class="num">{compact(bar.volume)}</span></span>
+      <span class="legend-part">
+        <span class="legend-name">V</span>
+        <span class="num">{compact(bar.volume)}</span>
+      </span>
       {part("MA7", price(averages.ma7), "ma7")}
       {part("MA30", price(averages.ma30), "ma30")}
     </div>
@@ -184,7 +217,8 @@ function Canvas() {
         frame = requestAnimationFrame(() => {
           frame = 0;
           target.grow();
-          if (target.isBehind()) behind.value = Math.max(0, (chart.peek()?.bars.length ?? 0) - seen);
+          if (target.isBehind())
+            behind.value = Math.max(0, (chart.peek()?.bars.length ?? 0) - seen);
         });
       }),
       view.subscribe(({ type, scale }) => {
@@ -249,11 +283,17 @@ function BarsTable() {
       <table class="data">
         <caption>
           {shown.symbol}, {shown.interval} bars, newest first
-          {shown.bars.length > bars.length ? `, the last ${bars.length} of ${shown.bars.length}` : ""}
+          {shown.bars.length > bars.length
+            ? `, the last ${bars.length} of ${shown.bars.length}`
+            : ""}
         </caption>
         <thead>
           <tr>
-            {["Time", "Open", "High", "Low", "Close", "Volume"].map((name) => <th key={name} scope="col">{name}</th>)}
+            {["Time", "Open", "High", "Low", "Close", "Volume"].map((name) => (
+              <th key={name} scope="col">
+                {name}
+              </th>
+            ))}
           </tr>
         </thead>
         <tbody>
@@ -280,9 +320,13 @@ function Nothing() {
     return (
       <div class="nothing" role="alert">
         <h3>The chart could not be loaded</h3>
-        <p>{sentence(failed.message)} {failed.hint}</p>
+        <p>
+          {sentence(failed.message)} {failed.hint}
+        </p>
         {chart.value !== null && <p class="muted">What is drawn is from before.</p>}
-        <button type="button" class="button primary" onClick={reload}>Try again</button>
+        <button type="button" class="button primary" onClick={reload}>
+          Try again
+        </button>
       </div>
     );
   }
@@ -290,15 +334,27 @@ function Nothing() {
   if (shown === null || shown.bars.length > 0 || shown.symbol !== selected.value) return null;
   return (
     <div class="nothing">
-      <h3>No {shown.interval} bars of {shown.symbol} here</h3>
+      <h3>
+        No {shown.interval} bars of {shown.symbol} here
+      </h3>
       <p>
-        Between {longDate(shown.span.from)} and {longDate(shown.span.to)} nothing finer than days may
-        be known, or nothing was sent yet.
+        Between {longDate(shown.span.from)} and {longDate(shown.span.to)} nothing finer than days
+        may be known, or nothing was sent yet.
       </p>
       <button
         type="button"
         class="button primary"
-        onClick={() => changeView({ preset: isIntraday(shown.interval) ? "6M" : "All", from: null, to: null, interval: null }, "push")}
+        onClick={() =>
+          changeView(
+            {
+              preset: isIntraday(shown.interval) ? "6M" : "All",
+              from: null,
+              to: null,
+              interval: null,
+            },
+            "push",
+          )
+        }
       >
         {isIntraday(shown.interval) ? "Show days" : "Show all"}
       </button>
@@ -316,13 +372,23 @@ function Notes() {
     const gaps = shown.gaps.length;
     if (gaps > 0) {
       const minutes = shown.gaps.reduce((sum, gap) => sum + gap.end - gap.start, 0);
-      const causes = [...new Set(shown.gaps.map((gap) => gap.cause).filter((cause) => cause !== ""))];
-      notes.push(`${gaps} ${gaps === 1 ? "gap" : "gaps"}, ${age(minutes)} hatched${causes.length > 0 ? ` (${causes.join(", ")})` : ""}`);
+      const causes = [
+        ...new Set(shown.gaps.map((gap) => gap.cause).filter((cause) => cause !== "")),
+      ];
+      notes.push(
+        `${gaps} ${gaps === 1 ? "gap" : "gaps"}, ${age(minutes)} hatched${causes.length > 0 ? ` (${causes.join(", ")})` : ""}`,
+      );
     }
     if (shown.cut) notes.push("more bars than can be drawn, the first are shown");
   }
   const asked = view.value.interval;
-  if (want !== null && asked !== null && preset.value !== null && preset.value !== "1D" && intervalFor(want.span) !== asked) {
+  if (
+    want !== null &&
+    asked !== null &&
+    preset.value !== null &&
+    preset.value !== "1D" &&
+    intervalFor(want.span) !== asked
+  ) {
     notes.push(`${longDate(want.span.from)} – ${longDate(want.span.to)}`);
   }
   return <p class="notes">{notes.join(" · ")}</p>;
@@ -336,17 +402,23 @@ export function ChartPanel() {
     <>
       <Toolbar />
       <Legend />
-      <div class={`chart-area${loading.value && other ? " waiting" : ""}${asTable ? " as-table" : ""}`}>
+      <div
+        class={`chart-area${loading.value && other ? " waiting" : ""}${asTable ? " as-table" : ""}`}
+      >
         <Canvas />
         {asTable && <BarsTable />}
-        {chart.value === null && problem.value === null && <div class="chart-skeleton" aria-hidden="true" />}
+        {chart.value === null && problem.value === null && (
+          <div class="chart-skeleton" aria-hidden="true" />
+        )}
         <Nothing />
         {behind.value > 0 && !asTable && (
           <button type="button" class="pill" onClick={() => drawn?.follow()}>
             <Icon name="play" /> {behind.value} new {behind.value === 1 ? "bar" : "bars"}
           </button>
         )}
-        <div class="hidden" aria-live="polite">{spoken.value}</div>
+        <div class="hidden" aria-live="polite">
+          {spoken.value}
+        </div>
       </div>
       <DaySlider>
         <Notes />

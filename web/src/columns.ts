@@ -15,8 +15,19 @@ export const kColumnSets: readonly { id: ColumnSet; label: string }[] = [
 ];
 
 export type Kind =
-  | "text" | "date" | "price" | "change" | "percent" | "distance"
-  | "fraction" | "ratio" | "volume" | "count" | "flag" | "instant" | "raw";
+  | "text"
+  | "date"
+  | "price"
+  | "change"
+  | "percent"
+  | "distance"
+  | "fraction"
+  | "ratio"
+  | "volume"
+  | "count"
+  | "flag"
+  | "instant"
+  | "raw";
 
 /** A row of the table: the mart's latest row of a symbol and its live quote, either may lack. */
 export interface TableRow {
@@ -51,7 +62,8 @@ const kMart: Readonly<Record<string, Described>> = {
   ma_30_day: ["MA30", "price", "Mean of the last 30 closes"],
   volatility_30_day: ["σ30 $", "price", "Standard deviation of the last 30 closes, in dollars"],
   return_volatility_30_day: [
-    "Vol 30d p.a.", "fraction",
+    "Vol 30d p.a.",
+    "fraction",
     "Standard deviation of the last 30 log returns, a year's worth, in percent",
   ],
   high_52_week: ["52w high", "price", "Highest high of the last 252 trading days"],
@@ -71,52 +83,103 @@ const quoted = (read: (quote: Quote) => Cell) => (row: TableRow) =>
   row.quote === null ? null : read(row.quote);
 
 const kLive: readonly Column[] = [
-  { name: "last", label: "Last", kind: "price", meaning: "Live price", value: quoted((q) => q.price) },
   {
-    name: "change", label: "Change", kind: "change",
+    name: "last",
+    label: "Last",
+    kind: "price",
+    meaning: "Live price",
+    value: quoted((q) => q.price),
+  },
+  {
+    name: "change",
+    label: "Change",
+    kind: "change",
     meaning: "Live price less the previous close, else less the last daily close before today",
     value: quoted((q) => q.change),
   },
   {
-    name: "change_pct", label: "Change %", kind: "percent", meaning: "The change in percent",
+    name: "change_pct",
+    label: "Change %",
+    kind: "percent",
+    meaning: "The change in percent",
     value: quoted((q) => q.changePct),
   },
   {
-    name: "event_time", label: "Last quote", kind: "instant",
+    name: "event_time",
+    label: "Last quote",
+    kind: "instant",
     meaning: "The exchange's time of the live price, New York",
     value: quoted((q) => new Date(q.eventTime).toISOString()),
   },
   {
-    name: "data_source", label: "Source", kind: "text", meaning: "Where the live price comes from",
+    name: "data_source",
+    label: "Source",
+    kind: "text",
+    meaning: "Where the live price comes from",
     value: quoted((q) => q.dataSource),
   },
   {
-    name: "class", label: "Class", kind: "text", meaning: "Live, simulated, replay or history",
+    name: "class",
+    label: "Class",
+    kind: "text",
+    meaning: "Live, simulated, replay or history",
     value: quoted((q) => q.class),
   },
 ];
 
 const kSets: Readonly<Record<Exclude<ColumnSet, "all">, readonly string[]>> = {
   overview: [
-    "last", "change", "change_pct", "daily_change_pct", "total_volume", "volume_ratio", "ma_7_day",
-    "ma_30_day", "rsi_14", "pct_from_52w_high", "event_time",
+    "last",
+    "change",
+    "change_pct",
+    "daily_change_pct",
+    "total_volume",
+    "volume_ratio",
+    "ma_7_day",
+    "ma_30_day",
+    "rsi_14",
+    "pct_from_52w_high",
+    "event_time",
   ],
   performance: [
-    "last", "daily_close", "daily_change_pct", "daily_return_pct", "momentum_vs_30ma",
-    "high_52_week", "low_52_week", "pct_from_52w_high", "pct_from_52w_low",
+    "last",
+    "daily_close",
+    "daily_change_pct",
+    "daily_return_pct",
+    "momentum_vs_30ma",
+    "high_52_week",
+    "low_52_week",
+    "pct_from_52w_high",
+    "pct_from_52w_low",
   ],
   technicals: [
-    "daily_close", "ma_7_day", "ma_30_day", "momentum_vs_30ma", "rsi_14", "volatility_30_day",
-    "return_volatility_30_day", "volume_ratio", "avg_volume", "return_z_30_day", "is_anomaly",
+    "daily_close",
+    "ma_7_day",
+    "ma_30_day",
+    "momentum_vs_30ma",
+    "rsi_14",
+    "volatility_30_day",
+    "return_volatility_30_day",
+    "volume_ratio",
+    "avg_volume",
+    "return_z_30_day",
+    "is_anomaly",
   ],
   quality: [
-    "price_date", "data_points_count", "window_days", "event_time", "data_source", "class",
-    "is_anomaly", "load_id",
+    "price_date",
+    "data_points_count",
+    "window_days",
+    "event_time",
+    "data_source",
+    "class",
+    "is_anomaly",
+    "load_id",
   ],
 };
 
 function martColumn(name: string): Column {
-  const [label, kind, meaning] = kMart[name] ?? ([name, "raw", `Column ${name} of the mart`] as const);
+  const [label, kind, meaning] =
+    kMart[name] ?? ([name, "raw", `Column ${name} of the mart`] as const);
   return { name, label, kind, meaning, value: (row) => row.mart?.[name] ?? null };
 }
 
@@ -154,13 +217,20 @@ export function showCell(value: Cell, kind: Kind, priceForDigits: number): strin
   }
   if (typeof value !== "number") return String(value);
   switch (kind) {
-    case "price": return format.price(value);
-    case "change": return format.change(value, priceForDigits);
+    case "price":
+      return format.price(value);
+    case "change":
+      return format.change(value, priceForDigits);
     case "percent":
-    case "distance": return format.percent(value);
-    case "fraction": return `${format.fixed(value * 100, 1)}\u202f%`;
-    case "ratio": return format.fixed(value, 2);
-    case "volume": return format.compact(value);
-    case "count": return format.whole(value);
+    case "distance":
+      return format.percent(value);
+    case "fraction":
+      return `${format.fixed(value * 100, 1)}\u202f%`;
+    case "ratio":
+      return format.fixed(value, 2);
+    case "volume":
+      return format.compact(value);
+    case "count":
+      return format.whole(value);
   }
 }

@@ -31,7 +31,11 @@ export function DaySlider({ children }: { children: ComponentChildren }) {
   const span = held.value ?? wanted.value?.span ?? null;
   const known = overview.value;
   if (first === null || last === null || span === null || known === null || first >= last) {
-    return <div class="slider"><div class="slider-days">{children}</div></div>;
+    return (
+      <div class="slider">
+        <div class="slider-days">{children}</div>
+      </div>
+    );
   }
   const all = Math.max(1, daysBetween(first, last));
   const place = (date: string) => Math.min(all, Math.max(0, daysBetween(first, date)));
@@ -41,15 +45,22 @@ export function DaySlider({ children }: { children: ComponentChildren }) {
   const low = Math.min(...bars.map((bar) => bar.close));
   const high = Math.max(...bars.map((bar) => bar.close));
   const x = (days: number) => (days / all) * 1000;
+  const y = (close: number) => (high === low ? 18 : 32 - ((close - low) / (high - low)) * 28);
   const line = bars
-    .map((bar) => {
-      const days = place(new Date(bar.time).toISOString().slice(0, 10));
-      return `${x(days).toFixed(1)} ${(high === low ? 18 : 32 - ((bar.close - low) / (high - low)) * 28).toFixed(1)}`;
+    .map((bar, i) => {
+      const days =
+        i === bars.length - 1 ? all : place(new Date(bar.time).toISOString().slice(0, 10));
+      return `${x(days).toFixed(1)} ${y(bar.close).toFixed(1)}`;
     })
     .join("L");
   return (
     <div class="slider" role="group" aria-label="Days shown">
-      <svg class="slider-picture" viewBox="0 0 1000 36" preserveAspectRatio="none" aria-hidden="true">
+      <svg
+        class="slider-picture"
+        viewBox="0 0 1000 36"
+        preserveAspectRatio="none"
+        aria-hidden="true"
+      >
         {bars.length > 1 && <path class="slider-area" d={`M${line}L1000 36L0 36Z`} />}
         {bars.length > 1 && <path class="slider-line" d={`M${line}`} />}
         <rect class="slider-out" x="0" y="0" width={x(from)} height="36" />

@@ -4,8 +4,16 @@ import { useEffect, useRef } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { IconButton } from "./parts";
 import {
-  choosePalette, chooseSingleKeys, chooseTheme, kPalettes, kThemes, palette, singleKeys, theme,
-  type Palette, type Theme,
+  choosePalette,
+  chooseSingleKeys,
+  chooseTheme,
+  kPalettes,
+  kThemes,
+  palette,
+  singleKeys,
+  theme,
+  type Palette,
+  type Theme,
 } from "./settings";
 
 const opened = signal<"help" | "settings" | null>(null);
@@ -26,11 +34,10 @@ const kPaletteNames: Record<Palette, [string, string]> = {
 };
 
 const kKeys: readonly (readonly [string, string])[] = [
-  ["letters", "find a symbol"],
-  ["/", "find a symbol"],
+  ["letters /", "find a symbol"],
   ["[ ]", "previous, next symbol"],
   ["1 5 15 30 60 240", "interval in minutes"],
-  ["← →", "in the chart: bar by bar, with Ctrl ten"],
+  ["← →", "in the chart: one bar; with Ctrl, ten"],
   ["+ −", "in the chart: zoom"],
   ["Alt+R", "reset the view"],
   ["Alt+L", "logarithmic scale"],
@@ -49,7 +56,12 @@ function Settings() {
         <legend>Theme</legend>
         {kThemes.map((each) => (
           <label key={each}>
-            <input type="radio" name="theme" checked={theme.value === each} onChange={() => chooseTheme(each)} />
+            <input
+              type="radio"
+              name="theme"
+              checked={theme.value === each}
+              onChange={() => chooseTheme(each)}
+            />
             {kThemeNames[each]}
           </label>
         ))}
@@ -58,15 +70,26 @@ function Settings() {
         <legend>Colours of up and down</legend>
         {kPalettes.map((each) => (
           <label key={each}>
-            <input type="radio" name="palette" checked={palette.value === each} onChange={() => choosePalette(each)} />
-            <span>{kPaletteNames[each][0]} <span class="dim">{kPaletteNames[each][1]}</span></span>
+            <input
+              type="radio"
+              name="palette"
+              checked={palette.value === each}
+              onChange={() => choosePalette(each)}
+            />
+            <span>
+              {kPaletteNames[each][0]} <span class="dim">{kPaletteNames[each][1]}</span>
+            </span>
           </label>
         ))}
       </fieldset>
       <fieldset>
         <legend>Keyboard</legend>
         <label>
-          <input type="checkbox" checked={singleKeys.value} onChange={(event) => chooseSingleKeys(event.currentTarget.checked)} />
+          <input
+            type="checkbox"
+            checked={singleKeys.value}
+            onChange={(event) => chooseSingleKeys(event.currentTarget.checked)}
+          />
           Single keys do something
         </label>
       </fieldset>
@@ -79,7 +102,11 @@ function Help() {
     <dl class="keys">
       {kKeys.map(([keys, does]) => (
         <div key={keys}>
-          <dt>{keys.split(" ").map((key) => <kbd key={key}>{key}</kbd>)}</dt>
+          <dt>
+            {keys.split(" ").map((key) => (
+              <kbd key={key}>{key}</kbd>
+            ))}
+          </dt>
           <dd>{does}</dd>
         </div>
       ))}

@@ -54,7 +54,12 @@ export function arrow(value: number | null): string {
 export function compact(value: number | null): string {
   if (value === null) return kNone;
   const size = Math.abs(value);
-  for (const [unit, letter] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "K"]] as const) {
+  for (const [unit, letter] of [
+    [1e12, "T"],
+    [1e9, "B"],
+    [1e6, "M"],
+    [1e3, "K"],
+  ] as const) {
     if (size >= unit) {
       const scaled = value / unit;
       return fixed(scaled, Math.abs(scaled) >= 100 ? 0 : Math.abs(scaled) >= 10 ? 1 : 2) + letter;

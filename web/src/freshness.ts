@@ -5,7 +5,8 @@ import { age, duration } from "./format";
 import { clockMinutes, exchangeDate, longDate, zoneName } from "./time";
 import type { Quote, Status } from "./wire";
 
-export type Freshness = "live" | "simulated" | "replay" | "history" | "stale" | "closed" | "stopped";
+export type Freshness =
+  "live" | "simulated" | "replay" | "history" | "stale" | "closed" | "stopped";
 
 export interface Shown {
   state: Freshness;
@@ -53,7 +54,11 @@ function originOf(quoteClass: string): { state: Freshness; label: string } {
 export function feedFreshness(status: Status, newest: number | null, now: number): Shown | null {
   const { feed } = status;
   if (feed.class === "none" || feed.state === "stopped") {
-    return { state: "stopped", label: feed.class === "none" ? "NO FEED" : "FEED STOPPED", ageMs: null };
+    return {
+      state: "stopped",
+      label: feed.class === "none" ? "NO FEED" : "FEED STOPPED",
+      ageMs: null,
+    };
   }
   if (newest === null) return null;
   const ageMs = Math.max(0, now - newest);

@@ -8,7 +8,12 @@ import { search, stepSymbol } from "./watchlist";
 import type { Interval } from "./wire";
 
 const kMinutes: Readonly<Record<string, Interval>> = {
-  "1": "1m", "5": "5m", "15": "15m", "30": "30m", "60": "1h", "240": "4h",
+  "1": "1m",
+  "5": "5m",
+  "15": "15m",
+  "30": "30m",
+  "60": "1h",
+  "240": "4h",
 };
 const kDigitsPauseMs = 600;
 
@@ -33,7 +38,9 @@ function focusSearch(letter: string): void {
 }
 
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.matches("input:not([type=range]), select, textarea");
+  return (
+    target instanceof HTMLElement && target.matches("input:not([type=range]), select, textarea")
+  );
 }
 
 function altKey(code: string): boolean {
@@ -48,7 +55,8 @@ function altKey(code: string): boolean {
 }
 
 function singleKey(event: KeyboardEvent): boolean {
-  const onButton = event.target instanceof HTMLElement && event.target.matches("button, a, summary");
+  const onButton =
+    event.target instanceof HTMLElement && event.target.matches("button, a, summary");
   if (event.key === "/") focusSearch("");
   else if (event.key === "?") openHelp();
   else if (event.key === "[") stepSymbol(-1);
@@ -64,7 +72,10 @@ export function startKeys(): void {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.metaKey) return;
     if (document.querySelector("dialog[open]") !== null) return;
-    if ((event.ctrlKey && event.key === "k") || (event.altKey && !event.ctrlKey && altKey(event.code))) {
+    if (
+      (event.ctrlKey && event.key === "k") ||
+      (event.altKey && !event.ctrlKey && altKey(event.code))
+    ) {
       if (event.ctrlKey) focusSearch("");
       event.preventDefault();
       return;

@@ -11,8 +11,19 @@ import { IconButton } from "./parts";
 import { Performance } from "./performance";
 import { start as startSettings } from "./settings";
 import {
-  analytics, connection, notices, paused, retry, second, selected, serverAhead, setPaused,
-  start as startState, status, symbols, trouble,
+  analytics,
+  connection,
+  notices,
+  paused,
+  retry,
+  second,
+  selected,
+  serverAhead,
+  setPaused,
+  start as startState,
+  status,
+  symbols,
+  trouble,
 } from "./state";
 import { FreshnessChip, MarketLine, StatusStrip } from "./status_strip";
 import { KeyFigures, SymbolHead } from "./symbol_head";
@@ -21,7 +32,9 @@ import { Watchlist } from "./watchlist";
 function Header() {
   return (
     <header class="top">
-      <a class="skip" href="#main">Skip to the chart</a>
+      <a class="skip" href="#main">
+        Skip to the chart
+      </a>
       <span class="brand">
         <svg viewBox="0 0 16 16" aria-hidden="true">
           <path class="brand-wick" d="M4.500 1.500v13M11.500 1.500v13" />
@@ -38,7 +51,6 @@ function Header() {
         icon={paused.value ? "play" : "pause"}
         label={paused.value ? "Resume" : "Pause"}
         keys="Space"
-        pressed={paused.value}
         onClick={() => setPaused(!paused.value)}
       />
       <IconButton icon="sliders" label="Display" onClick={openSettings} />
@@ -57,33 +69,53 @@ function Banners() {
   return (
     <div class="banners">
       {state === "reconnecting" && (
-        <div class="banner warn" role="status" data-banner={lostFor > kOfflineAfterMs ? "offline" : "reconnecting"}>
+        <div
+          class="banner warn"
+          role="status"
+          data-banner={lostFor > kOfflineAfterMs ? "offline" : "reconnecting"}
+        >
           <b>{lostFor > kOfflineAfterMs ? "OFFLINE" : "RECONNECTING"}</b>
           <span>
             The stream was lost {age(Math.max(0, lostFor))} ago; what you see is from then.
-            {retryAt !== null && retryAt > second.value && ` Next try in ${Math.ceil((retryAt - second.value) / 1000)} s.`}
+            {retryAt !== null &&
+              retryAt > second.value &&
+              ` Next try in ${Math.ceil((retryAt - second.value) / 1000)} s.`}
           </span>
-          <button type="button" class="button small" onClick={retry}>Retry now</button>
+          <button type="button" class="button small" onClick={retry}>
+            Retry now
+          </button>
         </div>
       )}
       {trouble.value !== null && state !== "reconnecting" && (
         <div class="banner warn" role="alert">
-          <span>Not everything could be loaded. {sentence(trouble.value.message)} {trouble.value.hint}</span>
-          <button type="button" class="button small" onClick={retry}>Retry</button>
+          <span>
+            Not everything could be loaded. {sentence(trouble.value.message)} {trouble.value.hint}
+          </span>
+          <button type="button" class="button small" onClick={retry}>
+            Retry
+          </button>
         </div>
       )}
       {paused.value && (
         <div class="banner" role="status">
           <b>PAUSED</b>
           <span>Prices keep coming in and are shown when you resume.</span>
-          <button type="button" class="button small" onClick={() => setPaused(false)}>Resume</button>
+          <button type="button" class="button small" onClick={() => setPaused(false)}>
+            Resume
+          </button>
         </div>
       )}
-      {skew !== null && <div class="banner"><span>{skew}</span></div>}
+      {skew !== null && (
+        <div class="banner">
+          <span>{skew}</span>
+        </div>
+      )}
       {notices.value.length > 0 && (
         <div class="banner" role="status">
           <span>From the address: {notices.value.join(" ")}</span>
-          <button type="button" class="button small" onClick={() => (notices.value = [])}>Close</button>
+          <button type="button" class="button small" onClick={() => (notices.value = [])}>
+            Close
+          </button>
         </div>
       )}
     </div>
@@ -99,7 +131,11 @@ function Waiting() {
   const waited = second.value - kBorn;
   return (
     <div class="waiting-panel">
-      <h1>{none ? "No prices yet" : `Waiting for the first quotes from ${of?.feed.name ?? "the feed"}`}</h1>
+      <h1>
+        {none
+          ? "No prices yet"
+          : `Waiting for the first quotes from ${of?.feed.name ?? "the feed"}`}
+      </h1>
       <p>
         {none
           ? "No feed runs here. Import a file of prices, or start tapeline with the simulator, and they appear by themselves."
@@ -110,7 +146,9 @@ function Waiting() {
       {none ? (
         <pre>tapeline import prices.csv{"\n"}tapeline up</pre>
       ) : (
-        <p class="num dim">{waited < 1000 ? " " : `for ${waited < 60_000 ? age(waited) : duration(waited)}`}</p>
+        <p class="num dim">
+          {waited < 1000 ? " " : `for ${waited < 60_000 ? age(waited) : duration(waited)}`}
+        </p>
       )}
     </div>
   );

@@ -95,13 +95,18 @@ export function FlashingPrice({ quote, size }: { quote: Quote; size?: string }) 
     const same = was.symbol === quote.symbol;
     const moved = quote.price - was.price;
     last.current = { symbol: quote.symbol, price: quote.price, at: same ? was.at : 0 };
-    if (!same || moved === 0 || calm.matches || at - was.at < kFlashPauseMs || paused.peek()) return;
+    if (!same || moved === 0 || calm.matches || at - was.at < kFlashPauseMs || paused.peek())
+      return;
     last.current.at = at;
     const tint = getComputedStyle(document.documentElement)
       .getPropertyValue(moved > 0 ? "--up-tint" : "--down-tint")
       .trim();
     box.current?.animate(
-      [{ backgroundColor: tint }, { backgroundColor: tint, offset: 0.33 }, { backgroundColor: "transparent" }],
+      [
+        { backgroundColor: tint },
+        { backgroundColor: tint, offset: 0.33 },
+        { backgroundColor: "transparent" },
+      ],
       { duration: 1500, easing: "ease-out" },
     );
   }, [quote.symbol, quote.price]);
@@ -133,7 +138,12 @@ export function Change({ quote, short }: { quote: Quote; short?: boolean }) {
 }
 
 /** A place between two ends, as for the day's range; empty where an end is unknown. */
-export function RangeBar({ low, high, at, label }: {
+export function RangeBar({
+  low,
+  high,
+  at,
+  label,
+}: {
   low: number | null;
   high: number | null;
   at: number | null;

@@ -3,12 +3,30 @@
 
 import { computed, signal, untracked } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { allColumns, columnsOf, isSigned, isTextual, kColumnSets, showCell, type Column, type TableRow } from "./columns";
+import {
+  allColumns,
+  columnsOf,
+  isSigned,
+  isTextual,
+  kColumnSets,
+  showCell,
+  type Column,
+  type TableRow,
+} from "./columns";
 import { arrow, direction } from "./format";
 import { freshness } from "./freshness";
 import { IconButton } from "./parts";
 import {
-  analytics, cadenceOf, changeView, quoteOf, second, selected, selectSymbol, status, tableRows, view,
+  analytics,
+  cadenceOf,
+  changeView,
+  quoteOf,
+  second,
+  selected,
+  selectSymbol,
+  status,
+  tableRows,
+  view,
 } from "./state";
 import { clickSort, exportRows, parseFilter, sortRows } from "./table";
 
@@ -49,7 +67,10 @@ function Cell({ column, row }: { column: Column; row: TableRow }) {
 function Row({ row, focusable }: { row: TableRow; focusable: boolean }) {
   const live = { ...row, quote: quoteOf(row.symbol).value };
   const isSelected = selected.value === row.symbol;
-  const shown = live.quote === null ? null : freshness(live.quote, status.value, cadenceOf(row.symbol), second.value);
+  const shown =
+    live.quote === null
+      ? null
+      : freshness(live.quote, status.value, cadenceOf(row.symbol), second.value);
   return (
     <tr
       class={`${isSelected ? "selected" : ""} ${shown?.state === "stale" ? "old" : ""}`}
@@ -67,7 +88,9 @@ function Row({ row, focusable }: { row: TableRow; focusable: boolean }) {
           {row.symbol}
         </button>
       </th>
-      {columns.value.slice(1).map((column) => <Cell key={column.name} column={column} row={live} />)}
+      {columns.value.slice(1).map((column) => (
+        <Cell key={column.name} column={column} row={live} />
+      ))}
     </tr>
   );
 }
@@ -78,7 +101,12 @@ function Header({ column }: { column: Column }) {
   const key = keys[at];
   const sorted = key === undefined ? undefined : key.descending ? "descending" : "ascending";
   return (
-    <th scope="col" aria-sort={sorted} class={isTextual(column.kind) ? "textual" : ""} data-column={column.name}>
+    <th
+      scope="col"
+      aria-sort={sorted}
+      class={isTextual(column.kind) ? "textual" : ""}
+      data-column={column.name}
+    >
       <button
         type="button"
         title={`${column.meaning} (${column.name}). Shift-click adds to the order.`}
@@ -121,7 +149,9 @@ async function copy(): Promise<void> {
 function download(): void {
   const classes = new Set(rows.peek().map((row) => row.quote?.class ?? "history"));
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([exportRows(rows.peek(), columns.peek(), ",")], { type: "text/csv" }));
+  link.href = URL.createObjectURL(
+    new Blob([exportRows(rows.peek(), columns.peek(), ",")], { type: "text/csv" }),
+  );
   link.download = `tapeline-performance-${[...classes].sort().join("-")}.csv`;
   link.click();
   window.setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
@@ -132,7 +162,9 @@ export function Performance() {
   const known = analytics.value;
   const box = useRef<HTMLDivElement>(null);
   const list = rows.value;
-  const focusRow = list.some((row) => row.symbol === selected.value) ? selected.value : list[0]?.symbol;
+  const focusRow = list.some((row) => row.symbol === selected.value)
+    ? selected.value
+    : list[0]?.symbol;
   useEffect(() => box.current?.scrollTo({ left: 0 }), [set]);
   return (
     <section class="performance" aria-labelledby="performance-title">
@@ -140,7 +172,13 @@ export function Performance() {
         <h2 id="performance-title">Performance</h2>
         <div class="tabs" role="group" aria-label="Columns">
           {kColumnSets.map(({ id, label }) => (
-            <button key={id} type="button" class="preset" aria-pressed={set === id} onClick={() => changeView({ set: id })}>
+            <button
+              key={id}
+              type="button"
+              class="preset"
+              aria-pressed={set === id}
+              onClick={() => changeView({ set: id })}
+            >
               {label}
             </button>
           ))}
@@ -171,16 +209,24 @@ export function Performance() {
         <table class="data" data-load-id={known?.loadId ?? ""}>
           <caption class="hidden">Latest mart row and live price of each symbol</caption>
           <thead>
-            <tr>{columns.value.map((column) => <Header key={column.name} column={column} />)}</tr>
+            <tr>
+              {columns.value.map((column) => (
+                <Header key={column.name} column={column} />
+              ))}
+            </tr>
           </thead>
           <tbody onKeyDown={rowKeys}>
-            {list.map((row) => <Row key={row.symbol} row={row} focusable={row.symbol === focusRow} />)}
+            {list.map((row) => (
+              <Row key={row.symbol} row={row} focusable={row.symbol === focusRow} />
+            ))}
           </tbody>
         </table>
         {known === null && <div class="table-skeleton" aria-hidden="true" />}
         {known !== null && list.length === 0 && (
           <p class="table-none">
-            {tableRows.value.length === 0 ? "Rows appear with the first finished run." : "No symbol passes the filter."}
+            {tableRows.value.length === 0
+              ? "Rows appear with the first finished run."
+              : "No symbol passes the filter."}
           </p>
         )}
       </div>

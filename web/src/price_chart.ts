@@ -3,9 +3,22 @@
 // and knows no signals.
 
 import {
-  BarSeries, CandlestickSeries, ColorType, CrosshairMode, HistogramSeries, LineSeries, LineStyle,
-  LineType, PriceScaleMode, TickMarkType, createChart,
-  type IChartApi, type IPriceLine, type ISeriesApi, type MouseEventParams, type Time,
+  BarSeries,
+  CandlestickSeries,
+  ColorType,
+  CrosshairMode,
+  HistogramSeries,
+  LineSeries,
+  LineStyle,
+  LineType,
+  PriceScaleMode,
+  TickMarkType,
+  createChart,
+  type IChartApi,
+  type IPriceLine,
+  type ISeriesApi,
+  type MouseEventParams,
+  type Time,
   type UTCTimestamp,
 } from "lightweight-charts";
 import { averagesOf, emptySlots, type Averages } from "./bars";
@@ -13,7 +26,15 @@ import type { ChartData } from "./chart_data";
 import { GapHatching, Watermark } from "./chart_paint";
 import { compact, price } from "./format";
 import { isIntraday } from "./range";
-import { clockMinutes, exchangeDate, fromChartTime, longDate, monthName, toChartTime, zoneName } from "./time";
+import {
+  clockMinutes,
+  exchangeDate,
+  fromChartTime,
+  longDate,
+  monthName,
+  toChartTime,
+  zoneName,
+} from "./time";
 import type { ChartType, Scale } from "./url";
 import type { Bar, Interval } from "./wire";
 
@@ -63,8 +84,14 @@ export class PriceChart {
       crosshair: { mode: CrosshairMode.Normal },
       rightPriceScale: { borderVisible: false, minimumWidth: 68 },
       timeScale: {
-        borderVisible: false, timeVisible: true, secondsVisible: false, minBarSpacing: 0.05,
-        maxBarSpacing: 28, rightOffset: 3, fixLeftEdge: true, lockVisibleTimeRangeOnResize: true,
+        borderVisible: false,
+        timeVisible: true,
+        secondsVisible: false,
+        minBarSpacing: 0.05,
+        maxBarSpacing: 28,
+        rightOffset: 3,
+        fixLeftEdge: true,
+        lockVisibleTimeRangeOnResize: true,
         tickMarkFormatter: (time: Time, mark: TickMarkType) => this.tickLabel(Number(time), mark),
       },
       localization: { timeFormatter: (time: Time) => this.timeLabel(Number(time)) },
@@ -72,8 +99,11 @@ export class PriceChart {
     });
     this.main = this.addMain("candles");
     const line = {
-      lineWidth: 2 as const, priceLineVisible: false, lastValueVisible: false,
-      crosshairMarkerVisible: false, priceFormat: kPriceFormat,
+      lineWidth: 2 as const,
+      priceLineVisible: false,
+      lastValueVisible: false,
+      crosshairMarkerVisible: false,
+      priceFormat: kPriceFormat,
     };
     this.ma7 = this.api.addSeries(LineSeries, line);
     this.ma30 = this.api.addSeries(LineSeries, { ...line, lineStyle: LineStyle.Solid });
@@ -120,11 +150,18 @@ export class PriceChart {
     if (this.type === "line") {
       (this.main as ISeriesApi<"Line">).applyOptions({ color: colour("--accent"), lineWidth: 2 });
     } else if (this.type === "bars") {
-      (this.main as ISeriesApi<"Bar">).applyOptions({ upColor: up, downColor: down, thinBars: false });
+      (this.main as ISeriesApi<"Bar">).applyOptions({
+        upColor: up,
+        downColor: down,
+        thinBars: false,
+      });
     } else {
       (this.main as ISeriesApi<"Candlestick">).applyOptions({
         upColor: this.type === "hollow" ? colour("--surface") : up,
-        downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up,
+        downColor: down,
+        borderUpColor: up,
+        borderDownColor: down,
+        wickUpColor: up,
         wickDownColor: down,
       });
     }
@@ -155,7 +192,8 @@ export class PriceChart {
 
   setScale(scale: Scale): void {
     const mode = {
-      linear: PriceScaleMode.Normal, log: PriceScaleMode.Logarithmic,
+      linear: PriceScaleMode.Normal,
+      log: PriceScaleMode.Logarithmic,
       pct: PriceScaleMode.Percentage,
     }[scale];
     this.api.priceScale("right").applyOptions({ mode });
@@ -169,11 +207,18 @@ export class PriceChart {
     const at = (value: number | null, title: string, lineStyle: LineStyle, name: string) =>
       value === null
         ? []
-        : [this.main.createPriceLine({
-            price: value, title, lineStyle, lineWidth: 1, color: colour(name),
-            axisLabelVisible: true, axisLabelColor: colour("--label"),
-            axisLabelTextColor: colour("--label-text"),
-          })];
+        : [
+            this.main.createPriceLine({
+              price: value,
+              title,
+              lineStyle,
+              lineWidth: 1,
+              color: colour(name),
+              axisLabelVisible: true,
+              axisLabelColor: colour("--label"),
+              axisLabelTextColor: colour("--label-text"),
+            }),
+          ];
     this.lines = [
       ...at(levels.previousClose, "prev close", LineStyle.Dotted, "--faint-line"),
       ...at(levels.high52, "52w high", LineStyle.Dashed, "--level"),
@@ -185,8 +230,11 @@ export class PriceChart {
   setData(data: ChartData): void {
     const old = this.data;
     const same =
-      old !== null && old.symbol === data.symbol && old.interval === data.interval &&
-      old.span.from === data.span.from && old.span.to === data.span.to;
+      old !== null &&
+      old.symbol === data.symbol &&
+      old.interval === data.interval &&
+      old.span.from === data.span.from &&
+      old.span.to === data.span.to;
     const range = same && !this.fitted ? this.api.timeScale().getVisibleRange() : null;
     this.data = data;
     this.averages = averagesOf(data.bars, data.days, data.interval);
@@ -355,10 +403,13 @@ export class PriceChart {
       data.bars.flatMap((bar) =>
         bar.volume === null
           ? []
-          : [{
-              time: chartTime(bar, data.interval), value: bar.volume,
-              color: bar.close >= bar.open ? up : down,
-            }],
+          : [
+              {
+                time: chartTime(bar, data.interval),
+                value: bar.volume,
+                color: bar.close >= bar.open ? up : down,
+              },
+            ],
       ),
     );
   }
@@ -397,7 +448,8 @@ export class PriceChart {
     const wall = new Date(time * 1000);
     if (mark === TickMarkType.Year) return String(wall.getUTCFullYear());
     if (mark === TickMarkType.Month) return monthName(wall.getUTCMonth());
-    if (mark === TickMarkType.DayOfMonth) return `${wall.getUTCDate()} ${monthName(wall.getUTCMonth())}`;
+    if (mark === TickMarkType.DayOfMonth)
+      return `${wall.getUTCDate()} ${monthName(wall.getUTCMonth())}`;
     return clockMinutes(fromChartTime(time));
   }
 

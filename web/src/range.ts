@@ -7,21 +7,47 @@ import type { Interval } from "./wire";
 export type Preset = "1D" | "5D" | "1M" | "6M" | "YTD" | "1Y" | "All";
 export const kPresets: readonly Preset[] = ["1D", "5D", "1M", "6M", "YTD", "1Y", "All"];
 export const kIntervals: readonly Interval[] = [
-  "1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "1M",
+  "1m",
+  "5m",
+  "15m",
+  "30m",
+  "1h",
+  "4h",
+  "1d",
+  "1w",
+  "1M",
 ];
 
 /** The longest span, in days, that an interval is drawn over: at most about 15,000 bars. */
 const kSpanDays: Readonly<Record<Interval, number>> = {
-  "1m": 10, "5m": 50, "15m": 150, "30m": 300, "1h": 600, "4h": 2500,
-  "1d": 15_000, "1w": 100_000, "1M": 400_000,
+  "1m": 10,
+  "5m": 50,
+  "15m": 150,
+  "30m": 300,
+  "1h": 600,
+  "4h": 2500,
+  "1d": 15_000,
+  "1w": 100_000,
+  "1M": 400_000,
 };
 
 const kPresetInterval: Readonly<Record<Preset, Interval>> = {
-  "1D": "1m", "5D": "5m", "1M": "30m", "6M": "1d", YTD: "1d", "1Y": "1d", All: "1w",
+  "1D": "1m",
+  "5D": "5m",
+  "1M": "30m",
+  "6M": "1d",
+  YTD: "1d",
+  "1Y": "1d",
+  All: "1w",
 };
 
 const kMinutes: Readonly<Partial<Record<Interval, number>>> = {
-  "1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "4h": 240,
+  "1m": 1,
+  "5m": 5,
+  "15m": 15,
+  "30m": 30,
+  "1h": 60,
+  "4h": 240,
 };
 
 /** First and last day, both shown. */

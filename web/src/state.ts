@@ -5,11 +5,17 @@ import { batch, computed, effect, signal, type Signal } from "@preact/signals";
 import { ApiError, fetchLatestAnalytics, fetchQuotes, fetchStatus } from "./api";
 import type { TableRow } from "./columns";
 import { quoteAge } from "./freshness";
-import { LiveStream, type Connection, type StreamEvent } from "./stream";
+import { backoffMs, LiveStream, type Connection, type StreamEvent } from "./stream";
 import { kDefaultView, parseView, viewQuery, type View } from "./url";
 import {
-  parseGapEvent, parseQuote, parseRun, parseStatus,
-  type Analytics, type Quote, type RunEvent, type Status,
+  parseGapEvent,
+  parseQuote,
+  parseRun,
+  parseStatus,
+  type Analytics,
+  type Quote,
+  type RunEvent,
+  type Status,
 } from "./wire";
 
 const first = parseView(location.search);
@@ -18,7 +24,11 @@ export const notices = signal<string[]>(first.notices);
 
 export const status = signal<Status | null>(null);
 export const symbols = signal<string[]>([]);
-export const connection = signal<Connection>({ state: "connecting", since: Date.now(), retryAt: null });
+export const connection = signal<Connection>({
+  state: "connecting",
+  since: Date.now(),
+  retryAt: null,
+});
 export const analytics = signal<Analytics | null>(null);
 /** Why the first answers have not come; old data stays where there is any. */
 export const trouble = signal<{ message: string; hint: string } | null>(null);
@@ -224,8 +234,12 @@ function report(error: unknown): void {
       : { message: error instanceof Error ? error.message : String(error), hint: "" };
 }
 
-/** Asks for everything: at the start, after an interruption, and on Retry. */
-export async function resync(): Promise<void> {
+let troubles = 0;
+let troubleTimer = 0;
+
+/** Asks for everything at the start, again while that fails, and on Retry. */
+async function loadAll(): Promise<boolean> {
+  window.clearTimeout(troubleTimer);
   try {
     const [nextStatus, quotes] = await Promise.all([fetchStatus(), fetchQuotes()]);
     batch(() => {
@@ -236,9 +250,17 @@ export async function resync(): Promise<void> {
     });
   } catch (error) {
     report(error);
-    return;
+    troubleTimer = window.setTimeout(() => void resync(), backoffMs(++troubles));
+    return false;
   }
+  troubles = 0;
   await refreshAnalytics();
+  return true;
+}
+
+/** After an interruption: everything anew, the charts too, since runs may have been missed. */
+async function resync(): Promise<void> {
+  if (!(await loadAll())) return;
   for (const listener of runListeners) listener(null);
 }
 
@@ -291,5 +313,5 @@ export function start(): void {
     document.title = symbol === null ? "tapeline" : `${symbol} · tapeline`;
   });
   stream.start();
-  void resync();
+  void loadAll();
 }

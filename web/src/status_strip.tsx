@@ -13,7 +13,11 @@ const chip = computed(() => {
   }
   if (status.value === null) return { state: "waiting", label: "CONNECTING", ageMs: null };
   return (
-    feedFreshness(status.value, newest.value, now.value) ?? { state: "waiting", label: "WAITING", ageMs: null }
+    feedFreshness(status.value, newest.value, now.value) ?? {
+      state: "waiting",
+      label: "WAITING",
+      ageMs: null,
+    }
   );
 });
 
@@ -61,7 +65,9 @@ function Equation() {
       <span>
         dead <b class="num">{whole(of.dead)}</b>
       </span>
-      <span class={of.balanced ? "good" : "bad"}>{of.balanced ? "✓ balanced" : "✕ not balanced"}</span>
+      <span class={of.balanced ? "good" : "bad"}>
+        {of.balanced ? "✓ balanced" : "✕ not balanced"}
+      </span>
     </span>
   );
 }

@@ -16,16 +16,24 @@ function AsOf({ quote }: { quote: Quote }) {
       <span class={`badge ${shown.state}`}>
         {shown.state === "stale" && <Icon name="clock" />}
         {shown.label}
-        {shown.state === "stale" && shown.ageMs !== null && <span class="num"> {age(shown.ageMs)}</span>}
+        {shown.state === "stale" && shown.ageMs !== null && (
+          <span class="num"> {age(shown.ageMs)}</span>
+        )}
       </span>
-      {shown.state !== "simulated" && quote.class === "simulated" && <span class="badge simulated">SIMULATED</span>}
-      {shown.state !== "replay" && quote.class === "replay" && <span class="badge replay">REPLAY</span>}
+      {shown.state !== "simulated" && quote.class === "simulated" && (
+        <span class="badge simulated">SIMULATED</span>
+      )}
+      {shown.state !== "replay" && quote.class === "replay" && (
+        <span class="badge replay">REPLAY</span>
+      )}
       <span class="num">
         as of {today ? "" : `${longDate(exchangeDate(at))} `}
         {clockTime(at)} {zoneName(at)}
       </span>
       <span class="dim">{quote.dataSource}</span>
-      {shown.state !== "stale" && shown.ageMs !== null && <span class="num dim">{age(shown.ageMs)}</span>}
+      {shown.state !== "stale" && shown.ageMs !== null && (
+        <span class="num dim">{age(shown.ageMs)}</span>
+      )}
     </span>
   );
 }
@@ -35,15 +43,21 @@ export function SymbolHead() {
   const quote = selectedQuote.value;
   const mart = selectedMart.value;
   const close = mart?.["daily_close"];
-  const stale = quote !== null && freshness(quote, status.value, cadenceOf(quote.symbol), second.value).state === "stale";
+  const stale =
+    quote !== null &&
+    freshness(quote, status.value, cadenceOf(quote.symbol), second.value).state === "stale";
   return (
     <div class={`symbol-head${stale ? " old" : ""}`}>
       <h1>{symbol ?? " "}</h1>
       {quote !== null ? (
         <>
           <FlashingPrice quote={quote} size="big" />
-          <span class="big-change"><Change quote={quote} /></span>
-          {quote.reference === "daily_close" && <span class="dim small-note">against the last daily close</span>}
+          <span class="big-change">
+            <Change quote={quote} />
+          </span>
+          {quote.reference === "daily_close" && (
+            <span class="dim small-note">against the last daily close</span>
+          )}
           <AsOf quote={quote} />
         </>
       ) : typeof close === "number" ? (
@@ -73,16 +87,29 @@ export function KeyFigures() {
   const volatility = of("return_volatility_30_day");
   const figures: [string, string, string][] = [
     ["Open", price(quote?.open ?? of("daily_open")), "First price of the day's regular session"],
-    ["Prev close", price(quote?.previousClose ?? null), "The previous day's close, as the feed tells it"],
+    [
+      "Prev close",
+      price(quote?.previousClose ?? null),
+      "The previous day's close, as the feed tells it",
+    ],
     ["Volume", compact(quote?.volume ?? of("total_volume")), "Shares traded today"],
     ["Vol ratio", ratio(of("volume_ratio")), "Volume against the mean of 30 days"],
     ["RSI 14", ratio(of("rsi_14")), "Relative strength index over 14 closes"],
     ["vs MA30", percent(of("momentum_vs_30ma")), "Close against the mean of 30 closes"],
-    ["Vol 30d p.a.", volatility === null ? kNone : `${fixed(volatility * 100, 1)}\u202f%`, "A year's deviation of log returns, from 30 days"],
+    [
+      "Vol 30d p.a.",
+      volatility === null ? kNone : `${fixed(volatility * 100, 1)}\u202f%`,
+      "A year's deviation of log returns, from 30 days",
+    ],
   ];
   return (
     <div class="figures">
-      <RangeBar label="Day" low={quote?.low ?? of("daily_low")} high={quote?.high ?? of("daily_high")} at={last} />
+      <RangeBar
+        label="Day"
+        low={quote?.low ?? of("daily_low")}
+        high={quote?.high ?? of("daily_high")}
+        at={last}
+      />
       <RangeBar label="52 weeks" low={of("low_52_week")} high={of("high_52_week")} at={last} />
       <dl>
         {figures.map(([name, value, meaning]) => (

@@ -94,7 +94,8 @@ export function parseFilter(written: string, columns: readonly Column[]): Filter
         return Number.isFinite(Number(wanted)) && test(value - Number(wanted));
       });
     } else if (word !== undefined) {
-      if (/[<>=!]/.test(word)) problem ??= `"${word}" needs a column and a value, as in rsi_14 < 30.`;
+      if (/[<>=!]/.test(word))
+        problem ??= `"${word}" needs a column and a value, as in rsi_14 < 30.`;
       else words.push(word.toUpperCase());
     }
   }

@@ -57,8 +57,10 @@ export function parseView(search: string): { view: View; notices: string[] } {
     if (value === undefined) notices.push(`"${key}=${written.slice(0, 30)}" is not understood.`);
     return value ?? null;
   };
-  const oneOf = <T extends string>(all: readonly T[]) => (text: string) =>
-    all.find((each) => each === text);
+  const oneOf =
+    <T extends string>(all: readonly T[]) =>
+    (text: string) =>
+      all.find((each) => each === text);
   const dateOf = (text: string) => (isDate(text) ? text : undefined);
 
   const preset = read("r", oneOf(kPresets));

@@ -1,7 +1,18 @@
 // The watchlist: each symbol with its day in a line, its price and its change, as they come.
 
 import { computed, signal } from "@preact/signals";
-import { analytics, changeView, cadenceOf, quoteOf, second, selected, selectSymbol, sparkOf, status, symbols } from "./state";
+import {
+  analytics,
+  changeView,
+  cadenceOf,
+  quoteOf,
+  second,
+  selected,
+  selectSymbol,
+  sparkOf,
+  status,
+  symbols,
+} from "./state";
 import { freshness } from "./freshness";
 import { age, direction } from "./format";
 import { Change, FlashingPrice, Icon } from "./parts";
@@ -14,7 +25,8 @@ export const shownSymbols = computed<string[]>(() => {
   const found = symbols.value.filter((symbol) => symbol.includes(wanted));
   if (order.value === "symbol") return found;
   second.value;
-  const changeOf = (symbol: string) => quoteOf(symbol).peek()?.changePct ?? Number.NEGATIVE_INFINITY;
+  const changeOf = (symbol: string) =>
+    quoteOf(symbol).peek()?.changePct ?? Number.NEGATIVE_INFINITY;
   return [...found].sort((a, b) => changeOf(b) - changeOf(a));
 });
 
@@ -32,11 +44,17 @@ function Spark({ symbol }: { symbol: string }) {
   const base = quote?.referencePrice ?? null;
   const low = Math.min(...points, base ?? Number.POSITIVE_INFINITY);
   const high = Math.max(...points, base ?? Number.NEGATIVE_INFINITY);
-  const y = (value: number) => (high === low ? 11 : 20 - ((value - low) / (high - low)) * 18).toFixed(1);
+  const y = (value: number) =>
+    (high === low ? 11 : 20 - ((value - low) / (high - low)) * 18).toFixed(1);
   const x = (i: number) => ((i / (points.length - 1)) * 64).toFixed(1);
   const line = points.map((value, i) => `${x(i)} ${y(value)}`).join("L");
   return (
-    <svg class={`spark ${direction(quote?.change ?? null)}`} viewBox="0 0 64 22" preserveAspectRatio="none" aria-hidden="true">
+    <svg
+      class={`spark ${direction(quote?.change ?? null)}`}
+      viewBox="0 0 64 22"
+      preserveAspectRatio="none"
+      aria-hidden="true"
+    >
       {base !== null && <path class="spark-base" d={`M0 ${y(base)}H64`} />}
       <path class="spark-line" d={`M${line}`} />
     </svg>
@@ -46,7 +64,8 @@ function Spark({ symbol }: { symbol: string }) {
 function Row({ symbol }: { symbol: string }) {
   const quote = quoteOf(symbol).value;
   const isSelected = selected.value === symbol;
-  const shown = quote === null ? null : freshness(quote, status.value, cadenceOf(symbol), second.value);
+  const shown =
+    quote === null ? null : freshness(quote, status.value, cadenceOf(symbol), second.value);
   const old = shown?.state === "stale";
   return (
     <li>
@@ -55,7 +74,9 @@ function Row({ symbol }: { symbol: string }) {
         class={`watch-row${isSelected ? " selected" : ""}${old ? " old" : ""}`}
         data-symbol={symbol}
         aria-current={isSelected ? "true" : undefined}
-        tabIndex={isSelected || (selected.value === null && symbol === shownSymbols.value[0]) ? 0 : -1}
+        tabIndex={
+          isSelected || (selected.value === null && symbol === shownSymbols.value[0]) ? 0 : -1
+        }
         onClick={() => selectSymbol(symbol)}
       >
         <span class="watch-symbol">
@@ -108,7 +129,9 @@ export function Watchlist() {
             value={search.value}
             onInput={(event) => (search.value = event.currentTarget.value)}
             onKeyDown={(event) => {
-              const best = shownSymbols.value.find((symbol) => symbol === search.value.trim().toUpperCase()) ?? shownSymbols.value[0];
+              const best =
+                shownSymbols.value.find((symbol) => symbol === search.value.trim().toUpperCase()) ??
+                shownSymbols.value[0];
               if (event.key === "Enter" && best !== undefined) {
                 changeView({ symbol: best }, "push");
                 search.value = "";
@@ -124,21 +147,29 @@ export function Watchlist() {
         <button
           type="button"
           class="button small"
-          title={order.value === "symbol" ? "Ordered by symbol; press for change" : "Ordered by change; press for symbol"}
+          title={
+            order.value === "symbol"
+              ? "Ordered by symbol; press for change"
+              : "Ordered by change; press for symbol"
+          }
           onClick={() => (order.value = order.value === "symbol" ? "change" : "symbol")}
         >
           {order.value === "symbol" ? "A–Z" : "±%"}
         </button>
       </div>
       <ul class="watch-rows" onKeyDown={moveFocus}>
-        {list.map((symbol) => <Row key={symbol} symbol={symbol} />)}
+        {list.map((symbol) => (
+          <Row key={symbol} symbol={symbol} />
+        ))}
         {list.length === 0 && symbols.value.length > 0 && (
           <li class="watch-none">No symbol contains “{search.value.trim().toUpperCase()}”.</li>
         )}
         {symbols.value.length === 0 && analytics.value !== null && (
           <li class="watch-none">Symbols appear as their first message comes.</li>
         )}
-        {symbols.value.length === 0 && analytics.value === null && [0, 1, 2, 3, 4].map((i) => <li key={i} class="watch-row skeleton" aria-hidden="true" />)}
+        {symbols.value.length === 0 &&
+          analytics.value === null &&
+          [0, 1, 2, 3, 4].map((i) => <li key={i} class="watch-row skeleton" aria-hidden="true" />)}
       </ul>
     </nav>
   );

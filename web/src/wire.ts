@@ -347,9 +347,7 @@ export function parseAnalytics(value: unknown): Analytics {
   const rows = list(of["rows"], "rows").map((each, i) => {
     const row = fields(each, `rows[${i}]`);
     text(row["symbol"], `rows[${i}].symbol`);
-    return Object.fromEntries(
-      columns.map((name) => [name, cell(row[name], `rows[${i}].${name}`)]),
-    );
+    return Object.fromEntries(columns.map((name) => [name, cell(row[name], `rows[${i}].${name}`)]));
   });
   return { columns, rows, loadId: orNull(number, of["load_id"], "load_id") };
 }

@@ -12,13 +12,26 @@ const kPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
   "img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'";
 const kTypes = {
-  ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
-  ".css": "text/css; charset=utf-8", ".txt": "text/plain; charset=utf-8", ".svg": "image/svg+xml",
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".txt": "text/plain; charset=utf-8",
+  ".svg": "image/svg+xml",
 };
 const kMinute = 60_000;
 const kDay = 86_400_000;
-const kSymbols = { AAPL: 189, AMZN: 178, COIN: 244, GOOGL: 135, META: 505, MSFT: 406, NFLX: 604,
-  NVDA: 875, TSLA: 175, UBER: 78 };
+const kSymbols = {
+  AAPL: 189,
+  AMZN: 178,
+  COIN: 244,
+  GOOGL: 135,
+  META: 505,
+  MSFT: 406,
+  NFLX: 604,
+  NVDA: 875,
+  TSLA: 175,
+  UBER: 78,
+};
 
 function random(seed) {
   let state = seed >>> 0;
@@ -30,11 +43,18 @@ function random(seed) {
   };
 }
 
-const seedOf = (text) => [...text].reduce((hash, c) => Math.imul(hash ^ c.charCodeAt(0), 16777619), 2166136261);
+const seedOf = (text) =>
+  [...text].reduce((hash, c) => Math.imul(hash ^ c.charCodeAt(0), 16777619), 2166136261);
 const round = (value, digits = 2) => Number(value.toFixed(digits));
 const zone = new Intl.DateTimeFormat("en-US", {
-  timeZone: "America/New_York", hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit",
-  hour: "2-digit", minute: "2-digit", second: "2-digit",
+  timeZone: "America/New_York",
+  hourCycle: "h23",
+  year: "numeric",
+  month: "2-digit",
+  day: "2-digit",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
 });
 
 function dateOf(ms) {
@@ -69,8 +89,15 @@ function minutesOf(symbol, date, open, close, until) {
     const low = Math.min(opened, price) * (1 - next() * 0.0003);
     const volume = Math.floor(200 + next() * 900 * (1 + 3 * Math.exp(-(((i - 600) / 200) ** 2))));
     if (at < until) {
-      bars.push({ at, open: round(opened), high: round(high), low: round(low), close: round(price),
-        volume, count: 3 + Math.floor(next() * 9) });
+      bars.push({
+        at,
+        open: round(opened),
+        high: round(high),
+        low: round(low),
+        close: round(price),
+        volume,
+        count: 3 + Math.floor(next() * 9),
+      });
     }
   }
   return bars;
@@ -87,7 +114,10 @@ function history(symbol, last, now) {
     const open = round(closes[700 - i] * (1 + (next() - 0.5) * 0.008));
     const close = round(closes[700 - i]);
     days.push({
-      date, open, close, high: round(Math.max(open, close) * (1 + next() * 0.009)),
+      date,
+      open,
+      close,
+      high: round(Math.max(open, close) * (1 + next() * 0.009)),
       low: round(Math.min(open, close) * (1 - next() * 0.009)),
       volume: Math.floor(2e6 + next() * 6e6),
     });
@@ -96,11 +126,33 @@ function history(symbol, last, now) {
 }
 
 const kColumns = [
-  "stock_analytics_id", "symbol", "price_date", "daily_open", "daily_high", "daily_low",
-  "daily_close", "total_volume", "avg_volume", "daily_change_pct", "daily_return_pct",
-  "data_points_count", "ma_7_day", "ma_30_day", "volatility_30_day", "return_volatility_30_day",
-  "high_52_week", "low_52_week", "momentum_vs_30ma", "pct_from_52w_high", "pct_from_52w_low",
-  "volume_ratio", "rsi_14", "return_z_30_day", "is_anomaly", "window_days", "load_id",
+  "stock_analytics_id",
+  "symbol",
+  "price_date",
+  "daily_open",
+  "daily_high",
+  "daily_low",
+  "daily_close",
+  "total_volume",
+  "avg_volume",
+  "daily_change_pct",
+  "daily_return_pct",
+  "data_points_count",
+  "ma_7_day",
+  "ma_30_day",
+  "volatility_30_day",
+  "return_volatility_30_day",
+  "high_52_week",
+  "low_52_week",
+  "momentum_vs_30ma",
+  "pct_from_52w_high",
+  "pct_from_52w_low",
+  "volume_ratio",
+  "rsi_14",
+  "return_z_30_day",
+  "is_anomaly",
+  "window_days",
+  "load_id",
 ];
 
 function martRow(symbol, days, i, loadId) {
@@ -125,19 +177,33 @@ function martRow(symbol, days, i, loadId) {
   const loss = steps && steps.reduce((s, v) => s + Math.max(0, -v), 0);
   const z = returns && (returns.at(-1) - mean(returns)) / deviation(returns);
   return {
-    stock_analytics_id: `${(seedOf(symbol + day.date) >>> 0).toString(16)}`, symbol,
-    price_date: day.date, daily_open: day.open, daily_high: day.high, daily_low: day.low,
-    daily_close: day.close, total_volume: day.volume, avg_volume: day.volume / 5321,
+    stock_analytics_id: `${(seedOf(symbol + day.date) >>> 0).toString(16)}`,
+    symbol,
+    price_date: day.date,
+    daily_open: day.open,
+    daily_high: day.high,
+    daily_low: day.low,
+    daily_close: day.close,
+    total_volume: day.volume,
+    avg_volume: day.volume / 5321,
     daily_change_pct: part(day.close, day.open),
-    daily_return_pct: i === 0 ? null : part(day.close, days[i - 1].close), data_points_count: 5321,
-    ma_7_day: mean(window(7, (d) => d.close)), ma_30_day: ma30,
+    daily_return_pct: i === 0 ? null : part(day.close, days[i - 1].close),
+    data_points_count: 5321,
+    ma_7_day: mean(window(7, (d) => d.close)),
+    ma_30_day: ma30,
     volatility_30_day: deviation(window(30, (d) => d.close)),
     return_volatility_30_day: returns && deviation(returns) * Math.sqrt(252),
-    high_52_week: high, low_52_week: low, momentum_vs_30ma: ma30 && part(day.close, ma30),
-    pct_from_52w_high: high && part(day.close, high), pct_from_52w_low: low && part(day.close, low),
-    volume_ratio: mean(window(30, (d) => d.volume)) && day.volume / mean(window(30, (d) => d.volume)),
-    rsi_14: steps && (gain + loss === 0 ? 50 : (100 * gain) / (gain + loss)), return_z_30_day: z,
-    is_anomaly: z === null ? null : Math.abs(z) > 4, window_days: Math.min(i + 1, 252),
+    high_52_week: high,
+    low_52_week: low,
+    momentum_vs_30ma: ma30 && part(day.close, ma30),
+    pct_from_52w_high: high && part(day.close, high),
+    pct_from_52w_low: low && part(day.close, low),
+    volume_ratio:
+      mean(window(30, (d) => d.volume)) && day.volume / mean(window(30, (d) => d.volume)),
+    rsi_14: steps && (gain + loss === 0 ? 50 : (100 * gain) / (gain + loss)),
+    return_z_30_day: z,
+    is_anomaly: z === null ? null : Math.abs(z) > 4,
+    window_days: Math.min(i + 1, 252),
     load_id: loadId,
   };
 }
@@ -156,8 +222,16 @@ function bucketed(bars, keyOf, timeOf) {
       last.volume += bar.volume;
       last.count += bar.count ?? 1;
     } else {
-      out.push({ key, time: timeOf(bar), open: bar.open, high: bar.high, low: bar.low,
-        close: bar.close, volume: bar.volume, count: bar.count ?? 1 });
+      out.push({
+        key,
+        time: timeOf(bar),
+        open: bar.open,
+        high: bar.high,
+        low: bar.low,
+        close: bar.close,
+        volume: bar.volume,
+        count: bar.count ?? 1,
+      });
     }
   }
   return out.map(({ key: _, ...bar }) => bar);
@@ -165,9 +239,24 @@ function bucketed(bars, keyOf, timeOf) {
 
 /** A server on a port of its own choosing (or `port`); `scene` changes what it tells. */
 export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {}) {
-  const state = { empty: false, feedClass: "simulated", feedName: "simulator", badge: "SIMULATED",
-    feedState: "live", calendar: "SIM", session: "regular", silent: false, refuseStream: false,
-    failBars: false, unadjusted: true, kind: "simulated", ageMs: 0, nextOpen: null, close: null, ...scene };
+  const state = {
+    empty: false,
+    feedClass: "simulated",
+    feedName: "simulator",
+    badge: "SIMULATED",
+    feedState: "live",
+    calendar: "SIM",
+    session: "regular",
+    silent: false,
+    refuseStream: false,
+    failBars: false,
+    unadjusted: true,
+    kind: "simulated",
+    ageMs: 0,
+    nextOpen: null,
+    close: null,
+    ...scene,
+  };
   const born = Date.now();
   const chance = random(7);
   const readers = new Set();
@@ -179,10 +268,15 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     const days = history(symbol, price, born);
     const today = days.at(-1);
     const minutes = minutesOf(symbol, today.date, today.open, today.close, born);
-    const upTo = minutes.length > 0 ? minutes : [{ at: born - (born % kMinute), ...today, volume: 900, count: 4 }];
+    const upTo =
+      minutes.length > 0
+        ? minutes
+        : [{ at: born - (born % kMinute), ...today, volume: 900, count: 4 }];
     Object.assign(today, {
-      close: upTo.at(-1).close, high: Math.max(...upTo.map((m) => m.high)),
-      low: Math.min(...upTo.map((m) => m.low)), volume: upTo.reduce((s, m) => s + m.volume, 0),
+      close: upTo.at(-1).close,
+      high: Math.max(...upTo.map((m) => m.high)),
+      low: Math.min(...upTo.map((m) => m.low)),
+      volume: upTo.reduce((s, m) => s + m.volume, 0),
     });
     world.set(symbol, { days, minutes: upTo, at: born });
   }
@@ -194,32 +288,76 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     const minute = minutes.at(-1);
     const hasPrevious = symbol !== "UBER";
     return {
-      symbol, price: today.close, change: round(today.close - previous),
+      symbol,
+      price: today.close,
+      change: round(today.close - previous),
       change_pct: ((today.close - previous) / previous) * 100,
-      reference: hasPrevious ? "previous_close" : "daily_close", reference_price: previous,
-      previous_close: hasPrevious ? previous : null, open: today.open, high: today.high,
-      low: today.low, volume: today.volume, session: state.session, event_time: iso(at - state.ageMs),
-      received_at: iso(at - state.ageMs), data_source: state.feedName, class: state.feedClass,
-      bar: { bar_start: iso(minute.at), open: minute.open, high: minute.high, low: minute.low,
-        close: minute.close, volume: minute.volume, quote_count: minute.count },
-      ...(withSpark && { spark: minutes.filter((m, i) => i % Math.max(1, Math.ceil(minutes.length / 58)) === 0).map((m) => m.close) }),
+      reference: hasPrevious ? "previous_close" : "daily_close",
+      reference_price: previous,
+      previous_close: hasPrevious ? previous : null,
+      open: today.open,
+      high: today.high,
+      low: today.low,
+      volume: today.volume,
+      session: state.session,
+      event_time: iso(at - state.ageMs),
+      received_at: iso(at - state.ageMs),
+      data_source: state.feedName,
+      class: state.feedClass,
+      bar: {
+        bar_start: iso(minute.at),
+        open: minute.open,
+        high: minute.high,
+        low: minute.low,
+        close: minute.close,
+        volume: minute.volume,
+        quote_count: minute.count,
+      },
+      ...(withSpark && {
+        spark: minutes
+          .filter((m, i) => i % Math.max(1, Math.ceil(minutes.length / 58)) === 0)
+          .map((m) => m.close),
+      }),
     };
   };
 
   const status = () => ({
-    version: "0.1.0", now: iso(Date.now()), ready: true,
-    feed: { name: state.feedName, class: state.feedClass, badge: state.badge, state: state.feedState,
+    version: "0.1.0",
+    now: iso(Date.now()),
+    ready: true,
+    feed: {
+      name: state.feedName,
+      class: state.feedClass,
+      badge: state.badge,
+      state: state.feedState,
       symbols: state.empty ? 0 : world.size,
-      last_event_time: state.empty ? null : iso(Math.max(...[...world.values()].map((w) => w.at)) - state.ageMs),
-      quotes_per_second: state.empty ? 0 : 9.8 },
-    market: { calendar: state.calendar, session: state.session, open: null, close: state.close, next_open: state.nextOpen },
+      last_event_time: state.empty
+        ? null
+        : iso(Math.max(...[...world.values()].map((w) => w.at)) - state.ageMs),
+      quotes_per_second: state.empty ? 0 : 9.8,
+    },
+    market: {
+      calendar: state.calendar,
+      session: state.session,
+      open: null,
+      close: state.close,
+      next_open: state.nextOpen,
+    },
     data: { kind: state.kind, directory: "simulated", unadjusted: state.unadjusted },
     equation: state.empty
       ? { consumed: 0, loaded: 0, duplicate: 0, superseded: 0, dead: 0, balanced: true }
       : { consumed, loaded: consumed - 5, duplicate: 4, superseded: 1, dead: 0, balanced: true },
     lag: state.empty ? 0 : 3,
-    dag: state.empty ? null : { id: "stock_data_ingestion", paused: false, run_id: `run-${loadId}`, state: "success",
-      started_at: iso(Date.now() - 1200), ended_at: iso(Date.now() - 1000) },
+    dag: state.empty
+      ? null
+      : {
+          id: "stock_data_ingestion",
+          paused: false,
+          run_id: `run-${loadId}`,
+          state: "success",
+          started_at: iso(Date.now() - 1200),
+          ended_at: iso(Date.now() - 1000),
+        },
     tests: state.empty ? null : { pass: 38, warn: 0, fail: 0, at: iso(Date.now() - 1000) },
   });
 
@@ -239,12 +377,30 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     const size = 1 + Math.floor(chance() * 40);
     let minute = of.minutes.at(-1);
     if (at - minute.at >= kMinute) {
-      minute = { at: at - (at % kMinute), open: price, high: price, low: price, close: price, volume: 0, count: 0 };
+      minute = {
+        at: at - (at % kMinute),
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        volume: 0,
+        count: 0,
+      };
       of.minutes.push(minute);
     }
-    Object.assign(minute, { high: Math.max(minute.high, price), low: Math.min(minute.low, price),
-      close: price, volume: minute.volume + size, count: minute.count + 1 });
-    Object.assign(today, { close: price, high: Math.max(today.high, price), low: Math.min(today.low, price), volume: today.volume + size });
+    Object.assign(minute, {
+      high: Math.max(minute.high, price),
+      low: Math.min(minute.low, price),
+      close: price,
+      volume: minute.volume + size,
+      count: minute.count + 1,
+    });
+    Object.assign(today, {
+      close: price,
+      high: Math.max(today.high, price),
+      low: Math.min(today.low, price),
+      volume: today.volume + size,
+    });
     of.at = at;
     ++consumed;
     send("quote", quoteOf(symbol, false), `topic-1:${++offset}`);
@@ -260,8 +416,15 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
       const today = dateOf(Date.now());
       ++loadId;
       latest = martNow();
-      send("run", { dag: "stock_data_ingestion", run_id: `run-${loadId}`, state: "success", loaded: 20,
-        from: today, to: today, symbols: [...world.keys()] });
+      send("run", {
+        dag: "stock_data_ingestion",
+        run_id: `run-${loadId}`,
+        state: "success",
+        loaded: 20,
+        from: today,
+        to: today,
+        symbols: [...world.keys()],
+      });
     }, 2000),
     setInterval(() => readers.forEach((reader) => reader.write(": heartbeat\n\n")), 5000),
   ];
@@ -273,26 +436,41 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     const from = Date.parse(query.get("from") ?? "");
     const to = Date.parse(query.get("to") ?? "");
     const limit = Number(query.get("limit") ?? 5000);
-    if (of === undefined || state.empty) return { symbol, interval, bars: [], gaps: [], more: false };
+    if (of === undefined || state.empty)
+      return { symbol, interval, bars: [], gaps: [], more: false };
     const length = kLengths[interval];
     let bars;
     let gaps = [];
     if (length !== undefined) {
-      const minutes = of.days.slice(0, -1).filter((d) => midnightOf(d.date) + kDay > from && midnightOf(d.date) < to)
+      const minutes = of.days
+        .slice(0, -1)
+        .filter((d) => midnightOf(d.date) + kDay > from && midnightOf(d.date) < to)
         .flatMap((d) => minutesOf(symbol, d.date, d.open, d.close, Infinity))
         .concat(of.minutes);
       const start = midnightOf(of.days.at(-1).date) - 5 * 3_600_000;
-      gaps = [{ start: iso(start), end: iso(start + 42 * kMinute), cause: "feed disconnected" }]
-        .filter((g) => Date.parse(g.end) > from && Date.parse(g.start) < to);
-      const kept = minutes.filter((m) => m.at >= from && m.at < to && !gaps.some((g) => m.at >= Date.parse(g.start) && m.at < Date.parse(g.end)));
+      gaps = [
+        { start: iso(start), end: iso(start + 42 * kMinute), cause: "feed disconnected" },
+      ].filter((g) => Date.parse(g.end) > from && Date.parse(g.start) < to);
+      const kept = minutes.filter(
+        (m) =>
+          m.at >= from &&
+          m.at < to &&
+          !gaps.some((g) => m.at >= Date.parse(g.start) && m.at < Date.parse(g.end)),
+      );
       const start0 = (m) => Math.floor(m.at / (length * kMinute)) * length * kMinute;
-      bars = length === 1
-        ? kept.map(({ at, ...bar }) => ({ time: iso(at), ...bar }))
-        : bucketed(kept, start0, (m) => iso(start0(m)));
+      bars =
+        length === 1
+          ? kept.map(({ at, ...bar }) => ({ time: iso(at), ...bar }))
+          : bucketed(kept, start0, (m) => iso(start0(m)));
     } else {
       const days = of.days.filter((d) => d.date >= dateOf(from) && d.date <= dateOf(to - 1));
-      const week = (d) => new Date(Date.parse(d.date) - ((new Date(d.date).getUTCDay() + 6) % 7) * kDay).toISOString().slice(0, 10);
-      const key = { "1d": (d) => d.date, "1w": week, "1M": (d) => `${d.date.slice(0, 7)}-01` }[interval];
+      const week = (d) =>
+        new Date(Date.parse(d.date) - ((new Date(d.date).getUTCDay() + 6) % 7) * kDay)
+          .toISOString()
+          .slice(0, 10);
+      const key = { "1d": (d) => d.date, "1w": week, "1M": (d) => `${d.date.slice(0, 7)}-01` }[
+        interval
+      ];
       bars = bucketed(days, key, key);
     }
     return { symbol, interval, bars: bars.slice(0, limit), gaps, more: bars.length > limit };
@@ -305,7 +483,11 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
       return { columns: kColumns, rows: latest, load_id: loadId };
     }
     const days = world.get(symbol)?.days ?? [];
-    const rows = days.flatMap((d, i) => d.date >= (query.get("from") ?? "") && d.date <= (query.get("to") ?? "9999") ? [martRow(symbol, days, i, loadId)] : []);
+    const rows = days.flatMap((d, i) =>
+      d.date >= (query.get("from") ?? "") && d.date <= (query.get("to") ?? "9999")
+        ? [martRow(symbol, days, i, loadId)]
+        : [],
+    );
     return { columns: kColumns, rows, load_id: loadId };
   };
 
@@ -325,19 +507,35 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
       return json({ done: true });
     }
     switch (url.pathname) {
-      case "/api/v1/status": return json(status());
-      case "/api/v1/symbols": return json({ symbols: state.empty ? [] : [...world.keys()] });
-      case "/api/v1/quotes": return json({ quotes: state.empty ? [] : [...world.keys()].map((s) => quoteOf(s, true)) });
-      case "/api/v1/analytics": return json(analyticsAnswer(url.searchParams));
+      case "/api/v1/status":
+        return json(status());
+      case "/api/v1/symbols":
+        return json({ symbols: state.empty ? [] : [...world.keys()] });
+      case "/api/v1/quotes":
+        return json({ quotes: state.empty ? [] : [...world.keys()].map((s) => quoteOf(s, true)) });
+      case "/api/v1/analytics":
+        return json(analyticsAnswer(url.searchParams));
       case "/api/v1/bars":
         if (state.failBars) {
-          return json({ error: { code: "unavailable", message: "the warehouse is busy with another command",
-            hint: "Wait for `tapeline dbt build` to end, then try again." } }, 503);
+          return json(
+            {
+              error: {
+                code: "unavailable",
+                message: "the warehouse is busy with another command",
+                hint: "Wait for `tapeline dbt build` to end, then try again.",
+              },
+            },
+            503,
+          );
         }
         return json(barsAnswer(url.searchParams));
       case "/api/v1/stream":
-        if (state.refuseStream) return json({ error: { code: "unavailable", message: "not now", hint: "" } }, 503);
-        response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+        if (state.refuseStream)
+          return json({ error: { code: "unavailable", message: "not now", hint: "" } }, 503);
+        response.writeHead(200, {
+          "content-type": "text/event-stream",
+          "cache-control": "no-store",
+        });
         response.write(": hello\n\n");
         readers.add(response);
         response.on("close", () => readers.delete(response));
@@ -345,9 +543,16 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     }
     const name = normalize(url.pathname === "/" ? "/index.html" : url.pathname);
     const file = join(kDist, name);
-    if (!file.startsWith(kDist) || !existsSync(file)) return json({ error: { code: "not_found", message: `there is no "${url.pathname}"`, hint: "" } }, 404);
-    response.writeHead(200, { "content-type": kTypes[extname(file)] ?? "application/octet-stream",
-      "content-security-policy": kPolicy, "x-content-type-options": "nosniff" });
+    if (!file.startsWith(kDist) || !existsSync(file))
+      return json(
+        { error: { code: "not_found", message: `there is no "${url.pathname}"`, hint: "" } },
+        404,
+      );
+    response.writeHead(200, {
+      "content-type": kTypes[extname(file)] ?? "application/octet-stream",
+      "content-security-policy": kPolicy,
+      "x-content-type-options": "nosniff",
+    });
     response.end(await readFile(file));
   });
   await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));

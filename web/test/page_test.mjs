@@ -32,13 +32,15 @@ after(async () => {
   await fake?.stop();
 });
 
-const scene = (change) =>
-  fetch(`${base}/fake`, { method: "POST", body: JSON.stringify(change) });
+const scene = (change) => fetch(`${base}/fake`, { method: "POST", body: JSON.stringify(change) });
 
 /** A page of its own, and what it must not do: log an error, or ask another host. */
 async function open(query = "", options = {}) {
   const context = await browser.newContext({
-    viewport: kDesktop, reducedMotion: "reduce", bypassCSP: options.axe === true, ...options,
+    viewport: kDesktop,
+    reducedMotion: "reduce",
+    bypassCSP: options.axe === true,
+    ...options,
   });
   const page = await context.newPage();
   const wrongs = [];
@@ -55,14 +57,22 @@ async function open(query = "", options = {}) {
 }
 
 const drawn = (page) =>
-  page.waitForFunction(() => (globalThis.__tapeline?.chart()?.bars ?? 0) > 1, null, { timeout: 15_000 });
+  page.waitForFunction(() => (globalThis.__tapeline?.chart()?.bars ?? 0) > 1, null, {
+    timeout: 15_000,
+  });
 
 async function serious(page) {
   await page.addScriptTag({ content: kAxe });
   const { violations } = await page.evaluate("axe.run()");
   return violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 160)} ${failureSummary}`).slice(0, 4).join(" | ")}`);
+    .map(
+      ({ id, nodes }) =>
+        `${id}: ${nodes
+          .map(({ html, failureSummary }) => `${html.slice(0, 160)} ${failureSummary}`)
+          .slice(0, 4)
+          .join(" | ")}`,
+    );
 }
 
 const get = async (path) => (await fetch(base + path)).json();
@@ -90,12 +100,21 @@ test("every cell of the table is the API's value", async () => {
   await page.waitForSelector(".performance tbody tr");
   await page.keyboard.press("Space");
   const cells = () =>
-    page.locator(".performance tbody tr").evaluateAll((rows) =>
-      Object.fromEntries(rows.map((row) => [
-        row.dataset.symbol,
-        Object.fromEntries([...row.querySelectorAll("[data-column]")].map((cell) => [cell.dataset.column, cell.dataset.value])),
-      ])),
-    );
+    page
+      .locator(".performance tbody tr")
+      .evaluateAll((rows) =>
+        Object.fromEntries(
+          rows.map((row) => [
+            row.dataset.symbol,
+            Object.fromEntries(
+              [...row.querySelectorAll("[data-column]")].map((cell) => [
+                cell.dataset.column,
+                cell.dataset.value,
+              ]),
+            ),
+          ]),
+        ),
+      );
   for (let attempt = 0; ; ++attempt) {
     const { columns, rows, load_id: loadId } = await get("/api/v1/analytics");
     const shown = await page.locator(".performance table").getAttribute("data-load-id");
@@ -128,12 +147,26 @@ test("headers sort, shift-click adds a key, the filter filters, the address tell
   await header("rsi_14").click();
   await header("last").click({ modifiers: ["Shift"] });
   assert.match(decodeURIComponent(page.url()), /sort=-rsi_14,-last/);
-  assert.equal(await page.locator("th[data-column=rsi_14]").first().getAttribute("aria-sort"), "descending");
-  const values = await page.locator(".performance tbody td[data-column=rsi_14]").evaluateAll((all) => all.map((cell) => Number(cell.dataset.value || -1)));
-  assert.deepEqual(values, [...values].sort((a, b) => b - a));
+  assert.equal(
+    await page.locator("th[data-column=rsi_14]").first().getAttribute("aria-sort"),
+    "descending",
+  );
+  const values = await page
+    .locator(".performance tbody td[data-column=rsi_14]")
+    .evaluateAll((all) => all.map((cell) => Number(cell.dataset.value || -1)));
+  assert.deepEqual(
+    values,
+    [...values].sort((a, b) => b - a),
+  );
   const symbol = await firstSymbol();
   await page.fill("#table-filter", symbol);
-  await page.waitForFunction((wanted) => [...document.querySelectorAll(".performance tbody tr")].every((row) => row.dataset.symbol.includes(wanted)), symbol);
+  await page.waitForFunction(
+    (wanted) =>
+      [...document.querySelectorAll(".performance tbody tr")].every((row) =>
+        row.dataset.symbol.includes(wanted),
+      ),
+    symbol,
+  );
   await page.fill("#table-filter", "nonsense > 1");
   await page.waitForSelector(".filter-problem:has-text('no column')");
   await close();
@@ -183,12 +216,33 @@ test("Tab reaches every part, each with a visible focus", async () => {
       if (at === null || at === document.body) return "";
       const style = getComputedStyle(at);
       if (style.outlineStyle === "none") return `without focus ring: ${at.outerHTML.slice(0, 80)}`;
-      return [".skip", ".watch-row", ".preset", ".choice", ".canvas", "#from-day", "#table-filter", ".row-symbol", ".credits a"].find((each) => at.matches(each)) ?? "";
+      return (
+        [
+          ".skip",
+          ".watch-row",
+          ".preset",
+          ".choice",
+          ".canvas",
+          "#from-day",
+          "#table-filter",
+          ".row-symbol",
+          ".credits a",
+        ].find((each) => at.matches(each)) ?? ""
+      );
     });
     assert.ok(!part.startsWith("without"), part);
     reached.add(part);
   }
-  for (const part of [".skip", ".watch-row", ".preset", ".choice", ".canvas", "#from-day", "#table-filter", ".row-symbol"]) {
+  for (const part of [
+    ".skip",
+    ".watch-row",
+    ".preset",
+    ".choice",
+    ".canvas",
+    "#from-day",
+    "#table-filter",
+    ".row-symbol",
+  ]) {
     assert.ok(reached.has(part), `Tab does not reach ${part}`);
   }
   await close();
@@ -196,8 +250,11 @@ test("Tab reaches every part, each with a visible focus", async () => {
 
 test("axe finds nothing serious: light, dark, each palette, as table, on a phone, licences", async () => {
   const views = [
-    ["?theme=light", kDesktop], ["?theme=dark&r=6M", kDesktop], ["?theme=dark&as=table&set=all", kDesktop],
-    ["?theme=light&r=1Y", kPhone], ["licences.html?theme=dark", kDesktop],
+    ["?theme=light", kDesktop],
+    ["?theme=dark&r=6M", kDesktop],
+    ["?theme=dark&as=table&set=all", kDesktop],
+    ["?theme=light&r=1Y", kPhone],
+    ["licences.html?theme=dark", kDesktop],
   ];
   for (const [query, viewport] of views) {
     const { page, close } = await open(query, { axe: true, viewport });
@@ -217,7 +274,10 @@ test("nothing is wider than a phone, and than 320 pixels", async () => {
     for (const query of ["?r=1D", "?r=6M&set=all", "?as=table"]) {
       const { page, close } = await open(query, { viewport });
       await drawn(page);
-      const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      const [content, window] = await page.evaluate(() => [
+        document.documentElement.scrollWidth,
+        innerWidth,
+      ]);
       assert.ok(content <= window, `${query}: ${content} > ${window}`);
       await close();
     }
@@ -232,7 +292,10 @@ test("simulated data say so on the symbol, in the strip and in the file's name",
   await page.waitForSelector(".symbol-head .badge:has-text('SIMULATED')");
   await page.waitForSelector(".strip .chip:has-text('SIMULATED')");
   await page.waitForSelector(".notes:has-text('Unadjusted')");
-  const [saved] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download CSV" }).click()]);
+  const [saved] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("button", { name: "Download CSV" }).click(),
+  ]);
   assert.match(saved.suggestedFilename(), /simulated/);
   await close();
 });
@@ -246,7 +309,12 @@ test("prices are pushed: they change without another request", async (t) => {
   page.on("request", (request) => asked.push(new URL(request.url()).pathname));
   const read = () => page.locator(".watch-figures").allInnerTexts();
   const old = (await read()).join();
-  await page.waitForFunction((was) => [...document.querySelectorAll(".watch-figures")].map((each) => each.innerText).join() !== was, old, { timeout: 10_000 });
+  await page.waitForFunction(
+    (was) =>
+      [...document.querySelectorAll(".watch-figures")].map((each) => each.innerText).join() !== was,
+    old,
+    { timeout: 10_000 },
+  );
   assert.ok(!asked.includes("/api/v1/quotes"), "quotes were polled");
   await close();
 });
@@ -266,7 +334,9 @@ test("a lost stream is said, the data stay, and the page recovers by itself", as
   if (fake !== null) await scene({ refuseStream: false });
   else await page.context().setOffline(false);
   await page.waitForSelector("[data-banner]", { state: "detached", timeout: 40_000 });
-  await page.waitForFunction(() => document.querySelector(".strip .chip").dataset.state !== "stale");
+  await page.waitForFunction(
+    () => document.querySelector(".strip .chip").dataset.state !== "stale",
+  );
   await close();
 });
 
@@ -279,15 +349,32 @@ test("stale, closed, replayed, empty and failing states are said in words", asyn
     await close();
     await scene(undo);
   };
-  await told({ silent: true, ageMs: 42_000 }, "", ".symbol-head .badge.stale:has-text('STALE')", { silent: false, ageMs: 0 });
-  await told({ feedState: "closed", session: "closed", calendar: "XNYS", nextOpen: "2026-11-23T14:30:00Z" }, "",
-    ".market:has-text('opens Mon 23 Nov 2026 09:30 EST')", { feedState: "live", session: "regular", calendar: "SIM", nextOpen: null });
-  await told({ feedClass: "replay", feedName: "replay", kind: "market" }, "", ".symbol-head .badge.replay:has-text('REPLAY')",
-    { feedClass: "simulated", feedName: "simulator", kind: "simulated" });
+  await told({ silent: true, ageMs: 42_000 }, "", ".symbol-head .badge.stale:has-text('STALE')", {
+    silent: false,
+    ageMs: 0,
+  });
+  await told(
+    { feedState: "closed", session: "closed", calendar: "XNYS", nextOpen: "2026-11-23T14:30:00Z" },
+    "",
+    ".market:has-text('opens Mon 23 Nov 2026 09:30 EST')",
+    { feedState: "live", session: "regular", calendar: "SIM", nextOpen: null },
+  );
+  await told(
+    { feedClass: "replay", feedName: "replay", kind: "market" },
+    "",
+    ".symbol-head .badge.replay:has-text('REPLAY')",
+    { feedClass: "simulated", feedName: "simulator", kind: "simulated" },
+  );
   await told({ empty: true }, "", "h1:has-text('Waiting for the first quotes')", { empty: false });
-  await told({ empty: true, feedClass: "none", feedName: "none" }, "", "h1:has-text('No prices yet')",
-    { empty: false, feedClass: "simulated", feedName: "simulator" });
-  await told({ failBars: true }, "", ".nothing:has-text('The warehouse is busy')", { failBars: false });
+  await told(
+    { empty: true, feedClass: "none", feedName: "none" },
+    "",
+    "h1:has-text('No prices yet')",
+    { empty: false, feedClass: "simulated", feedName: "simulator" },
+  );
+  await told({ failBars: true }, "", ".nothing:has-text('The warehouse is busy')", {
+    failBars: false,
+  });
   await told({}, "?s=NOPE", "h1:has-text('NOPE is not known here')", {});
   await told({}, "?r=9Y", ".banner:has-text('is not understood')", {});
 });
@@ -312,6 +399,51 @@ test("two tabs share one stream, and the second takes over when the first closes
   for (let i = 0; i < 50 && streams.length < 2; ++i) await second.waitForTimeout(100);
   assert.equal(streams.length, 2);
   await context.close();
+});
+
+test("the growing bar is the server's, for minutes, larger buckets and days", async (t) => {
+  if (fake === null) return t.skip("stops the fake server's quotes to compare");
+  for (const interval of ["1m", "5m", "4h", "1d"]) {
+    const { page, close } = await open(`?s=AAPL&r=5D&i=${interval}`);
+    await drawn(page);
+    const before = await page.evaluate(() => globalThis.__tapeline.chart().last);
+    await page.waitForFunction(
+      (old) => JSON.stringify(globalThis.__tapeline.chart().last) !== old,
+      JSON.stringify(before),
+      { timeout: 20_000 },
+    );
+    await scene({ silent: true });
+    await page.waitForTimeout(300);
+    const to = new Date(Date.now() + 60_000).toISOString();
+    const from = new Date(Date.now() - 86_400_000).toISOString();
+    const { bars } = await get(
+      `/api/v1/bars?symbol=AAPL&interval=${interval}&from=${from}&to=${to}`,
+    );
+    const { last } = await page.evaluate(() => globalThis.__tapeline.chart());
+    await scene({ silent: false });
+    const { time, open: opened, high, low, close: closed, volume } = bars.at(-1);
+    assert.deepEqual(
+      [last.time, last.open, last.high, last.low, last.close, last.volume],
+      [Date.parse(time), opened, high, low, closed, volume],
+      interval,
+    );
+    await close();
+  }
+});
+
+test("the days' slider moves by key, and the address and the chart follow", async () => {
+  const { page, close } = await open("?r=1Y");
+  await drawn(page);
+  await page.waitForSelector("#from-day");
+  const before = (await page.evaluate(() => globalThis.__tapeline.chart())).bars;
+  await page.locator("#from-day").focus();
+  for (let i = 0; i < 3; ++i) await page.keyboard.press("PageUp");
+  await page.waitForURL(/from=\d{4}-\d\d-\d\d&to=/);
+  await page.waitForFunction((old) => globalThis.__tapeline.chart().bars < old, before);
+  await page.goBack();
+  await page.waitForURL(/r=1Y/);
+  await page.waitForFunction((old) => globalThis.__tapeline.chart().bars === old, before);
+  await close();
 });
 
 test("a reader who has panned back is not moved, and is told of new bars", async (t) => {

@@ -6,20 +6,26 @@ const table = await load("table");
 const { allColumns, columnsOf, showCell } = await load("columns");
 const columns = allColumns(["symbol", "rsi_14", "brand_new", "is_anomaly"]);
 const row = (symbol, rsi, brandNew = null, quote = null) => ({
-  symbol, quote, mart: { symbol, rsi_14: rsi, brand_new: brandNew, is_anomaly: false },
+  symbol,
+  quote,
+  mart: { symbol, rsi_14: rsi, brand_new: brandNew, is_anomaly: false },
 });
 const names = (rows) => rows.map((each) => each.symbol).join(" ");
 const rows = [row("B", 50), row("A", null), row("C", 70), row("D", 50)];
 
 test("rows without a value come last in both directions, ties by symbol", () => {
-  const by = (descending) => names(table.sortRows(rows, [{ column: "rsi_14", descending }], columns));
+  const by = (descending) =>
+    names(table.sortRows(rows, [{ column: "rsi_14", descending }], columns));
   assert.equal(by(true), "C B D A");
   assert.equal(by(false), "B D C A");
   assert.equal(names(table.sortRows(rows, [], columns)), "A B C D");
 });
 
 test("a second key orders what the first leaves equal", () => {
-  const keys = [{ column: "rsi_14", descending: false }, { column: "symbol", descending: true }];
+  const keys = [
+    { column: "rsi_14", descending: false },
+    { column: "symbol", descending: true },
+  ];
   assert.equal(names(table.sortRows(rows, keys, columns)), "D B C A");
 });
 
@@ -30,7 +36,9 @@ test("clicks go down, up, off; shift-click adds a key", () => {
   assert.deepEqual(twice, [{ column: "rsi_14", descending: false }]);
   assert.deepEqual(table.clickSort(twice, "rsi_14", false), []);
   assert.equal(table.clickSort(once, "symbol", true).length, 2);
-  assert.deepEqual(table.clickSort(once, "symbol", false), [{ column: "symbol", descending: false }]);
+  assert.deepEqual(table.clickSort(once, "symbol", false), [
+    { column: "symbol", descending: false },
+  ]);
 });
 
 test("the filter takes parts of symbols and comparisons, by name or label", () => {
@@ -51,10 +59,21 @@ test("a filter that is not understood says why and hides nothing for it", () => 
 });
 
 test("an export has exact values and always the class", () => {
-  const quote = { symbol: "A", price: 1.5, change: null, changePct: null, class: "simulated", eventTime: 0, dataSource: "simulator" };
+  const quote = {
+    symbol: "A",
+    price: 1.5,
+    change: null,
+    changePct: null,
+    class: "simulated",
+    eventTime: 0,
+    dataSource: "simulator",
+  };
   const shown = columns.filter(({ name }) => ["symbol", "rsi_14", "brand_new"].includes(name));
   const written = table.exportRows([row("A", 38.591234567891, 'x "y", z', quote)], shown, ",");
-  assert.equal(written, 'symbol,rsi_14,brand_new,class\nA,38.591234567891,"x ""y"", z",simulated\n');
+  assert.equal(
+    written,
+    'symbol,rsi_14,brand_new,class\nA,38.591234567891,"x ""y"", z",simulated\n',
+  );
   assert.match(table.exportRows([row("A", 1, "=1+1")], shown, "\t"), /\t'=1\+1\t/);
 });
 

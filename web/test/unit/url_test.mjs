@@ -6,7 +6,9 @@ const { parseView, viewQuery, kDefaultView } = await load("url");
 
 test("what an address says comes back as the same address", () => {
   for (const query of [
-    "", "?s=AAPL&r=6M&i=1d", "?s=BRK.B&from=2026-01-01&to=2026-02-01&t=hollow&scale=log",
+    "",
+    "?s=AAPL&r=6M&i=1d",
+    "?s=BRK.B&from=2026-01-01&to=2026-02-01&t=hollow&scale=log",
     "?as=table&set=all&sort=-change_pct%2Csymbol&f=rsi_14+%3C+30",
   ]) {
     const { view, notices } = parseView(query);

@@ -5,10 +5,23 @@ import { load } from "../load.mjs";
 
 const wire = await load("wire");
 const kQuote = {
-  symbol: "AAPL", price: 150.25, change: 1.15, change_pct: 0.77, reference: "previous_close",
-  reference_price: 149.1, previous_close: 149.1, open: null, high: null, low: null, volume: null,
-  session: "regular", event_time: "2025-01-04T14:30:00.412345Z", received_at: null,
-  data_source: "simulator", class: "simulated", bar: null,
+  symbol: "AAPL",
+  price: 150.25,
+  change: 1.15,
+  change_pct: 0.77,
+  reference: "previous_close",
+  reference_price: 149.1,
+  previous_close: 149.1,
+  open: null,
+  high: null,
+  low: null,
+  volume: null,
+  session: "regular",
+  event_time: "2025-01-04T14:30:00.412345Z",
+  received_at: null,
+  data_source: "simulator",
+  class: "simulated",
+  bar: null,
 };
 
 test("a quote keeps what is unknown as null and never as 0", () => {
@@ -40,8 +53,14 @@ test("a field that does not fit is named with its path and what it is", () => {
 test("a bar of days is its New York date, a bar of minutes is an instant", () => {
   const bar = { open: 1, high: 1, low: 1, close: 1, volume: null, count: 1 };
   const { bars } = wire.parseBars({
-    symbol: "A", interval: "1d", gaps: [], more: false,
-    bars: [{ time: "2025-01-04", ...bar }, { time: "2025-01-04T14:30:00Z", ...bar }],
+    symbol: "A",
+    interval: "1d",
+    gaps: [],
+    more: false,
+    bars: [
+      { time: "2025-01-04", ...bar },
+      { time: "2025-01-04T14:30:00Z", ...bar },
+    ],
   });
   assert.equal(bars[0].time, Date.UTC(2025, 0, 4));
   assert.equal(bars[1].time, Date.UTC(2025, 0, 4, 14, 30));
@@ -49,15 +68,22 @@ test("a bar of days is its New York date, a bar of minutes is an instant", () =>
 
 test("analytics keep every column, known or not, and nothing else", () => {
   const { rows } = wire.parseAnalytics({
-    columns: ["symbol", "brand_new", "ma_7_day"], load_id: 3,
+    columns: ["symbol", "brand_new", "ma_7_day"],
+    load_id: 3,
     rows: [{ symbol: "A", brand_new: true, ma_7_day: null, stray: 1 }],
   });
   assert.deepEqual(rows, [{ symbol: "A", brand_new: true, ma_7_day: null }]);
-  assert.throws(() => wire.parseAnalytics({ columns: ["symbol", "x"], rows: [{ symbol: "A", x: {} }], load_id: 1 }));
+  assert.throws(() =>
+    wire.parseAnalytics({ columns: ["symbol", "x"], rows: [{ symbol: "A", x: {} }], load_id: 1 }),
+  );
 });
 
 test("an error body is read, and a body of another kind is none", () => {
-  assert.deepEqual(wire.parseProblem({ error: { code: "c", message: "m", hint: "h" } }), { code: "c", message: "m", hint: "h" });
+  assert.deepEqual(wire.parseProblem({ error: { code: "c", message: "m", hint: "h" } }), {
+    code: "c",
+    message: "m",
+    hint: "h",
+  });
   assert.equal(wire.parseProblem("<html>"), null);
 });
 
@@ -71,7 +97,9 @@ test("every answer of the fake server is understood", async () => {
     assert.equal(wire.parseQuotes(await get("/api/v1/quotes")).length, 10);
     assert.equal(wire.parseAnalytics(await get("/api/v1/analytics")).rows.length, 10);
     for (const interval of ["1m", "4h", "1d", "1w"]) {
-      const { bars } = wire.parseBars(await get(`/api/v1/bars?symbol=AAPL&interval=${interval}&from=${from}&to=${to}`));
+      const { bars } = wire.parseBars(
+        await get(`/api/v1/bars?symbol=AAPL&interval=${interval}&from=${from}&to=${to}`),
+      );
       assert.ok(bars.length > 0);
       assert.ok(bars.every((bar, i) => i === 0 || bar.time > bars[i - 1].time));
     }
