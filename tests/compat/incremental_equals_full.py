@@ -67,7 +67,7 @@ class Market:
     def step(self):
         """One load: a list of rows, new keys or new values of old ones."""
         rng, rows = self.rng, []
-        kind = rng.choice(("append", "append", "late", "correct", "vanish", "edge", "return", "ignored", "mixed", "mixed", "many", "session"))
+        kind = rng.choice(("append", "append", "late", "correct", "vanish", "edge", "return", "ignored", "mixed", "mixed", "many", "session", "bulk"))
         days = {}
         for key, row in self.rows.items():
             days.setdefault((key[0], row["price_date"]), []).append(row)
@@ -81,6 +81,9 @@ class Market:
         if kind in ("late", "mixed", "many"):
             for _ in range(rng.randrange(1, 4) if kind != "many" else 40):
                 rows += self.day_of(rng.choice(list(self.symbols)), START + DAY * rng.randrange(0, self.days))
+        if kind == "bulk" and self.days >= 300:  # more days than a model names one by one
+            for day in rng.sample(range(self.days), rng.choice((120, self.days * 9 // 10))):
+                rows += self.day_of(rng.choice(list(self.symbols)), START + DAY * day)[:2]
         if kind in ("correct", "mixed") and self.rows:
             for row in rng.sample(list(self.rows.values()), min(len(self.rows), rng.randrange(1, 6))):
                 rows.append({**row, "price": row["price"] + rng.choice((-0.5, 0.25, 3)), "volume": rng.choice((None, 7, row["volume"]))})

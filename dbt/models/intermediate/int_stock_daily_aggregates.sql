@@ -36,8 +36,7 @@ quotes as (
   from (
     {{- rows_of_days(staging, days, '*') }}
   ) as staging
-  where exists (select 1 from touched
-                where touched.symbol = staging.symbol and touched.price_date = staging.price_date)
+  where (symbol, price_date) in (select symbol, price_date from touched)
   {%- endif %}
 ),
 
@@ -91,9 +90,9 @@ around as (
   from {{ this }} as stored
   join first_touched on first_touched.symbol = stored.symbol
   left join last_before on last_before.symbol = stored.symbol
+  left join touched on touched.symbol = stored.symbol and touched.price_date = stored.price_date
   where stored.price_date >= coalesce(last_before.price_date, first_touched.price_date)
-    and not exists (select 1 from touched
-                    where touched.symbol = stored.symbol and touched.price_date = stored.price_date)
+    and touched.symbol is null
 ),
 {%- endif %}
 

@@ -139,7 +139,7 @@ select
   case when n >= 252 then {{ percent_change('daily_close', 'low_252') }} end as pct_from_52w_low,
   case when n >= 30 then cast(total_volume as double) / nullif(volume_mean_30, 0) end as volume_ratio,
   case when n >= 15 then
-    case when gain + loss = 0 then 50 else 100 * gain / nullif(gain + loss, 0) end
+    case when gain + loss = 0 then 50 else 100 * (gain / nullif(gain + loss, 0)) end
   end as rsi_14,
   return_z_30_day,
   coalesce(abs(return_z_30_day) > 4, false) as is_anomaly,

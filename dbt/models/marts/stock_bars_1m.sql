@@ -52,8 +52,7 @@ quotes as (
   from (
     {{- rows_of_days(staging, days, '*', within=within) }}
   ) as staging
-  where exists (select 1 from touched
-                where touched.symbol = staging.symbol and touched.bar_start = {{ minute }})
+  where (symbol, {{ minute }}) in (select symbol, bar_start from touched)
   {%- endif %}
 ),
 

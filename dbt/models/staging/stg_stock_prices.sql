@@ -35,17 +35,10 @@ compared as (
 stored as (
   {%- set columns = 'symbol, price_date, timestamp, price, price_change_pct' %}
   {%- if days is none %}
-  select {{ columns }} from {{ this }} where is_valid
+  select {{ columns }} from {{ this }} where is_valid and symbol in (select symbol from judged)
   {%- else %}
   {{- rows_of_days(this, days, columns, 'is_valid') }}
   {%- endif %}
-),
-
-kept as (
-  select stored.* from stored
-  where symbol in (select symbol from judged)
-    and not exists (select 1 from judged
-                    where judged.symbol = stored.symbol and judged.timestamp = stored.timestamp)
 ),
 
 ranges as (
@@ -53,25 +46,32 @@ ranges as (
   from judged group by symbol, price_date
 ),
 
+-- Per symbol and day, its first and last stored row, and those next to the range of its new rows.
 edges as (
-  select kept.symbol, kept.price_date,
-    min(kept.timestamp) as first_kept,
-    max(kept.timestamp) as last_kept,
-    coalesce(max(case when kept.timestamp < first_new then kept.timestamp end), min(first_new)) as range_start,
-    coalesce(min(case when kept.timestamp > last_new then kept.timestamp end), max(last_new)) as range_end
-  from kept
-  left join ranges on ranges.symbol = kept.symbol and ranges.price_date = kept.price_date
-  group by kept.symbol, kept.price_date
+  select stored.symbol, stored.price_date,
+    min(stored.timestamp) as first_stored,
+    max(stored.timestamp) as last_stored,
+    coalesce(max(case when stored.timestamp < first_new then stored.timestamp end), min(first_new)) as range_start,
+    coalesce(min(case when stored.timestamp > last_new then stored.timestamp end), max(last_new)) as range_end
+  from stored
+  left join ranges on ranges.symbol = stored.symbol and ranges.price_date = stored.price_date
+  group by stored.symbol, stored.price_date
 ),
 
--- The new rows and, per symbol, every stored valid row inside or next to a range of new ones.
+near as (
+  select stored.symbol, stored.timestamp, stored.price, stored.price_change_pct
+  from stored
+  join edges on edges.symbol = stored.symbol and edges.price_date = stored.price_date
+  where stored.timestamp between range_start and range_end or stored.timestamp in (first_stored, last_stored)
+),
+
+-- The new rows and every stored valid one inside or next to a range of them, unless a new one replaces it.
 points as (
-  select symbol, timestamp, price, true as is_valid, 0 as is_new, price_change_pct as stored_change_pct
-  from (
-    select kept.* from kept
-    join edges on edges.symbol = kept.symbol and edges.price_date = kept.price_date
-    where kept.timestamp between range_start and range_end or kept.timestamp in (first_kept, last_kept)
-  ) as near
+  select near.symbol, near.timestamp, near.price, true as is_valid, 0 as is_new,
+    near.price_change_pct as stored_change_pct
+  from near
+  left join judged on judged.symbol = near.symbol and judged.timestamp = near.timestamp
+  where judged.symbol is null
   union all
   select symbol, timestamp, price, is_valid, 1, null from judged
 ),
@@ -101,9 +101,9 @@ compared as (
   select stored.*, restated.price_change_pct
   from (
     {%- if days is none %}
-    select {{ columns }} from {{ this }}
+    select {{ columns }} from {{ this }} where timestamp in (select timestamp from restated)
     {%- else %}
-    {{- rows_of_days(this, days, columns) }}
+    {{- rows_of_days(this, days, columns, 'timestamp in (select timestamp from restated)') }}
     {%- endif %}
   ) as stored
   join restated on restated.symbol = stored.symbol and restated.timestamp = stored.timestamp
