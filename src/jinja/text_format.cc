@@ -443,6 +443,7 @@ class BraceFormat {
       if (path[end] == '.') {
         std::size_t next = path.find_first_of(".[", end + 1);
         if (next == std::string_view::npos) next = path.size();
+        if (value.is_dict()) fail("'dict' object has no attribute in a format string");
         value = get_attribute(value, std::string(path.substr(end + 1, next - end - 1)));
         end = next;
       } else {
