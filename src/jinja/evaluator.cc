@@ -331,11 +331,12 @@ Evaluator::Flow Evaluator::loop(const ast::For& node, const Value& iterable, int
   std::vector<Value> items = items_of(iterable);
   charge(items.size());
   if (node.filter) items = matching(node, std::move(items));
-  if (items.empty()) {
-    const Scope scope(*this);
-    return run(node.otherwise, out);
-  }
-  return loop_items(node, std::move(items), depth, out);
+  bool finished_one = false;
+  const Flow flow = loop_items(node, std::move(items), depth, out, finished_one);
+  // Jinja2 takes the else also where break or continue cut every turn short.
+  if (flow == Flow::returned || finished_one) return flow;
+  const Scope scope(*this);
+  return run(node.otherwise, out);
 }
 
 std::vector<Value> Evaluator::matching(const ast::For& node, std::vector<Value> items) {
@@ -349,7 +350,8 @@ std::vector<Value> Evaluator::matching(const ast::For& node, std::vector<Value> 
 }
 
 Evaluator::Flow Evaluator::loop_items(const ast::For& node, std::vector<Value> items, int depth,
-                                      std::string& out) {
+                                      std::string& out, bool& finished_one) {
+  if (items.empty()) return Flow::next;
   if (node.recursive) capture(frame_);
   const auto loop_object =
       std::make_shared<LoopObject>(weak_from_this(), node, frame_, std::move(items), depth);
@@ -363,6 +365,7 @@ Evaluator::Flow Evaluator::loop_items(const ast::For& node, std::vector<Value> i
     const Flow flow = run(node.body, out);
     if (flow == Flow::break_loop) break;
     if (flow == Flow::returned) return flow;
+    if (flow == Flow::next) finished_one = true;
   }
   return Flow::next;
 }
