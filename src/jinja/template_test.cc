@@ -166,7 +166,7 @@ TEST(Template, limits_end_what_does_not_end) {
   Names names;
   const RenderLimits small{.output_bytes_max = 1000, .steps_max = 10'000, .depth_max = 50};
   EXPECT_TRUE(
-      rendered("{% for a in range(999999) %}{% endfor %}", names, small).starts_with("error"));
+      rendered("{% for a in range(20000) %}{% endfor %}", names, small).starts_with("error"));
   EXPECT_TRUE(rendered("{{ 'x' * 1001 }}", names, small).starts_with("error"));
   EXPECT_TRUE(rendered("{% for a in range(99) %}123456789012{% endfor %}", names, small)
                   .starts_with("error"));
@@ -203,7 +203,7 @@ TEST(Template, deep_nesting_is_refused_not_followed) {
 
 TEST(Template, deep_values_are_freed_and_printed) {
   Names names;
-  EXPECT_EQ(rendered("{% set ns = namespace(x=[]) %}{% for i in range(200000) %}"
+  EXPECT_EQ(rendered("{% set ns = namespace(x=[]) %}{% for i in range(50000) %}"
                      "{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x | string | length > 100 }}",
                      names),
             "True");
