@@ -87,9 +87,11 @@ bool test_in(Runtime&, const Value& input, const Arguments& arguments) {
   return contains(bound.value(0), input);
 }
 bool test_filter(Runtime&, const Value& input, const Arguments&) {
+  require_hashable(input);
   return input.is_string() && find_filter(input.as_string()) != nullptr;
 }
 bool test_test(Runtime&, const Value& input, const Arguments&) {
+  require_hashable(input);
   return input.is_string() && find_test(input.as_string()) != nullptr;
 }
 

@@ -1,68 +1,16 @@
 #include "jinja/evaluator.h"
 
-#include <algorithm>
-
+#include "jinja/evaluator_scope.h"
 #include "jinja/macro_object.h"
-#include "jinja/methods.h"
-#include "jinja/objects.h"
 #include "jinja/operations.h"
 
 namespace tapeline::jinja {
 
 namespace {
 
-constexpr int kNestingMax = 2500;          // of run() and eval(); a thread's stack bounds it
 constexpr std::size_t kMessageMax = 1000;  // no more places are put before a longer message
 
-class Nesting {
- public:
-  explicit Nesting(Budget& budget) : budget_(budget) {
-    if (++budget_.nesting > kNestingMax) {
-      --budget_.nesting;
-      fail("the calls and expressions are nested too deep");
-    }
-  }
-  ~Nesting() { --budget_.nesting; }
-  Nesting(const Nesting&) = delete;
-  Nesting& operator=(const Nesting&) = delete;
-
- private:
-  Budget& budget_;
-};
-
 }  // namespace
-
-/// A frame of names for a block; gone with it unless something refers to it.
-class Evaluator::Scope {
- public:
-  Scope(Evaluator& evaluator, Frame* parent) : evaluator_(evaluator), outer_(evaluator.frame_) {
-    if (evaluator_.spare_.empty()) {
-      frame_ = std::make_unique<Frame>();
-    } else {
-      frame_ = std::move(evaluator_.spare_.back());
-      evaluator_.spare_.pop_back();
-    }
-    frame_->parent = parent;
-    evaluator_.frame_ = frame_.get();
-  }
-  explicit Scope(Evaluator& evaluator) : Scope(evaluator, evaluator.frame_) {}
-  ~Scope() {
-    evaluator_.frame_ = outer_;
-    if (frame_->captured) {
-      evaluator_.captured_.push_back(std::move(frame_));
-    } else {
-      frame_->names.clear();
-      evaluator_.spare_.push_back(std::move(frame_));
-    }
-  }
-  Scope(const Scope&) = delete;
-  Scope& operator=(const Scope&) = delete;
-
- private:
-  Evaluator& evaluator_;
-  Frame* outer_;
-  std::unique_ptr<Frame> frame_;
-};
 
 /// The variable `loop`.
 class LoopObject : public HostObject {
@@ -271,8 +219,6 @@ void Evaluator::assign(const ast::Target& target, const Value& value) {
   }
 }
 
-// Statements.
-
 Evaluator::Flow Evaluator::run(const ast::Statements& statements, std::string& out) {
   for (const ast::Statement& statement : statements) {
     const Flow flow = run(statement, out);
@@ -331,11 +277,12 @@ Evaluator::Flow Evaluator::loop(const ast::For& node, const Value& iterable, int
   std::vector<Value> items = items_of(iterable);
   charge(items.size());
   if (node.filter) items = matching(node, std::move(items));
-  if (items.empty()) {
-    const Scope scope(*this);
-    return run(node.otherwise, out);
-  }
-  return loop_items(node, std::move(items), depth, out);
+  bool finished_one = false;
+  const Flow flow = loop_items(node, std::move(items), depth, out, finished_one);
+  // Jinja2 takes the else also where break or continue cut every turn short.
+  if (flow == Flow::returned || finished_one) return flow;
+  const Scope scope(*this);
+  return run(node.otherwise, out);
 }
 
 std::vector<Value> Evaluator::matching(const ast::For& node, std::vector<Value> items) {
@@ -349,7 +296,8 @@ std::vector<Value> Evaluator::matching(const ast::For& node, std::vector<Value> 
 }
 
 Evaluator::Flow Evaluator::loop_items(const ast::For& node, std::vector<Value> items, int depth,
-                                      std::string& out) {
+                                      std::string& out, bool& finished_one) {
+  if (items.empty()) return Flow::next;
   if (node.recursive) capture(frame_);
   const auto loop_object =
       std::make_shared<LoopObject>(weak_from_this(), node, frame_, std::move(items), depth);
@@ -363,6 +311,7 @@ Evaluator::Flow Evaluator::loop_items(const ast::For& node, std::vector<Value> i
     const Flow flow = run(node.body, out);
     if (flow == Flow::break_loop) break;
     if (flow == Flow::returned) return flow;
+    if (flow == Flow::next) finished_one = true;
   }
   return Flow::next;
 }
@@ -422,333 +371,6 @@ Evaluator::Flow Evaluator::exec(const ast::CallBlock& node, std::string& out) {
   const Value caller = macro_value(node.caller);
   write(out, call_node(std::get<ast::Call>(node.call->node), &caller));
   return Flow::next;
-}
-
-// Expressions.
-
-Value Evaluator::eval(const ast::Expr& expr) {
-  charge(1);
-  const Nesting nesting(*budget_);
-  return std::visit([&](const auto& node) { return compute(node, expr); }, expr.node);
-}
-
-Value Evaluator::compute(const ast::Literal& node, const ast::Expr&) { return node.value; }
-Value Evaluator::compute(const ast::Name& node, const ast::Expr&) { return lookup(node.id); }
-
-Value Evaluator::compute(const ast::ListDisplay& node, const ast::Expr&) {
-  std::vector<Value> items;
-  items.reserve(node.items.size());
-  for (const ast::ExprPtr& item : node.items) items.push_back(eval(*item));
-  return Value::list(std::move(items));
-}
-
-Value Evaluator::compute(const ast::TupleDisplay& node, const ast::Expr&) {
-  std::vector<Value> items;
-  items.reserve(node.items.size());
-  for (const ast::ExprPtr& item : node.items) items.push_back(eval(*item));
-  return Value::tuple(std::move(items));
-}
-
-Value Evaluator::compute(const ast::DictDisplay& node, const ast::Expr& expr) {
-  Value dict = Value::dict();
-  for (const auto& [key, item] : node.items) {
-    const Value key_value = eval(*key);
-    line_ = expr.line;
-    require_hashable(key_value);
-    dict.dict_body().set(key_value, eval(*item));
-  }
-  return dict;
-}
-
-Value Evaluator::compute(const ast::Attribute& node, const ast::Expr& expr) {
-  const Value object = eval(*node.object);
-  line_ = expr.line;
-  return get_attribute(object, node.name);
-}
-
-Value Evaluator::compute(const ast::Item& node, const ast::Expr& expr) {
-  const Value object = eval(*node.object);
-  const Value key = eval(*node.key);
-  line_ = expr.line;
-  return get_item(object, key);
-}
-
-Value Evaluator::compute(const ast::Slice& node, const ast::Expr& expr) {
-  // Without an object it is one of several subscripts, which nothing here takes.
-  if (!node.object) fail("a slice cannot be one of several subscripts");
-  const Value object = eval(*node.object);
-  const Value start = node.start ? eval(*node.start) : Value();
-  const Value stop = node.stop ? eval(*node.stop) : Value();
-  const Value step = node.step ? eval(*node.step) : Value();
-  line_ = expr.line;
-  return get_slice(object, start, stop, step);
-}
-
-Value Evaluator::compute(const ast::Call& node, const ast::Expr& expr) {
-  line_ = expr.line;
-  return call_node(node, nullptr);
-}
-
-Value Evaluator::call_node(const ast::Call& node, const Value* caller) {
-  const int line = line_;
-  const auto arguments_with_caller = [&] {
-    Arguments arguments = arguments_of(node.arguments);
-    if (caller != nullptr) arguments.named.emplace_back("caller", *caller);
-    line_ = line;
-    return arguments;
-  };
-  const auto* attribute = std::get_if<ast::Attribute>(&node.callee->node);
-  if (attribute == nullptr) {
-    const Value function = eval(*node.callee);
-    return call(function, arguments_with_caller());
-  }
-  const Value object = eval(*attribute->object);
-  line_ = line;
-  require_defined(object);
-  if (object.is_object()) {
-    const Arguments arguments = arguments_with_caller();
-    return take(object.as_object()->call_method(attribute->name, arguments));
-  }
-  if (has_method(object, attribute->name)) {
-    const Arguments arguments = arguments_with_caller();
-    return call_method(object, attribute->name, arguments, bytes_max());
-  }
-  const Value function = get_attribute(object, attribute->name);
-  return call(function, arguments_with_caller());
-}
-
-Value Evaluator::call(const Value& function, Arguments arguments) {
-  require_defined(function);
-  if (!function.is_object()) fail("'{}' object is not callable", function.type_name());
-  arguments.budget = budget_;
-  HostObject& object = *function.as_object();
-  if (is_return_function(function)) throw ReturnSignal{return_value(arguments)};
-  // A macro is run without leaving this room, so that return() and failures pass through.
-  if (auto* macro = dynamic_cast<CallableMacro*>(&object)) return macro->invoke(arguments);
-  return take(object.call(arguments));
-}
-
-Arguments Evaluator::arguments_of(const ast::CallArguments& node) {
-  Arguments arguments;
-  arguments.budget = budget_;
-  arguments.positional.reserve(node.positional.size());
-  for (const ast::ExprPtr& value : node.positional) arguments.positional.push_back(eval(*value));
-  if (node.more_positional) {
-    for (Value& value : items_of(eval(*node.more_positional))) {
-      arguments.positional.push_back(std::move(value));
-    }
-  }
-  for (const auto& [name, value] : node.named) arguments.named.emplace_back(name, eval(*value));
-  if (!node.more_named) return arguments;
-  const Value more = eval(*node.more_named);
-  if (!more.is_dict()) fail("argument after ** must be a mapping, not {}", more.type_name());
-  for (const auto& [key, value] : more.as_dict()) {
-    if (!key.is_string()) fail("keywords must be strings");
-    for (const auto& [other, ignored] : arguments.named) {
-      if (other == key.as_string()) fail("got multiple values for keyword argument '{}'", other);
-    }
-    arguments.named.emplace_back(key.as_string(), value);
-  }
-  return arguments;
-}
-
-Value Evaluator::compute(const ast::Filter& node, const ast::Expr& expr) {
-  return apply(node, expr.line, eval(*node.input));
-}
-
-Value Evaluator::filtered(const ast::Expr& filter, Value text) {
-  const auto& node = std::get<ast::Filter>(filter.node);
-  if (node.input) text = filtered(*node.input, std::move(text));
-  return apply(node, filter.line, text);
-}
-
-Value Evaluator::apply(const ast::Filter& node, int line, const Value& input) {
-  if (node.function == nullptr) fail("no filter named '{}'", node.name);
-  const Arguments arguments = arguments_of(node.arguments);
-  line_ = line;
-  return node.function(*this, input, arguments);
-}
-
-Value Evaluator::compute(const ast::Test& node, const ast::Expr& expr) {
-  const Value input = eval(*node.input);
-  if (node.function == nullptr) fail("no test named '{}'", node.name);
-  const Arguments arguments = arguments_of(node.arguments);
-  line_ = expr.line;
-  return Value(node.function(*this, input, arguments));
-}
-
-Value Evaluator::compute(const ast::Arithmetic& node, const ast::Expr& expr) {
-  const Value left = eval(*node.left);
-  const Value right = eval(*node.right);
-  line_ = expr.line;
-  return arithmetic(*this, node.operation, left, right);
-}
-
-Value Evaluator::compute(const ast::Signed& node, const ast::Expr& expr) {
-  const Value value = eval(*node.operand);
-  line_ = expr.line;
-  return node.sign == ast::Sign::minus ? negative(value) : positive(value);
-}
-
-Value Evaluator::compute(const ast::Not& node, const ast::Expr&) {
-  return Value(!eval(*node.operand).truth());
-}
-
-Value Evaluator::compute(const ast::And& node, const ast::Expr&) {
-  Value left = eval(*node.left);
-  return left.truth() ? eval(*node.right) : left;
-}
-
-Value Evaluator::compute(const ast::Or& node, const ast::Expr&) {
-  Value left = eval(*node.left);
-  return left.truth() ? left : eval(*node.right);
-}
-
-Value Evaluator::compute(const ast::Concat& node, const ast::Expr&) {
-  std::string out;
-  for (const ast::ExprPtr& part : node.parts) write(out, eval(*part));
-  charge(out.size() / 64);
-  return Value(std::move(out));
-}
-
-Value Evaluator::compute(const ast::Compare& node, const ast::Expr& expr) {
-  Value left = eval(*node.first);
-  for (const auto& [comparator, operand] : node.rest) {
-    Value right = eval(*operand);
-    line_ = expr.line;
-    if (!compare(comparator, left, right)) return Value(false);
-    left = std::move(right);
-  }
-  return Value(true);
-}
-
-Value Evaluator::compute(const ast::Conditional& node, const ast::Expr& expr) {
-  if (eval(*node.condition).truth()) return eval(*node.yes);
-  if (node.no) return eval(*node.no);
-  return Value::undefined("if",
-                          fmt::format("the inline if-expression on line {} evaluated to false "
-                                      "and no else section was defined",
-                                      expr.line));
-}
-
-// Macros.
-
-Value Evaluator::macro_value(std::shared_ptr<const ast::MacroDefinition> macro) {
-  capture(frame_);
-  return Value(std::static_pointer_cast<HostObject>(
-      std::make_shared<MacroObject>(weak_from_this(), std::move(macro), frame_)));
-}
-
-Value Evaluator::call_macro(const ast::MacroDefinition& macro, Frame* frame,
-                            const Arguments& arguments) {
-  Budget* const own = budget_;
-  if (arguments.budget != nullptr) budget_ = arguments.budget;
-  const int line = line_;
-  struct Leave {
-    Evaluator& evaluator;
-    Budget* own;
-    ~Leave() {
-      --evaluator.budget_->calls;
-      evaluator.budget_ = own;
-    }
-  };
-  ++budget_->calls;
-  const Leave leave{*this, own};
-  if (budget_->calls > budget_->limits.depth_max) {
-    throw Failure{Error{ErrorCode::invalid_argument,
-                        fmt::format("more than {} macro calls are under way in one another",
-                                    budget_->limits.depth_max),
-                        "Look for a macro that calls itself."}};
-  }
-  const Nesting nesting(*budget_);
-  const Scope scope(*this, frame);
-  bind(macro, arguments);
-  std::string out;
-  Value result;
-  try {
-    if (run(macro.body, out) == Flow::returned) {
-      // A call block is no macro of its own: return() in it ends the macro that runs it.
-      if (macro.is_caller) throw ReturnSignal{std::exchange(returned_, Value())};
-      result = std::exchange(returned_, Value());
-    } else {
-      result = Value(std::move(out));
-    }
-  } catch (ReturnSignal& signal) {
-    if (macro.is_caller) throw;
-    result = std::move(signal.value);
-  }
-  line_ = line;
-  return result;
-}
-
-void Evaluator::bind(const ast::MacroDefinition& macro, const Arguments& arguments) {
-  auto named = arguments.named;
-  const auto pop = [&named](const std::string& name) -> std::optional<Value> {
-    for (auto place = named.begin(); place != named.end(); ++place) {
-      if (place->first != name) continue;
-      Value value = std::move(place->second);
-      named.erase(place);
-      return value;
-    }
-    return std::nullopt;
-  };
-  const std::size_t count = macro.parameters.size();
-  bool caller_taken = macro.explicit_caller && arguments.positional.size() >= count;
-  std::vector<const ast::Parameter*> missing;
-  for (std::size_t i = 0; i < count; ++i) {
-    const ast::Parameter& parameter = macro.parameters[i];
-    if (i < arguments.positional.size()) {
-      frame_->set(parameter.name, arguments.positional[i]);
-      continue;
-    }
-    if (parameter.name == ast::kCaller) caller_taken = true;
-    if (auto value = pop(parameter.text))
-      frame_->set(parameter.name, *std::move(value));
-    else
-      missing.push_back(&parameter);
-  }
-  if (macro.uses_caller && !caller_taken) {
-    auto caller = pop("caller");
-    const bool none = !caller || caller->is_none();
-    frame_->set(ast::kCaller,
-                none ? Value::undefined("caller", "no caller defined") : *std::move(caller));
-  }
-  if (macro.uses_kwargs) {
-    const Value kwargs = Value::dict();
-    for (const auto& [name, value] : named) kwargs.set(name, value);
-    frame_->set(ast::kKwargs, kwargs);
-  } else if (!named.empty()) {
-    fail("macro '{}' takes no keyword argument '{}'", macro.name, named.front().first);
-  }
-  if (macro.uses_varargs) {
-    const auto begin = arguments.positional.begin();
-    const auto size = arguments.positional.size();
-    frame_->set(ast::kVarargs,
-                Value::tuple({begin + static_cast<std::ptrdiff_t>(std::min(count, size)),
-                              arguments.positional.end()}));
-  } else if (arguments.positional.size() > count) {
-    fail("macro '{}' takes not more than {} argument(s)", macro.name, count);
-  }
-  for (const ast::Parameter* parameter : missing) {
-    Value value =
-        parameter->fallback
-            ? eval(*parameter->fallback)
-            : Value::undefined(parameter->text,
-                               fmt::format("parameter '{}' was not provided", parameter->text));
-    frame_->set(parameter->name, std::move(value));
-  }
-}
-
-MacroObject::MacroObject(std::weak_ptr<Evaluator> evaluator,
-                         std::shared_ptr<const ast::MacroDefinition> macro, void* frame)
-    : evaluator_(std::move(evaluator)), macro_(std::move(macro)), frame_(frame) {}
-
-const ast::MacroDefinition& MacroObject::definition() const { return *macro_; }
-
-Value MacroObject::invoke(const Arguments& arguments) {
-  const auto evaluator = evaluator_.lock();
-  if (!evaluator) fail("the macro '{}' is called after its template was rendered", macro_->name);
-  return evaluator->call_macro(*macro_, static_cast<Evaluator::Frame*>(frame_), arguments);
 }
 
 }  // namespace tapeline::jinja

@@ -75,7 +75,8 @@ class Evaluator : public Runtime, public std::enable_shared_from_this<Evaluator>
   Flow exec(const ast::CallBlock& node, std::string& out);
 
   Flow loop(const ast::For& node, const Value& iterable, int depth, std::string& out);
-  Flow loop_items(const ast::For& node, std::vector<Value> items, int depth, std::string& out);
+  Flow loop_items(const ast::For& node, std::vector<Value> items, int depth, std::string& out,
+                  bool& finished_one);
   std::string run_loop_again(const ast::For& node, Frame* frame, const Value& iterable, int depth);
   std::vector<Value> matching(const ast::For& node, std::vector<Value> items);
 

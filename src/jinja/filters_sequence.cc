@@ -87,13 +87,16 @@ Value filter_slice(Runtime&, const Value& input, const Arguments& arguments) {
   return generator(std::move(columns));
 }
 
-void sort_by(std::vector<Value>& items, bool reverse, const std::vector<Getter>& getters) {
+void sort_by(std::vector<Value>& items, bool reverse, const std::vector<Getter>& getters,
+             bool missing_as_equal = false) {
   std::vector<std::pair<Value, Value>> keyed;
   keyed.reserve(items.size());
   for (Value& item : items) {
     Value key;
     if (getters.size() == 1) {
       key = getters.front()(item);
+      // Equal to one another in Jinja2, so that they stay where they are.
+      if (key.is_undefined() && missing_as_equal) key = Value::list({std::move(key)});
     } else {
       std::vector<Value> parts;
       for (const Getter& getter : getters) parts.push_back(getter(item));
@@ -125,7 +128,7 @@ Value filter_sort(Runtime& runtime, const Value& input, const Arguments& argumen
       begin = end + 1;
     }
   }
-  sort_by(items, bound.truth(0, false), getters);
+  sort_by(items, bound.truth(0, false), getters, true);
   return Value::list(std::move(items));
 }
 

@@ -3,7 +3,7 @@
 
 #include "jinja/failure.h"
 #include "jinja/filter_tables.h"
-#include "jinja/objects.h"
+#include "jinja/number_text.h"
 #include "jinja/operations.h"
 #include "jinja/text_format.h"
 #include "jinja/text_methods.h"
@@ -12,6 +12,13 @@
 namespace tapeline::jinja {
 
 namespace {
+
+/// Some filters take nothing but texts, where others turn what they get into one.
+const std::string& require_text(const Value& input) {
+  require_defined(input);
+  if (!input.is_string()) fail("a str is expected, got {}", input.type_name());
+  return input.as_string();
+}
 
 Value filter_capitalize(Runtime&, const Value& input, const Arguments& arguments) {
   const Bound bound("capitalize", arguments, {});
@@ -58,7 +65,7 @@ Value filter_filesizeformat(Runtime&, const Value& input, const Arguments& argum
   const Bound bound("filesizeformat", arguments, {"binary"});
   const bool binary = bound.truth(0, false);
   require_defined(input);
-  const auto number = as_number(input);
+  const auto number = input.is_string() ? read_float(input.as_string()) : as_number(input);
   if (!number) fail("a number of bytes is expected, got {}", input.type_name());
   const double base = binary ? 1024 : 1000;
   if (*number == 1) return Value("1 Byte");
@@ -97,7 +104,7 @@ Value filter_indent(Runtime& runtime, const Value& input, const Arguments& argum
     margin.assign(static_cast<std::size_t>(std::max<std::int64_t>(width, 0)), ' ');
   }
   const bool blank = bound.truth(2, false);
-  const std::vector<std::string> lines = split_lines(input.text() + "\n");
+  const std::vector<std::string> lines = split_lines(require_text(input) + "\n");
   std::string out;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (i > 0) out += '\n';
@@ -173,14 +180,14 @@ Value filter_trim(Runtime&, const Value& input, const Arguments& arguments) {
 
 Value filter_truncate(Runtime&, const Value& input, const Arguments& arguments) {
   const Bound bound("truncate", arguments, {"length", "killwords", "end", "leeway"});
-  const std::string text = input.text();
   const std::int64_t length = bound.integer(0, 255);
   const std::string end = bound.text(2, "...");
   const std::int64_t leeway = bound.given(3) == nullptr ? 5 : bound.integer(3, 5);
   const std::int64_t kept = length - text_length(end);
   if (kept < 0) fail("expected length >= {}, got {}", text_length(end), length);
   if (leeway < 0) fail("expected leeway >= 0, got {}", leeway);
-  if (text_length(text) <= length + leeway) return Value(text);
+  if (length_of(input) - leeway <= length) return input;
+  const std::string& text = require_text(input);
   std::string cut = text.substr(0, byte_of(text, kept));
   if (!bound.truth(1, false)) cut = cut.substr(0, cut.rfind(' '));
   return Value(cut + end);
@@ -304,7 +311,7 @@ Value filter_wordwrap(Runtime&, const Value& input, const Arguments& arguments) 
   const std::string newline = bound.given(2) == nullptr ? "\n" : bound.text(2, "\n");
   std::string out;
   bool first = true;
-  for (const std::string& line : split_lines(input.text())) {
+  for (const std::string& line : split_lines(require_text(input))) {
     auto parts = wrapped(line, width, bound.truth(1, true), bound.truth(3, true));
     if (parts.empty()) parts.emplace_back();
     for (const std::string& part : parts) {

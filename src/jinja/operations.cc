@@ -456,14 +456,14 @@ Value get_slice(const Value& object, const Value& start, const Value& stop, cons
          [&](std::size_t at) { out += points[at]; });
     return Value(std::move(out));
   }
-  if (object.is_object()) {
+  const std::string type = object.is_object() ? object.type_name() : "";
+  if (object.is_object() && type != "generator" && !type.starts_with("dict_")) {
     if (const auto items = object.as_object()->iterate()) {
       return get_slice(Value::list(*items), start, stop, step);
     }
   }
   if (!object.is_list() && !object.is_tuple()) {
-    return Value::undefined("slice",
-                            fmt::format("'{}' object cannot be sliced", object.type_name()));
+    fail("'{}' object is not subscriptable", object.type_name());
   }
   const auto& items = object.is_list() ? object.as_list() : object.as_tuple();
   std::vector<Value> out;

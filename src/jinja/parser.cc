@@ -50,7 +50,6 @@ class Parser : public ExpressionParser {
           return out;
         }
         statement(line, out, ends, opened_by);
-        tag_end_ = current().end;
         expect(Kind::block_end, "end of statement block");
       }
     }
@@ -132,6 +131,7 @@ class Parser : public ExpressionParser {
   ast::For for_statement() {
     ast::For node;
     node.target = target(false, true);
+    if (node.target.name == ast::kLoop) fail_here("'loop' cannot be the variable of a loop");
     if (!skip_name("in")) fail_here(fmt::format("expected 'in', got {}", describe(current())));
     node.iterable = tuple(false, false, true);
     if (skip_name("if")) node.filter = expression();
@@ -272,6 +272,10 @@ class Parser : public ExpressionParser {
     block_body_begin_ = body_begin;
     block_body_end_ = tag_begin_;
     next();
+    for (const ast::Parameter& parameter : macro.parameters) {
+      if (parameter.name == ast::kVarargs) macro.uses_varargs = false;
+      if (parameter.name == ast::kKwargs) macro.uses_kwargs = false;
+    }
     loops_ = loops;
     macros_.pop_back();
   }
@@ -343,8 +347,7 @@ class Parser : public ExpressionParser {
 
   int nesting_ = 0;
   int loops_ = 0;
-  std::size_t tag_begin_ = 0;  // of the tag being read
-  std::size_t tag_end_ = 0;
+  std::size_t tag_begin_ = 0;                              // of the tag being read
   std::size_t block_body_begin_ = 0, block_body_end_ = 0;  // of the definition just read
 };
 

@@ -3,6 +3,11 @@
 // Python's Jinja2 3.1 with the extensions `do` and `loopcontrols` is the model, text
 // for text; dbt's block tags (macro, test, materialization, snapshot, docs) are
 // understood as definitions. There are no loaders: no include, import or extends.
+//
+// Where it differs from Python: whole numbers have 64 bits, and more is an error; map(),
+// select() and their like do their work at once, not when they are walked over; there is no
+// Markup (autoescape is off), no urlize and no random filter; pprint does not wrap lines. The
+// filter tojson is Jinja2's, with < > & ' escaped; dbt's function tojson() is the host's.
 
 #pragma once
 

@@ -99,19 +99,43 @@ std::string laid_out_integer(std::int64_t value, const Layout& layout) {
   return padded(body, prefix, layout, layout.align == 0 ? '>' : layout.align);
 }
 
+std::string printed(const char* format, std::int64_t precision, double number) {
+  std::string out(512 + static_cast<std::size_t>(precision), '\0');
+  const int length =
+      std::snprintf(out.data(), out.size(), format, static_cast<int>(precision), number);
+  out.resize(static_cast<std::size_t>(length));
+  return out;
+}
+
+// What a precision without a type asks for: %g with a digit after the point, and with an
+// exponent one digit earlier.
+std::string short_digits(double size, std::int64_t precision) {
+  precision = std::max<std::int64_t>(precision, 1);
+  std::string out = printed("%.*e", precision - 1, size);
+  const std::size_t e = out.find('e');
+  const int exponent = std::atoi(out.c_str() + e + 1);
+  if (exponent < -4 || exponent >= precision - 1) {
+    std::string digits = out.substr(0, e);
+    if (digits.find('.') != std::string::npos) {
+      digits.erase(digits.find_last_not_of('0') + 1);
+      if (digits.back() == '.') digits.pop_back();
+    }
+    return digits + out.substr(e);
+  }
+  out = printed("%.*g", precision, size);
+  return out.find('.') == std::string::npos ? out + ".0" : out;
+}
+
 std::string float_digits(double size, const Layout& layout) {
   const char type = layout.type == 0 || layout.type == 'n' ? 'g' : layout.type;
   if (std::isnan(size)) return std::isupper(static_cast<unsigned char>(type)) ? "NAN" : "nan";
   if (std::isinf(size)) return std::isupper(static_cast<unsigned char>(type)) ? "INF" : "inf";
   if (layout.type == 0 && layout.precision < 0) return Value(size).text();
-  const char shape = type == '%' ? 'f' : type;
-  const int precision = static_cast<int>(layout.precision < 0 ? 6 : layout.precision);
-  const std::string format = std::string(layout.alternate ? "%#.*" : "%.*") + shape;
-  const double number = type == '%' ? size * 100 : size;
-  std::string out(512 + static_cast<std::size_t>(precision), '\0');
-  const int length = std::snprintf(out.data(), out.size(), format.c_str(), precision, number);
-  out.resize(static_cast<std::size_t>(length));
-  if (layout.type == 0 && out.find_first_of(".en") == std::string::npos) out += ".0";
+  if (layout.type == 0) return short_digits(size, layout.precision);
+  const std::string format =
+      std::string(layout.alternate ? "%#.*" : "%.*") + (type == '%' ? 'f' : type);
+  const std::string out = printed(format.c_str(), layout.precision < 0 ? 6 : layout.precision,
+                                  type == '%' ? size * 100 : size);
   return type == '%' ? out + "%" : out;
 }
 
@@ -167,7 +191,8 @@ class PercentFormat {
       else
         directive();
     }
-    const bool mapping = values_.is_dict() || values_.is_list() || values_.is_object();
+    const bool mapping =
+        values_.is_dict() || values_.is_list() || values_.is_object() || values_.is_undefined();
     if (!by_key_ && !mapping && used_ < items_.size()) {
       fail("not all arguments converted during string formatting");
     }
@@ -243,7 +268,9 @@ class PercentFormat {
       case 'a':
         return laid_out_text(value.repr(), layout);
       case 'c':
-        if (value.is_string()) return laid_out_text(value.as_string(), layout);
+        if (value.is_string() && text_length(value.as_string()) == 1) {
+          return laid_out_text(value.as_string(), layout);
+        }
         {
           std::string text;
           append_code_point(text, static_cast<std::uint32_t>(require_integer(value) & 0x1FFFFF));
@@ -353,11 +380,12 @@ std::string formatted(const Value& value, std::string_view spec, std::size_t byt
     return layout.type == 0 || types.find(layout.type) != std::string_view::npos;
   };
   if (value.is_string() && type_is("s")) {
+    if (layout.sign != '-') fail("sign not allowed in string format specifier");
+    if (layout.grouping != 0) fail("cannot specify '{}' with 's'", layout.grouping);
     if (layout.zero && layout.align == '=') layout.align = '<';
     if (layout.align == '=') fail("'=' alignment not allowed in string format specifier");
     return laid_out_text(value.as_string(), layout);
   }
-  if (value.is_bool() && layout.type == 0) return laid_out_text(value.text(), layout);
   if (const auto integer = as_integer(value)) {
     if (type_is("dxXobn")) {
       if (layout.precision >= 0) fail("precision not allowed in integer format specifier");
@@ -443,6 +471,7 @@ class BraceFormat {
       if (path[end] == '.') {
         std::size_t next = path.find_first_of(".[", end + 1);
         if (next == std::string_view::npos) next = path.size();
+        if (value.is_dict()) fail("'dict' object has no attribute in a format string");
         value = get_attribute(value, std::string(path.substr(end + 1, next - end - 1)));
         end = next;
       } else {

@@ -67,7 +67,7 @@ Value text_split(const TextCall& call) {
   const Value* separator = bound.given(0);
   const std::string mark = separator == nullptr ? "" : require_text(*separator);
   if (separator != nullptr && mark.empty()) fail("empty separator");
-  if (separator == nullptr) rest = strip(rest);
+  if (separator == nullptr) rest = strip(rest, !from_right, from_right);
   while (!rest.empty() || separator != nullptr) {
     std::size_t at = std::string_view::npos;
     std::size_t size = mark.size();
