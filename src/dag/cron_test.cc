@@ -1,0 +1,72 @@
+#include "dag/cron.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/time_text.h"
+
+namespace tapeline::dag {
+namespace {
+
+TimeZone new_york() { return *TimeZone::find("America/New_York"); }
+Timestamp at(std::string_view text) { return parse_rfc3339(text)->at; }
+
+std::string next(std::string_view schedule, std::string_view after) {
+  const auto cron = Cron::parse(schedule, new_york());
+  return cron ? format_rfc3339(cron->next_fire(at(after))) : cron.error().message;
+}
+
+TEST(Cron, fires_when_airflow_does) {
+  std::ifstream cases(TAPELINE_SOURCE_DIR "/src/dag/cron_cases.txt");
+  int count = 0;
+  for (std::string line; std::getline(cases, line);) {
+    if (line.starts_with("#")) continue;
+    const auto first = line.find('|');
+    const auto second = line.find('|', first + 1);
+    EXPECT_EQ(next(line.substr(0, first), line.substr(first + 1, second - first - 1)),
+              line.substr(second + 1))
+        << line;
+    ++count;
+  }
+  EXPECT_GT(count, 200);
+}
+
+TEST(Cron, a_skipped_time_fires_after_the_jump_and_a_doubled_one_the_second_time) {
+  EXPECT_EQ(next("30 2 * * *", "2026-03-08T05:00:00Z"), "2026-03-08T07:30:00Z");
+  EXPECT_EQ(next("30 1 * * *", "2026-11-01T04:30:00Z"), "2026-11-01T06:30:00Z");
+  EXPECT_EQ(next("30 1 * * *", "2026-11-01T06:30:00Z"), "2026-11-02T06:30:00Z");
+  EXPECT_EQ(next("30 * * * *", "2026-11-01T05:30:00Z"), "2026-11-01T06:30:00Z");
+}
+
+TEST(Cron, presets_names_and_sunday_twice) {
+  EXPECT_EQ(next("@daily", "2026-01-01T12:00:00Z"), "2026-01-02T05:00:00Z");
+  EXPECT_EQ(next("@yearly", "2026-01-01T12:00:00Z"), "2027-01-01T05:00:00Z");
+  EXPECT_EQ(next("0 0 * * 7", "2026-01-01T12:00:00Z"), next("0 0 * * SUN", "2026-01-01T12:00:00Z"));
+}
+
+TEST(Cron, what_cannot_be_read_is_named) {
+  for (const char* schedule :
+       {"61 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "*/0 * * * *",
+        "1-2-3 * * * *", "a * * * *", "* * * *", "* * * * * *", "", "@often", "0 0 30 2 *",
+        "5#6 * * * *", "0 0 * * 5#6", "0 0 15W * *", "1,,2 * * * *", "-1 * * * *"}) {
+    const auto cron = Cron::parse(schedule, new_york());
+    ASSERT_FALSE(cron) << schedule;
+    EXPECT_EQ(cron.error().code, ErrorCode::invalid_argument);
+    EXPECT_FALSE(cron.error().hint.empty());
+  }
+}
+
+TEST(Cron, the_last_fire_is_the_one_before_the_next) {
+  for (const char* schedule : {"*/5 * * * *", "@daily", "@monthly", "@yearly", "0 0 29 2 *"}) {
+    const auto cron = *Cron::parse(schedule, new_york());
+    const Timestamp now = at("2026-11-22T16:42:38Z");
+    const Timestamp last = cron.last_fire(now);
+    EXPECT_LE(last, now);
+    EXPECT_GT(cron.next_fire(last), now);
+    EXPECT_EQ(cron.last_fire(last), last);
+  }
+}
+
+}  // namespace
+}  // namespace tapeline::dag
