@@ -8,8 +8,9 @@
 namespace tapeline::transform {
 namespace {
 
-std::string noun_of(NodeKind kind) {
-  return kind == NodeKind::test ? "data test" : std::string(to_string(kind));
+/// dbt's count of a kind: one "test", but two "data tests".
+std::string counted_kind(std::size_t count, std::string_view kind) {
+  return counted(count, kind == "test" && count != 1 ? "data test" : kind);
 }
 
 bool failed(const NodeResult& result) {
@@ -29,7 +30,7 @@ std::string run_counts(const Manifest& manifest, const std::vector<NodeResult>& 
   }
   std::string line;
   for (const auto& [kind, count] : counts)
-    line += (line.empty() ? "" : ", ") + counted(count, kind == "test" ? "data test" : kind);
+    line += (line.empty() ? "" : ", ") + counted_kind(count, kind);
   return line;
 }
 
@@ -72,7 +73,7 @@ void report_found(const Console& console, const Manifest& manifest) {
   if (sources > 0) counts.emplace_back(NodeKind::source, sources);
   std::string line;
   for (const auto& [kind, count] : counts)
-    line += (line.empty() ? "" : ", ") + counted(count, noun_of(kind));
+    line += (line.empty() ? "" : ", ") + counted_kind(count, to_string(kind));
   line += (line.empty() ? "" : ", ") + counted(manifest.macros.all().size(), "macro");
   console.info("Found " + line);
   console.info("");
