@@ -30,9 +30,8 @@ class Adapter final : public jinja::HostObject {
                                       {"require_certificate_validation", off}});
     }
     if (kMethods.contains(name) || kParseSafe.contains(name))
-      return Value::function(name, [this, name](const Arguments& arguments) {
-        return call_method(name, arguments);
-      });
+      return Value::function(
+          name, [this, name](const Arguments& arguments) { return call_method(name, arguments); });
     return Value::undefined(name);
   }
 
@@ -41,8 +40,8 @@ class Adapter final : public jinja::HostObject {
       return (this->*safe->second)(arguments);
     const auto method = kMethods.find(name);
     if (method == kMethods.end())
-      return Error{ErrorCode::unsupported,
-                   fmt::format("'adapter' has no method named '{}'", name), ""};
+      return Error{ErrorCode::unsupported, fmt::format("'adapter' has no method named '{}'", name),
+                   ""};
     if (context_.mode() == Mode::parse || world_.session == nullptr) return parse_answer(name);
     return (this->*method->second)(arguments);
   }
@@ -67,13 +66,13 @@ class Adapter final : public jinja::HostObject {
     const auto name = text_argument(arguments, 0, "macro_name");
     const auto space = text_argument(arguments, 1, "macro_namespace");
     if (name.find('.') != std::string::npos)
-      return Error{ErrorCode::invalid_argument,
-                   fmt::format("In adapter.dispatch, got a macro name of \"{}\", but \".\" is not "
-                               "a valid macro name component. Did you mean "
-                               "`adapter.dispatch(\"{}\", macro_namespace=\"{}\")`?",
-                               name, name.substr(name.find('.') + 1),
-                               name.substr(0, name.find('.'))),
-                   ""};
+      return Error{
+          ErrorCode::invalid_argument,
+          fmt::format("In adapter.dispatch, got a macro name of \"{}\", but \".\" is not "
+                      "a valid macro name component. Did you mean "
+                      "`adapter.dispatch(\"{}\", macro_namespace=\"{}\")`?",
+                      name, name.substr(name.find('.') + 1), name.substr(0, name.find('.'))),
+          ""};
     std::vector<std::string> packages = {""};
     const auto& project = world_.manifest.project;
     if (const auto order = project.dispatch.find(space); order != project.dispatch.end())
@@ -271,8 +270,7 @@ class Adapter final : public jinja::HostObject {
     const auto strategy = text_argument(arguments, 1, "strategy");
     if (strategy == "insert_overwrite")
       return Error{ErrorCode::invalid_argument,
-                   "The incremental strategy 'insert_overwrite' is not valid for this adapter",
-                   ""};
+                   "The incremental strategy 'insert_overwrite' is not valid for this adapter", ""};
     std::string name = strategy;
     std::ranges::replace(name, '+', '_');
     name = fmt::format("get_incremental_{}_sql", name);

@@ -37,8 +37,8 @@ text::Value node_entry(const Node& node) {
   value.set("functions", text::List{});
   value.set("build_path", text::Value());
   value.set("compiled_path", text::Value());
-  value.set("contract", *text::parse_json(
-                            R"({"enforced":false,"alias_types":true,"checksum":null})"));
+  value.set("contract",
+            *text::parse_json(R"({"enforced":false,"alias_types":true,"checksum":null})"));
   if (node.kind == NodeKind::model) {
     value.set("access", node.config.string_or("access", "protected"));
     value.set("constraints", text::List{});
@@ -53,8 +53,8 @@ text::Value node_entry(const Node& node) {
 
 text::Value source_entry(const Node& node) {
   auto value = node_entry(node);
-  value.set("quoting", node.config.find("quoting") == nullptr ? empty_object()
-                                                              : *node.config.find("quoting"));
+  value.set("quoting",
+            node.config.find("quoting") == nullptr ? empty_object() : *node.config.find("quoting"));
   value.set("source_meta", empty_object());
   value.set("loaded_at_field", text::Value());
   value.set("freshness", text::Value());
@@ -109,8 +109,7 @@ text::Value result_entry(const World& world, const NodeResult& result) {
   value.set("failures", text::Value::optional(result.failures));
   value.set("unique_id", result.unique_id);
   value.set("compiled", result.compiled);
-  value.set("compiled_code",
-            result.compiled ? text::Value(result.compiled_code) : text::Value());
+  value.set("compiled_code", result.compiled ? text::Value(result.compiled_code) : text::Value());
   const auto* node = world.manifest.find(result.unique_id);
   value.set("relation_name", node == nullptr || node->relation_name.empty()
                                  ? text::Value()
@@ -126,12 +125,14 @@ text::Value manifest_artifact(const World& world) {
   text::Value nodes = empty_object(), sources = empty_object(), macros = empty_object();
   text::Value disabled = empty_object(), parents = empty_object(), children = empty_object();
   for (const auto& [id, node] : manifest.nodes) {
-    if (node.kind == NodeKind::source) sources.set(id, source_entry(node));
-    else nodes.set(id, node_entry(node));
+    if (node.kind == NodeKind::source)
+      sources.set(id, source_entry(node));
+    else
+      nodes.set(id, node_entry(node));
     parents.set(id, texts(node.depends_on));
     const auto found = manifest.children.find(id);
-    children.set(id, found == manifest.children.end() ? text::Value(text::List{})
-                                                      : texts(found->second));
+    children.set(
+        id, found == manifest.children.end() ? text::Value(text::List{}) : texts(found->second));
   }
   for (const auto& [id, node] : manifest.disabled) disabled.set(id, text::List{node_entry(node)});
   for (const auto& [id, macro] : manifest.macros.all()) macros.set(id, macro_entry(macro));

@@ -51,9 +51,8 @@ std::vector<Step> read_case(const fs::path& path) {
       if (!steps.empty()) steps.back().lines.emplace_back();
     } else {
       const auto blank = line.find(' ');
-      steps.push_back({line.substr(0, blank),
-                       blank == std::string::npos ? "" : line.substr(blank + 1),
-                       {}});
+      steps.push_back(
+          {line.substr(0, blank), blank == std::string::npos ? "" : line.substr(blank + 1), {}});
     }
   }
   for (auto& step : steps)
@@ -69,8 +68,10 @@ std::vector<std::string> shell_words(const std::string& text) {
   char quote = 0;
   for (const char c : text) {
     if (quote != 0) {
-      if (c == quote) quote = 0;
-      else word += c;
+      if (c == quote)
+        quote = 0;
+      else
+        word += c;
     } else if (c == '\'' || c == '"') {
       quote = c;
       open = true;
@@ -192,8 +193,8 @@ std::string joined(const std::vector<std::string>& lines) {
 }
 
 TEST_P(Case, holds) {
-  for (const auto& step : read_case(fs::path(TAPELINE_SOURCE_DIR) / "tests/cases/dbt" /
-                                    (GetParam() + ".case"))) {
+  for (const auto& step :
+       read_case(fs::path(TAPELINE_SOURCE_DIR) / "tests/cases/dbt" / (GetParam() + ".case"))) {
     SCOPED_TRACE(step.verb + " " + step.rest);
     if (step.verb == "file") {
       files_.set(step.rest, joined(step.lines));
@@ -221,7 +222,8 @@ TEST_P(Case, holds) {
 
 std::vector<std::string> case_names() {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(fs::path(TAPELINE_SOURCE_DIR) / "tests/cases/dbt"))
+  for (const auto& entry :
+       fs::directory_iterator(fs::path(TAPELINE_SOURCE_DIR) / "tests/cases/dbt"))
     if (entry.path().extension() == ".case") names.push_back(entry.path().stem().string());
   std::ranges::sort(names);
   return names;

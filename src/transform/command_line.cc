@@ -79,10 +79,9 @@ constexpr std::array kCommands = {
     Command{"init", nullptr},
 };
 
-constexpr std::array kLaterFlags = {"--defer",  "--state",       "--empty",
-                                    "--sample", "--selector",    "--inline",
-                                    "--limit",  "--output-keys", "--warn-error",
-                                    "--event-time-start", "--event-time-end"};
+constexpr std::array kLaterFlags = {
+    "--defer", "--state",       "--empty",      "--sample",           "--selector",      "--inline",
+    "--limit", "--output-keys", "--warn-error", "--event-time-start", "--event-time-end"};
 
 std::size_t edits(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -108,7 +107,8 @@ std::string nearest(std::string_view word, const Table& table) {
       fewest = count;
       best = entry.name;
     }
-  return best.empty() ? "Run `dbt --help` for what there is." : fmt::format("Did you mean `{}`?", best);
+  return best.empty() ? "Run `dbt --help` for what there is."
+                      : fmt::format("Did you mean `{}`?", best);
 }
 
 Error usage(std::string message, std::string hint = "") {
@@ -127,25 +127,38 @@ Status apply(const Flag& flag, const std::vector<std::string>& values, CommandLi
   const auto add = [&values](std::vector<std::string>& to) {
     to.insert(to.end(), values.begin(), values.end());
   };
-  if (name == "--select" || name == "--models") add(invocation.select);
-  else if (name == "--exclude") add(invocation.exclude);
-  else if (name == "--resource-type") add(invocation.resource_types);
-  else if (name == "--full-refresh") invocation.full_refresh = true;
-  else if (name == "--fail-fast") invocation.fail_fast = true;
-  else if (name == "--store-failures") invocation.store_failures = true;
-  else if (name == "--target") line.target = values[0];
-  else if (name == "--profiles-dir") line.profiles_dir = values[0];
-  else if (name == "--project-dir") line.project_dir = values[0];
-  else if (name == "--target-path") line.target_path = values[0];
-  else if (name == "--output") invocation.output = values[0];
-  else if (name == "--quiet") invocation.quiet = true;
-  else if (name == "--no-write-json") line.write_json = false;
+  if (name == "--select" || name == "--models")
+    add(invocation.select);
+  else if (name == "--exclude")
+    add(invocation.exclude);
+  else if (name == "--resource-type")
+    add(invocation.resource_types);
+  else if (name == "--full-refresh")
+    invocation.full_refresh = true;
+  else if (name == "--fail-fast")
+    invocation.fail_fast = true;
+  else if (name == "--store-failures")
+    invocation.store_failures = true;
+  else if (name == "--target")
+    line.target = values[0];
+  else if (name == "--profiles-dir")
+    line.profiles_dir = values[0];
+  else if (name == "--project-dir")
+    line.project_dir = values[0];
+  else if (name == "--target-path")
+    line.target_path = values[0];
+  else if (name == "--output")
+    invocation.output = values[0];
+  else if (name == "--quiet")
+    invocation.quiet = true;
+  else if (name == "--no-write-json")
+    line.write_json = false;
   else if (name == "--vars") {
     const auto parsed = text::parse_yaml(values[0]);
     if (!parsed || !(parsed->is_object() || parsed->is_null()))
-      return usage(fmt::format("The YAML provided in the --vars argument is not valid: '{}'",
-                               values[0]),
-                   "Give a mapping: --vars '{name: value}'.");
+      return usage(
+          fmt::format("The YAML provided in the --vars argument is not valid: '{}'", values[0]),
+          "Give a mapping: --vars '{name: value}'.");
     if (parsed->is_object()) invocation.vars = *parsed;
   }
   return Ok{};
@@ -153,7 +166,8 @@ Status apply(const Flag& flag, const std::vector<std::string>& values, CommandLi
 
 /// Artifacts can be made again, so nothing waits for the disk.
 Status write_artifact(io::FileSystem& disk, const std::string& path, std::string_view bytes) {
-  for (auto slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
+  for (auto slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1))
     TRY_STATUS(disk.make_directory(path.substr(0, slash)));
   const auto file = TRY(disk.open(path, io::OpenMode::write));
   TRY_STATUS(file->truncate(0));
@@ -260,8 +274,8 @@ Result<int> run_command_line(std::span<const std::string> words, const CommandLi
     return write_artifact(world.disk, path.starts_with('/') ? path : project_dir + "/" + path,
                           bytes);
   };
-  const auto engine = TRY(Engine::open(*std::move(files), std::move(options), world.warehouse,
-                                       world.clock, world.rng));
+  const auto engine = TRY(
+      Engine::open(*std::move(files), std::move(options), world.warehouse, world.clock, world.rng));
   const auto result = TRY(engine->invoke(line.invocation, world.out, std::move(stop)));
   return result.exit_code;
 }

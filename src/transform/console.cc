@@ -36,8 +36,10 @@ void Console::progress(std::size_t index, std::size_t total, std::string_view la
   std::string line = fmt::format("{} of {} {} ", index, total, label);
   if (line.size() < kWidth) line.append(kWidth - line.size(), '.');
   line += fmt::format(" [{}]", status);
-  if (is_error) error(line);
-  else info(line);
+  if (is_error)
+    error(line);
+  else
+    info(line);
 }
 
 std::string counted(std::size_t count, std::string_view noun) {

@@ -23,6 +23,14 @@ Error compile_error(std::string message) {
   return {ErrorCode::invalid_argument, std::move(message), ""};
 }
 
+/// What the template language itself knows, and a context must not hide.
+bool is_jinja_name(const std::string& name) {
+  for (const char* known : {"range", "dict", "namespace", "lipsum", "cycler", "joiner", "loop",
+                            "caller", "varargs", "kwargs"})
+    if (name == known) return true;
+  return false;
+}
+
 /// A name that nobody knows while parsing: callable, empty, and all its members are the same.
 class Permissive final : public jinja::HostObject {
  public:
@@ -101,27 +109,27 @@ NodeContext::NodeContext(World& world, const Node* node, Mode mode)
 
 NodeContext::~NodeContext() = default;
 
-Value NodeContext::bind(const Macro& macro) {
-  return host_value<BoundMacro>(*this, macro);
-}
+Value NodeContext::bind(const Macro& macro) { return host_value<BoundMacro>(*this, macro); }
 
 std::optional<Value> NodeContext::lookup(const std::string& name) {
   if (const auto known = names_.find(name); known != names_.end()) return known->second;
   auto found = find(name);
-  if (found) names_.emplace(name, *found);
-  else if (mode_ == Mode::parse) return host_value<Permissive>();
+  if (found)
+    names_.emplace(name, *found);
+  else if (mode_ == Mode::parse && !is_jinja_name(name))
+    return host_value<Permissive>();
   return found;
 }
 
 std::optional<Value> NodeContext::find(const std::string& name) {
   if (const auto* macro = world_.manifest.macros.find(name)) return bind(*macro);
   if (name == "dbt" || world_.manifest.macros.has_package(name))
-    return host_value<Namespace>(
-        name, [this, name](const std::string& macro) -> std::optional<Value> {
-          const auto* found = world_.manifest.macros.find_in(name, macro);
-          if (found == nullptr) return std::nullopt;
-          return bind(*found);
-        });
+    return host_value<Namespace>(name,
+                                 [this, name](const std::string& macro) -> std::optional<Value> {
+                                   const auto* found = world_.manifest.macros.find_in(name, macro);
+                                   if (found == nullptr) return std::nullopt;
+                                   return bind(*found);
+                                 });
   if (auto value = member(name)) return value;
   if (auto value = function(name)) return value;
   return plain_function(name);
@@ -144,8 +152,7 @@ std::optional<Value> NodeContext::member(const std::string& name) {
   if (name == "modules") return modules_value(world_.clock);
   if (name == "thread_id") return Value("Thread-1");
   if (name == "context")
-    return host_value<Namespace>(
-        "context", [this](const std::string& key) { return lookup(key); });
+    return host_value<Namespace>("context", [this](const std::string& key) { return lookup(key); });
   if (name == "builtins") {
     std::map<std::string, Value> members;
     for (const char* builtin : {"ref", "source", "config", "var", "env_var", "log", "return"})
@@ -263,21 +270,21 @@ Result<Value> NodeContext::ref(const Arguments& arguments) {
   } else if (arguments.positional.size() == 2) {
     reference = {arguments.positional[0].text(), arguments.positional[1].text()};
   } else {
-    return raise(fmt::format("ref() takes at most two arguments ({} given)",
-                             arguments.positional.size()));
+    return raise(
+        fmt::format("ref() takes at most two arguments ({} given)", arguments.positional.size()));
   }
   if (mode_ == Mode::parse) {
     captured_.refs.push_back(reference);
     return node_ == nullptr ? Value("") : this_relation();
   }
   const auto* target = world_.manifest.find_model(reference);
-  const std::string owner =
-      node_ == nullptr ? "This invocation"
-                       : fmt::format("{} '{}' ({})", to_string(node_->kind), node_->unique_id,
-                                     node_->original_file_path);
+  const std::string owner = node_ == nullptr
+                                ? "This invocation"
+                                : fmt::format("{} '{}' ({})", to_string(node_->kind),
+                                              node_->unique_id, node_->original_file_path);
   if (target == nullptr)
-    return raise(fmt::format("{} depends on a node named '{}' which was not found", owner,
-                             reference.name));
+    return raise(
+        fmt::format("{} depends on a node named '{}' which was not found", owner, reference.name));
   if (node_ != nullptr && node_->kind != NodeKind::operation &&
       std::ranges::find(node_->depends_on, target->unique_id) == node_->depends_on.end())
     return raise(fmt::format(
@@ -306,8 +313,8 @@ Result<Value> NodeContext::source(const Arguments& arguments) {
   }
   const auto* target = world_.manifest.find_source(reference);
   if (target == nullptr)
-    return raise(fmt::format("a source named '{}.{}' was not found", reference.source,
-                             reference.table));
+    return raise(
+        fmt::format("a source named '{}.{}' was not found", reference.source, reference.table));
   return relation_of_node(*target);
 }
 
@@ -327,11 +334,10 @@ Result<Value> NodeContext::var(const Arguments& arguments) {
   for (const auto& [key, value] : arguments.named)
     if (key == "default") return value;
   if (mode_ == Mode::parse) return Value();
-  return raise(fmt::format("Required var '{}' not found in config:\nVars supplied to {} = {}", name,
-                           node_ == nullptr ? "<Configuration>" : node_->name,
-                           text::to_json(world_.vars.is_null() ? text::Value(text::Object{})
-                                                               : world_.vars,
-                                         4)));
+  return raise(fmt::format(
+      "Required var '{}' not found in config:\nVars supplied to {} = {}", name,
+      node_ == nullptr ? "<Configuration>" : node_->name,
+      text::to_json(world_.vars.is_null() ? text::Value(text::Object{}) : world_.vars, 4)));
 }
 
 Result<Value> NodeContext::raise(const std::string& message) {
@@ -357,7 +363,8 @@ Value NodeContext::exceptions() {
        {"raise_parsing_error", raising("")},
        {"missing_config", raising("Model does not have the required config: ")},
        {"missing_materialization", raising("No materialization was found: ")},
-       {"relation_wrong_type", raising("Trying to create a relation that exists as another type: ")},
+       {"relation_wrong_type",
+        raising("Trying to create a relation that exists as another type: ")},
        {"raise_contract_error", raising("This model has an enforced contract that failed: ")},
        {"column_type_missing", raising("Contracted models require data_type for each column: ")},
        {"warn", warn}});
@@ -449,8 +456,8 @@ text::Value node_as_value(const Node& node) {
     text::Value metadata;
     metadata.set("name", node.test->name);
     metadata.set("kwargs", node.test->kwargs);
-    metadata.set("namespace", node.test->package.empty() ? text::Value()
-                                                         : text::Value(node.test->package));
+    metadata.set("namespace",
+                 node.test->package.empty() ? text::Value() : text::Value(node.test->package));
     value.set("test_metadata", std::move(metadata));
     value.set("column_name",
               node.column_name.empty() ? text::Value() : text::Value(node.column_name));

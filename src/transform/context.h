@@ -43,15 +43,15 @@ struct World {
   Flags flags;
   std::string invocation_id;
   Timestamp run_started_at;
-  Session* session = nullptr;  // none while parsing
-  std::function<void(const std::string&)> log;           // log(…, info=True)
-  std::function<void(const std::string&)> print;         // print(…)
+  Session* session = nullptr;                     // none while parsing
+  std::function<void(const std::string&)> log;    // log(…, info=True)
+  std::function<void(const std::string&)> print;  // print(…)
   std::function<void(const std::string&)> warn;
   std::function<Status(const Node&, const std::string&)> write;  // the SQL that a node runs
-  std::set<std::string> vars_read;                       // while parsing
-  std::vector<std::string> selected;                     // node ids
-  jinja::Value graph;                                    // made when first asked for
-  std::map<std::string, jinja::Template> templates;      // of texts rendered over and over
+  std::set<std::string> vars_read;                               // while parsing
+  std::vector<std::string> selected;                             // node ids
+  jinja::Value graph;                                            // made when first asked for
+  std::map<std::string, jinja::Template> templates;              // of texts rendered over and over
 };
 
 /// What a template asked for while it was parsed.

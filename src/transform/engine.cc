@@ -66,9 +66,8 @@ Status Engine::State::load(const Invocation& invocation) {
   project = TRY(load_project(files, *context));
   if (!options.target_path.empty()) project.target_path = options.target_path;
   const auto* profiles = files.find("profiles.yml");
-  const std::string& yaml = !options.profiles_yaml.empty() || profiles == nullptr
-                                ? options.profiles_yaml
-                                : *profiles;
+  const std::string& yaml =
+      !options.profiles_yaml.empty() || profiles == nullptr ? options.profiles_yaml : *profiles;
   if (yaml.empty())
     return Error{ErrorCode::invalid_argument,
                  fmt::format("Could not find profile named '{}'", project.profile),
@@ -153,8 +152,8 @@ Result<std::set<std::string>> Engine::State::selected_for(const Invocation& invo
                                                           World& world, const Console& console) {
   auto selection = TRY(select_nodes(world.manifest, invocation.select, invocation.exclude));
   for (const auto& criterion : selection.unmatched)
-    console.info(fmt::format(
-        "The selection criterion '{}' does not match any enabled nodes", criterion));
+    console.info(
+        fmt::format("The selection criterion '{}' does not match any enabled nodes", criterion));
   const auto& command = invocation.command;
   std::erase_if(selection.ids, [&](const std::string& id) {
     const auto kind = world.manifest.find(id)->kind;
@@ -174,8 +173,7 @@ Result<std::set<std::string>> Engine::State::selected_for(const Invocation& invo
 }
 
 Result<InvocationResult> Engine::State::run_command(const Invocation& invocation, World& world,
-                                                    const Console& console,
-                                                    std::stop_token stop) {
+                                                    const Console& console, std::stop_token stop) {
   const auto started = clock.uptime();
   for (const auto& warning : world.manifest.warnings) console.error("[WARNING]: " + warning);
   const auto& command = invocation.command;
@@ -266,8 +264,8 @@ Result<InvocationResult> Engine::invoke(const Invocation& invocation, const Cons
 }
 
 Result<InvocationResult> Engine::invoke(const Invocation& invocation,
-                                        warehouse::Connection& connection,
-                                        const ConsoleSink& sink, std::stop_token stop) {
+                                        warehouse::Connection& connection, const ConsoleSink& sink,
+                                        std::stop_token stop) {
   return state_->invoke(invocation, connection, sink, std::move(stop));
 }
 

@@ -153,9 +153,9 @@ class ConfigObject final : public jinja::HostObject {
 
 std::optional<Value> plain_function(const std::string& name) {
   static const std::map<std::string, Result<Value> (*)(const Arguments&)> functions = {
-      {"tojson", tojson},   {"fromjson", fromjson}, {"fromyaml", fromyaml},
-      {"toyaml", tojson},   {"set", make_set},      {"set_strict", make_set},
-      {"zip", zip},         {"zip_strict", zip},    {"local_md5", local_md5}};
+      {"tojson", tojson}, {"fromjson", fromjson}, {"fromyaml", fromyaml},
+      {"toyaml", tojson}, {"set", make_set},      {"set_strict", make_set},
+      {"zip", zip},       {"zip_strict", zip},    {"local_md5", local_md5}};
   const auto found = functions.find(name);
   if (found == functions.end()) return std::nullopt;
   return Value::function(name, found->second);

@@ -49,10 +49,10 @@ inline constexpr const char* kInternalPackages[] = {"dbt_duckdb", "dbt"};
 struct Manifest {
   Project project;
   Macros macros;
-  std::map<std::string, Node> nodes;     // by unique id; sources too
+  std::map<std::string, Node> nodes;  // by unique id; sources too
   std::map<std::string, Node> disabled;
   std::map<std::string, std::vector<std::string>> children;  // of each node that has some
-  std::vector<std::string> stat_order;   // node ids as dbt would have met them
+  std::vector<std::string> stat_order;                       // node ids as dbt would have met them
   std::vector<std::string> warnings;
 
   const Node* find(const std::string& unique_id) const;

@@ -11,9 +11,9 @@
 namespace tapeline::transform {
 namespace {
 
-constexpr std::array<const char*, 12> kMonths = {
-    "January", "February", "March",     "April",   "May",      "June",
-    "July",    "August",   "September", "October", "November", "December"};
+constexpr std::array<const char*, 12> kMonths = {"January",   "February", "March",    "April",
+                                                 "May",       "June",     "July",     "August",
+                                                 "September", "October",  "November", "December"};
 constexpr std::array<const char*, 7> kDays = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                               "Thursday", "Friday", "Saturday"};
 
@@ -28,8 +28,8 @@ Parts parts_of(Timestamp at) {
   const auto midnight = std::chrono::floor<std::chrono::days>(at);
   const std::chrono::year_month_day day{midnight};
   const auto new_year = std::chrono::sys_days{day.year() / 1 / 1};
-  return {day, std::chrono::weekday{midnight},
-          static_cast<int>((midnight - new_year).count()) + 1, (at - midnight).count()};
+  return {day, std::chrono::weekday{midnight}, static_cast<int>((midnight - new_year).count()) + 1,
+          (at - midnight).count()};
 }
 
 std::string strftime(Timestamp at, std::string_view format) {
@@ -46,26 +46,65 @@ std::string strftime(Timestamp at, std::string_view format) {
       continue;
     }
     switch (format[++i]) {
-      case 'Y': out += fmt::format("{:04}", year); break;
-      case 'y': out += fmt::format("{:02}", year % 100); break;
-      case 'm': out += fmt::format("{:02}", month); break;
-      case 'd': out += fmt::format("{:02}", day); break;
-      case 'H': out += fmt::format("{:02}", hour); break;
-      case 'I': out += fmt::format("{:02}", hour % 12 == 0 ? 12 : hour % 12); break;
-      case 'p': out += hour < 12 ? "AM" : "PM"; break;
-      case 'M': out += fmt::format("{:02}", seconds / 60 % 60); break;
-      case 'S': out += fmt::format("{:02}", seconds % 60); break;
-      case 'f': out += fmt::format("{:06}", parts.micros % 1'000'000); break;
-      case 'j': out += fmt::format("{:03}", parts.day_of_year); break;
-      case 'B': out += kMonths[month - 1]; break;
-      case 'b': out += std::string_view(kMonths[month - 1]).substr(0, 3); break;
-      case 'A': out += kDays[parts.weekday.c_encoding()]; break;
-      case 'a': out += std::string_view(kDays[parts.weekday.c_encoding()]).substr(0, 3); break;
-      case 'w': out += fmt::format("{}", parts.weekday.c_encoding()); break;
-      case 'u': out += fmt::format("{}", parts.weekday.iso_encoding()); break;
-      case 'z': case 'Z': break;
-      case '%': out += '%'; break;
-      default: out += {'%', format[i]};
+      case 'Y':
+        out += fmt::format("{:04}", year);
+        break;
+      case 'y':
+        out += fmt::format("{:02}", year % 100);
+        break;
+      case 'm':
+        out += fmt::format("{:02}", month);
+        break;
+      case 'd':
+        out += fmt::format("{:02}", day);
+        break;
+      case 'H':
+        out += fmt::format("{:02}", hour);
+        break;
+      case 'I':
+        out += fmt::format("{:02}", hour % 12 == 0 ? 12 : hour % 12);
+        break;
+      case 'p':
+        out += hour < 12 ? "AM" : "PM";
+        break;
+      case 'M':
+        out += fmt::format("{:02}", seconds / 60 % 60);
+        break;
+      case 'S':
+        out += fmt::format("{:02}", seconds % 60);
+        break;
+      case 'f':
+        out += fmt::format("{:06}", parts.micros % 1'000'000);
+        break;
+      case 'j':
+        out += fmt::format("{:03}", parts.day_of_year);
+        break;
+      case 'B':
+        out += kMonths[month - 1];
+        break;
+      case 'b':
+        out += std::string_view(kMonths[month - 1]).substr(0, 3);
+        break;
+      case 'A':
+        out += kDays[parts.weekday.c_encoding()];
+        break;
+      case 'a':
+        out += std::string_view(kDays[parts.weekday.c_encoding()]).substr(0, 3);
+        break;
+      case 'w':
+        out += fmt::format("{}", parts.weekday.c_encoding());
+        break;
+      case 'u':
+        out += fmt::format("{}", parts.weekday.iso_encoding());
+        break;
+      case 'z':
+      case 'Z':
+        break;
+      case '%':
+        out += '%';
+        break;
+      default:
+        out += {'%', format[i]};
     }
   }
   return out;
@@ -165,14 +204,29 @@ Result<jinja::Value> strptime(const std::string& text, std::string_view format) 
     }
     std::int64_t* field = nullptr;
     switch (format[++i]) {
-      case 'Y': field = &year; break;
-      case 'm': field = &month; break;
-      case 'd': field = &day; break;
-      case 'H': field = &hour; break;
-      case 'M': field = &minute; break;
-      case 'S': field = &second; break;
-      case 'f': field = &micros; break;
-      default: return mismatch;
+      case 'Y':
+        field = &year;
+        break;
+      case 'm':
+        field = &month;
+        break;
+      case 'd':
+        field = &day;
+        break;
+      case 'H':
+        field = &hour;
+        break;
+      case 'M':
+        field = &minute;
+        break;
+      case 'S':
+        field = &second;
+        break;
+      case 'f':
+        field = &micros;
+        break;
+      default:
+        return mismatch;
     }
     *field = number(format[i] == 'Y' ? 4 : format[i] == 'f' ? 6 : 2);
     if (*field < 0) return mismatch;
@@ -197,42 +251,42 @@ jinja::Value datetime_class(const Clock& clock) {
                           std::chrono::seconds(int_argument(arguments, 5, "second", 0)) +
                           std::chrono::microseconds(int_argument(arguments, 6, "microsecond", 0)));
   };
-  return make_object("datetime.datetime",
-                     {{"now", jinja::Value::function("now", now)},
-                      {"utcnow", jinja::Value::function("utcnow", now)},
-                      {"today", jinja::Value::function("today", now)},
-                      {"strptime", jinja::Value::function(
-                                       "strptime",
-                                       [](const jinja::Arguments& arguments) {
-                                         return strptime(text_argument(arguments, 0, "date_string"),
-                                                         text_argument(arguments, 1, "format"));
-                                       })},
-                      {"fromisoformat",
-                       jinja::Value::function(
-                           "fromisoformat",
-                           [](const jinja::Arguments& arguments) -> Result<jinja::Value> {
-                             const auto parsed =
-                                 TRY(parse_rfc3339(text_argument(arguments, 0, "date_string")));
-                             return datetime_value(parsed.at);
-                           })}},
-                     make);
+  return make_object(
+      "datetime.datetime",
+      {{"now", jinja::Value::function("now", now)},
+       {"utcnow", jinja::Value::function("utcnow", now)},
+       {"today", jinja::Value::function("today", now)},
+       {"strptime", jinja::Value::function("strptime",
+                                           [](const jinja::Arguments& arguments) {
+                                             return strptime(
+                                                 text_argument(arguments, 0, "date_string"),
+                                                 text_argument(arguments, 1, "format"));
+                                           })},
+       {"fromisoformat",
+        jinja::Value::function("fromisoformat",
+                               [](const jinja::Arguments& arguments) -> Result<jinja::Value> {
+                                 const auto parsed =
+                                     TRY(parse_rfc3339(text_argument(arguments, 0, "date_string")));
+                                 return datetime_value(parsed.at);
+                               })}},
+      make);
 }
 
 jinja::Value date_class(const Clock& clock) {
   return make_object(
       "datetime.date",
-      {{"today", jinja::Value::function(
-                     "today",
-                     [&clock](const jinja::Arguments&) -> Result<jinja::Value> {
-                       return date_value(std::chrono::floor<std::chrono::days>(clock.now()));
-                     })},
-       {"fromisoformat", jinja::Value::function(
-                             "fromisoformat",
-                             [](const jinja::Arguments& arguments) -> Result<jinja::Value> {
-                               const auto date =
-                                   TRY(parse_date(text_argument(arguments, 0, "date_string")));
-                               return date_value(date);
-                             })}},
+      {{"today", jinja::Value::function("today",
+                                        [&clock](const jinja::Arguments&) -> Result<jinja::Value> {
+                                          return date_value(
+                                              std::chrono::floor<std::chrono::days>(clock.now()));
+                                        })},
+       {"fromisoformat",
+        jinja::Value::function("fromisoformat",
+                               [](const jinja::Arguments& arguments) -> Result<jinja::Value> {
+                                 const auto date =
+                                     TRY(parse_date(text_argument(arguments, 0, "date_string")));
+                                 return date_value(date);
+                               })}},
       [](const jinja::Arguments& arguments) -> Result<jinja::Value> {
         return date_value(date_of(arguments));
       });
@@ -257,15 +311,15 @@ jinja::Value match_value(const std::smatch& match) {
   };
   return make_object(
       "re.Match",
-      {{"group", jinja::Value::function(
-                     "group",
-                     [at](const jinja::Arguments& arguments) {
-                       return at(static_cast<std::size_t>(int_argument(arguments, 0, "group", 0)));
-                     })},
-       {"groups", jinja::Value::function(
-                      "groups", [groups](const jinja::Arguments&) -> Result<jinja::Value> {
-                        return jinja::Value::tuple({groups.begin() + 1, groups.end()});
-                      })}});
+      {{"group", jinja::Value::function("group",
+                                        [at](const jinja::Arguments& arguments) {
+                                          return at(static_cast<std::size_t>(
+                                              int_argument(arguments, 0, "group", 0)));
+                                        })},
+       {"groups",
+        jinja::Value::function("groups", [groups](const jinja::Arguments&) -> Result<jinja::Value> {
+          return jinja::Value::tuple({groups.begin() + 1, groups.end()});
+        })}});
 }
 
 jinja::Value regex_function(const std::string& name, bool at_start, bool whole) {
@@ -274,8 +328,8 @@ jinja::Value regex_function(const std::string& name, bool at_start, bool whole) 
         const auto regex = TRY(compile_regex(text_argument(arguments, 0, "pattern")));
         const auto text = text_argument(arguments, 1, "string");
         std::smatch match;
-        const auto flags = at_start ? std::regex_constants::match_continuous
-                                    : std::regex_constants::match_default;
+        const auto flags =
+            at_start ? std::regex_constants::match_continuous : std::regex_constants::match_default;
         const bool found = whole ? std::regex_match(text, match, regex)
                                  : std::regex_search(text, match, regex, flags);
         return found ? match_value(match) : jinja::Value();
@@ -286,9 +340,12 @@ Result<jinja::Value> regex_sub(const jinja::Arguments& arguments) {
   const auto regex = TRY(compile_regex(text_argument(arguments, 0, "pattern")));
   std::string replacement;  // \1 is $1 there, and a plain $ is $$
   for (const char c : text_argument(arguments, 1, "repl")) {
-    if (c == '\\') replacement += '$';
-    else if (c == '$') replacement += "$$";
-    else replacement += c;
+    if (c == '\\')
+      replacement += '$';
+    else if (c == '$')
+      replacement += "$$";
+    else
+      replacement += c;
   }
   return jinja::Value(
       std::regex_replace(text_argument(arguments, 2, "string"), regex, replacement));
@@ -314,23 +371,22 @@ Result<jinja::Value> regex_split(const jinja::Arguments& arguments) {
 
 }  // namespace
 
-jinja::Value date_value(Date date) {
-  return host_value<Moment>(Timestamp(date), false, false);
-}
+jinja::Value date_value(Date date) { return host_value<Moment>(Timestamp(date), false, false); }
 
 jinja::Value datetime_value(Timestamp at, bool zoned) {
   return host_value<Moment>(at, true, zoned);
 }
 
 jinja::Value modules_value(const Clock& clock) {
-  const auto datetime = make_object(
-      "module", {{"datetime", datetime_class(clock)}, {"date", date_class(clock)}});
-  const auto re = make_object("module", {{"match", regex_function("match", true, false)},
-                                         {"search", regex_function("search", false, false)},
-                                         {"fullmatch", regex_function("fullmatch", true, true)},
-                                         {"sub", jinja::Value::function("sub", regex_sub)},
-                                         {"findall", jinja::Value::function("findall", regex_findall)},
-                                         {"split", jinja::Value::function("split", regex_split)}});
+  const auto datetime =
+      make_object("module", {{"datetime", datetime_class(clock)}, {"date", date_class(clock)}});
+  const auto re =
+      make_object("module", {{"match", regex_function("match", true, false)},
+                             {"search", regex_function("search", false, false)},
+                             {"fullmatch", regex_function("fullmatch", true, true)},
+                             {"sub", jinja::Value::function("sub", regex_sub)},
+                             {"findall", jinja::Value::function("findall", regex_findall)},
+                             {"split", jinja::Value::function("split", regex_split)}});
   return make_object("modules", {{"datetime", datetime}, {"re", re}});
 }
 

@@ -142,14 +142,12 @@ TestName generic_test_name(std::string_view test, std::string_view target,
   return name;
 }
 
-std::string generic_test_id(std::string_view package, std::string_view name,
-                            std::string_view test, std::string_view test_namespace,
-                            const text::Value& kwargs) {
+std::string generic_test_id(std::string_view package, std::string_view name, std::string_view test,
+                            std::string_view test_namespace, const text::Value& kwargs) {
   text::Value metadata;
   metadata.set("kwargs", kwargs);
   metadata.set("name", test);
-  metadata.set("namespace",
-               test_namespace.empty() ? text::Value() : text::Value(test_namespace));
+  metadata.set("namespace", test_namespace.empty() ? text::Value() : text::Value(test_namespace));
   const auto digest = io::md5_hex(std::string(name) + hashable_repr(metadata));
   return fmt::format("test.{}.{}.{}", package, name, digest.substr(22));
 }

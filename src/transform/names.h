@@ -28,8 +28,7 @@ TestName generic_test_name(std::string_view test, std::string_view target,
 
 /// test.<package>.<name>.<ten hexadecimal digits>
 /// shape: `kwargs` holds the arguments with `model`; `test_namespace` is empty where there is none
-std::string generic_test_id(std::string_view package, std::string_view name,
-                            std::string_view test, std::string_view test_namespace,
-                            const text::Value& kwargs);
+std::string generic_test_id(std::string_view package, std::string_view name, std::string_view test,
+                            std::string_view test_namespace, const text::Value& kwargs);
 
 }  // namespace tapeline::transform

@@ -17,14 +17,15 @@ TEST(Names, python_repr_quotes_as_python_does) {
 }
 
 TEST(Names, a_test_is_named_by_its_arguments_in_key_order) {
-  const auto name = generic_test_name("accepted_values", "a",
-                                      json(R"({"values":[2,3],"column_name":"id"})"));
+  const auto name =
+      generic_test_name("accepted_values", "a", json(R"({"values":[2,3],"column_name":"id"})"));
   EXPECT_EQ(name.full, "accepted_values_a_id__2__3");
   EXPECT_EQ(name.alias, name.full);
-  EXPECT_EQ(generic_test_name("relationships", "a",
-                              json(R"json({"to":"ref('b')","field":"nofield","column_name":"id"})json"))
-                .full,
-            "relationships_a_id__nofield__ref_b_");
+  EXPECT_EQ(
+      generic_test_name("relationships", "a",
+                        json(R"json({"to":"ref('b')","field":"nofield","column_name":"id"})json"))
+          .full,
+      "relationships_a_id__nofield__ref_b_");
 }
 
 TEST(Names, a_long_name_gets_a_digest_for_its_alias) {
@@ -41,10 +42,10 @@ TEST(Names, test_ids_equal_those_of_dbt) {
                             json(R"json({"column_name":"id","values":[2,3],
                                      "model":"{{ get_where_subquery(ref('a')) }}"})json")),
             "test.shop.accepted_values_a_id__2__3.dce91d4ce0");
-  EXPECT_EQ(generic_test_id("shop", "not_null_a_id", "not_null", "",
-                            json(R"json({"column_name":"id",
+  EXPECT_EQ(
+      generic_test_id("shop", "not_null_a_id", "not_null", "", json(R"json({"column_name":"id",
                                      "model":"{{ get_where_subquery(ref('a')) }}"})json")),
-            "test.shop.not_null_a_id.c1cebc1440");
+      "test.shop.not_null_a_id.c1cebc1440");
 }
 
 }  // namespace

@@ -15,10 +15,14 @@ enum class NodeKind : std::uint8_t { model, test, operation, source };
 
 constexpr std::string_view to_string(NodeKind kind) {
   switch (kind) {
-    case NodeKind::model: return "model";
-    case NodeKind::test: return "test";
-    case NodeKind::operation: return "operation";
-    case NodeKind::source: return "source";
+    case NodeKind::model:
+      return "model";
+    case NodeKind::test:
+      return "test";
+    case NodeKind::operation:
+      return "operation";
+    case NodeKind::source:
+      return "source";
   }
   return "unknown";
 }

@@ -179,9 +179,9 @@ class Parser {
   }
 
   static Error context_error(const NodeContext& context, const Node& node, const Error& error) {
-    std::string message = fmt::format(
-        "Compilation Error in {} {} ({})\n  {}", to_string(node.kind), node.name,
-        node.original_file_path, context.raised().empty() ? error.message : context.raised());
+    std::string message = fmt::format("Compilation Error in {} {} ({})\n  {}", to_string(node.kind),
+                                      node.name, node.original_file_path,
+                                      context.raised().empty() ? error.message : context.raised());
     return {error.code, std::move(message), error.hint};
   }
 
@@ -261,8 +261,8 @@ class Parser {
                       "same name, dbt will be unable to find the correct resource\nwhen looking "
                       "for ref(\"{}\").\n\nTo fix this, change the name of one of these "
                       "resources:\n- {} ({})\n- {} ({})",
-                      to_string(at->second.kind), name, name, id, at->second.original_file_path,
-                      id, path),
+                      to_string(at->second.kind), name, name, id, at->second.original_file_path, id,
+                      path),
           "");
     manifest_->stat_order.push_back(id);
     return Ok{};
@@ -276,9 +276,8 @@ class Parser {
         TRY_STATUS(render(node, own));
         const auto patch = properties_.models.find(node.name);
         const bool patched = patch != properties_.models.end();
-        node.config =
-            merged_config(default_model_config(), input_.project.model_configs, node,
-                          patched ? patch->second.config : text::Value(), own);
+        node.config = merged_config(default_model_config(), input_.project.model_configs, node,
+                                    patched ? patch->second.config : text::Value(), own);
         if (patched) {
           patch->second.used = true;
           node.patch_path = fmt::format("{}://{}", node.package, patch->second.file);
@@ -354,14 +353,13 @@ class Parser {
       node.source_description = source.source_description;
       node.description = source.description;
       node.original_file_path = node.path = source.file;
-      node.unique_id =
-          fmt::format("source.{}.{}.{}", node.package, source.source, source.table);
+      node.unique_id = fmt::format("source.{}.{}.{}", node.package, source.source, source.table);
       const auto below = source.file.substr(source.file.find('/') + 1);
       node.fqn = fqn_of(node.package, below, source.source);
       node.fqn.push_back(source.table);
-      node.config = merged_config(*text::parse_json(R"({"enabled":true,"tags":[],"meta":{}})"),
-                                  input_.project.source_configs, node, source.config,
-                                  text::Value());
+      node.config =
+          merged_config(*text::parse_json(R"({"enabled":true,"tags":[],"meta":{}})"),
+                        input_.project.source_configs, node, source.config, text::Value());
       if (!source.quoting.is_null()) node.config.set("quoting", source.quoting);
       node.columns = source.columns;
       node.database = source.database.empty() ? input_.profile.database() : source.database;
@@ -385,8 +383,9 @@ class Parser {
   Result<Node> generic_test(const WantedTest& wanted) {
     const bool on_source = !wanted.source.empty();
     const auto attached =
-        on_source ? fmt::format("source.{}.{}.{}", input_.project.name, wanted.source, wanted.target)
-                  : fmt::format("model.{}.{}", input_.project.name, wanted.target);
+        on_source
+            ? fmt::format("source.{}.{}.{}", input_.project.name, wanted.source, wanted.target)
+            : fmt::format("model.{}.{}", input_.project.name, wanted.target);
     Node node;
     const bool disabled = manifest_->disabled.contains(attached);
     if (!manifest_->nodes.contains(attached) && !disabled) return node;
@@ -416,9 +415,9 @@ class Parser {
     if (node.name.empty()) {
       const auto prefix = (wanted.call.package.empty() ? "" : wanted.call.package + "_") +
                           (on_source ? "source_" : "") + wanted.call.name;
-      const auto named = generic_test_name(
-          prefix, on_source ? wanted.source + "_" + wanted.target : wanted.target,
-          wanted.call.kwargs);
+      const auto named =
+          generic_test_name(prefix, on_source ? wanted.source + "_" + wanted.target : wanted.target,
+                            wanted.call.kwargs);
       node.name = named.full;
       alias = named.alias;
       if (alias != node.name && config.find("alias") == nullptr) config.set("alias", alias);
@@ -426,11 +425,11 @@ class Parser {
     node.path = alias + ".sql";
     const auto below = wanted.file.substr(wanted.file.find('/') + 1);
     node.fqn = fqn_of(node.package, below, node.name);
-    node.unique_id = generic_test_id(node.package, node.name, wanted.call.name,
-                                     wanted.call.package, wanted.call.kwargs);
-    node.raw_code = fmt::format("{{{{ {}test_{}(**_dbt_generic_test_kwargs) }}}}",
-                                wanted.call.package.empty() ? "" : wanted.call.package + ".",
-                                wanted.call.name);
+    node.unique_id = generic_test_id(node.package, node.name, wanted.call.name, wanted.call.package,
+                                     wanted.call.kwargs);
+    node.raw_code =
+        fmt::format("{{{{ {}test_{}(**_dbt_generic_test_kwargs) }}}}",
+                    wanted.call.package.empty() ? "" : wanted.call.package + ".", wanted.call.name);
     node.config = merged_config(default_test_config(), input_.project.test_configs, node,
                                 text::Value(), config);
     node.tags = wanted.tags;
@@ -528,10 +527,10 @@ class Parser {
     }
     const auto in_package =
         reference.package.empty() ? "" : fmt::format(" in package or project '{}'", package);
-    return parse_error(fmt::format(
-        "Compilation Error\n  {} '{}' ({}) depends on a node named '{}'{} which {}",
-        title(node.kind), node.unique_id, node.original_file_path, reference.name, in_package,
-        disabled ? "is disabled" : "was not found"));
+    return parse_error(
+        fmt::format("Compilation Error\n  {} '{}' ({}) depends on a node named '{}'{} which {}",
+                    title(node.kind), node.unique_id, node.original_file_path, reference.name,
+                    in_package, disabled ? "is disabled" : "was not found"));
   }
 
   /// A test of a model that is disabled is disabled too.
@@ -557,13 +556,13 @@ class Parser {
   std::string visit(const std::string& id, std::map<std::string, int>& state,
                     std::vector<std::string>& path) {
     if (state[id] == 2) return "";
-    path.push_back(id);
     if (state[id] == 1) {
       std::string cycle;
       for (auto at = std::ranges::find(path, id); at != path.end(); ++at)
         cycle += (cycle.empty() ? "" : " --> ") + *at;
       return cycle;
     }
+    path.push_back(id);
     state[id] = 1;
     if (const auto* node = manifest_->find(id))
       for (const auto& parent : node->depends_on)

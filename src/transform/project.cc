@@ -82,8 +82,10 @@ text::Value hook_of(const text::Value& value) {
                             ? Result<text::Value>(text::Value())
                             : text::parse_json(sql);
     hook = text::Value(text::Object{});
-    if (parsed && parsed->is_object()) hook = *parsed;
-    else hook.set("sql", sql);
+    if (parsed && parsed->is_object())
+      hook = *parsed;
+    else
+      hook.set("sql", sql);
   }
   if (hook.find("transaction") == nullptr) hook.set("transaction", true);
   return hook;
@@ -146,7 +148,8 @@ Result<Project> load_project(const ProjectFiles& files, jinja::Context& context)
   project.name = yaml.string_or("name", "");
   if (project.name.empty())
     return invalid("dbt_project.yml: 'name' is a required property", "Name the project.");
-  if (!std::ranges::all_of(project.name, [](unsigned char c) { return std::isalnum(c) || c == '_'; }))
+  if (!std::ranges::all_of(project.name,
+                           [](unsigned char c) { return std::isalnum(c) || c == '_'; }))
     return invalid(fmt::format("dbt_project.yml: '{}' is no project name", project.name),
                    "A name has letters, digits and underscores.");
   project.version = yaml.string_or("version", "");
@@ -187,9 +190,10 @@ Result<Profile> load_profile(const std::string& profiles_yaml, const std::string
   const auto outputs = member(*entry, "outputs");
   const auto* output = outputs.find(chosen.target_name);
   if (output == nullptr)
-    return invalid(fmt::format("The profile '{}' does not have a target named '{}'. The valid "
-                               "target names for this profile are:{}",
-                               profile, chosen.target_name, names_in(outputs)));
+    return invalid(
+        fmt::format("The profile '{}' does not have a target named '{}'. The valid "
+                    "target names for this profile are:{}",
+                    profile, chosen.target_name, names_in(outputs)));
   chosen.target = TRY(render_yaml(*output, context));
   chosen.target.set("name", chosen.target_name);
   chosen.target.set("target_name", chosen.target_name);
@@ -206,8 +210,10 @@ std::vector<text::Value> configs_for(const text::Value& tree, const std::vector<
     if (!level->is_object()) break;
     text::Value config{text::Object{}};
     for (const auto& [key, value] : level->as_object()) {
-      if (key.starts_with('+')) config.set(canonical_key(key.substr(1)), value);
-      else if (!value.is_object()) config.set(canonical_key(key), value);
+      if (key.starts_with('+'))
+        config.set(canonical_key(key.substr(1)), value);
+      else if (!value.is_object())
+        config.set(canonical_key(key), value);
     }
     configs.push_back(std::move(config));
     if (depth == fqn.size()) break;

@@ -19,8 +19,8 @@ constexpr std::array kTestConfigs = {"severity", "tags",     "enabled",        "
                                      "meta",     "database", "store_failures", "store_failures_as",
                                      "schema",   "alias"};
 
-constexpr std::array kUnsupported = {"seeds",   "snapshots", "exposures",       "metrics",
-                                     "groups",  "analyses",  "semantic_models", "unit_tests",
+constexpr std::array kUnsupported = {"seeds",     "snapshots",    "exposures",       "metrics",
+                                     "groups",    "analyses",     "semantic_models", "unit_tests",
                                      "functions", "saved_queries"};
 
 class Reader {
@@ -31,10 +31,10 @@ class Reader {
   Status read(const std::string& source) {
     const auto parsed = text::parse_yaml(source);
     if (!parsed)
-      return Error{parsed.error().code,
-                   fmt::format("Parsing Error\n  Error reading {}: {}", path_,
-                               parsed.error().message),
-                   parsed.error().hint};
+      return Error{
+          parsed.error().code,
+          fmt::format("Parsing Error\n  Error reading {}: {}", path_, parsed.error().message),
+          parsed.error().hint};
     if (parsed->is_null()) return Ok{};
     if (!parsed->is_object()) return wrong("is no mapping");
     for (const char* kind : kUnsupported)
@@ -161,8 +161,7 @@ class Reader {
         for (const auto& tag : tags->as_list()) inherited.push_back(python_str(tag));
       columns.set(name, std::move(kept));
       TRY_STATUS(read_tests(column, source, target,
-                            column.bool_or("quote", false) ? "\"" + name + "\"" : name,
-                            inherited));
+                            column.bool_or("quote", false) ? "\"" + name + "\"" : name, inherited));
     }
     return columns;
   }
@@ -197,10 +196,11 @@ class Reader {
         if (key != "test_name") arguments.set(key, value);
     } else if (test.is_object() && test.as_object().size() == 1) {
       name = test.as_object()[0].first;
-      if (test.as_object()[0].second.is_object()) arguments = test.as_object()[0].second;
+      if (test.as_object()[0].second.is_object())
+        arguments = test.as_object()[0].second;
       else if (!test.as_object()[0].second.is_null())
-        return wrong(fmt::format("gives the test '{}' of '{}' arguments that are no mapping", name,
-                                 target));
+        return wrong(
+            fmt::format("gives the test '{}' of '{}' arguments that are no mapping", name, target));
     } else {
       return wrong(fmt::format(
           "has a test of '{}' that is neither a name nor a mapping of one name (line {})", target,
@@ -213,10 +213,9 @@ class Reader {
     wanted.call.name = dot == std::string::npos ? name : name.substr(dot + 1);
     wanted.call.package = dot == std::string::npos ? "" : name.substr(0, dot);
     wanted.call.kwargs.set(
-        "model",
-        source.empty()
-            ? fmt::format("{{{{ get_where_subquery(ref('{}')) }}}}", target)
-            : fmt::format("{{{{ get_where_subquery(source('{}', '{}')) }}}}", source, target));
+        "model", source.empty() ? fmt::format("{{{{ get_where_subquery(ref('{}')) }}}}", target)
+                                : fmt::format("{{{{ get_where_subquery(source('{}', '{}')) }}}}",
+                                              source, target));
     into_.tests.push_back(std::move(wanted));
     return Ok{};
   }
@@ -256,10 +255,24 @@ class Reader {
   Properties& into_;
 };
 
+/// Arguments may call these functions without braces: `to: ref('a')`.
+bool looks_like_call(const std::string& text) {
+  const auto begin = text.find_first_not_of(" \t\n");
+  const auto open = text.find('(');
+  const auto end = text.find_last_not_of(" \t\n");
+  if (begin == std::string::npos || open == std::string::npos || text[end] != ')' ||
+      end <= open + 1)
+    return false;
+  auto name = text.substr(begin, open - begin);
+  name.erase(name.find_last_not_of(" \t") + 1);
+  return name == "ref" || name == "source" || name == "var" || name == "env_var" || name == "doc";
+}
+
 /// Renders the texts of a test's argument; a template keeps the type of what it makes.
 Result<jinja::Value> render_argument(const text::Value& value, NodeContext& context) {
   if (value.is_string()) {
-    const auto& source = value.as_string();
+    const auto source =
+        looks_like_call(value.as_string()) ? "{{ " + value.as_string() + " }}" : value.as_string();
     if (source.find("{{") == std::string::npos && source.find("{%") == std::string::npos)
       return jinja::Value(source);
     auto& known = context.world().templates;
@@ -270,8 +283,7 @@ Result<jinja::Value> render_argument(const text::Value& value, NodeContext& cont
   }
   if (value.is_list()) {
     std::vector<jinja::Value> items;
-    for (const auto& item : value.as_list())
-      items.push_back(TRY(render_argument(item, context)));
+    for (const auto& item : value.as_list()) items.push_back(TRY(render_argument(item, context)));
     return jinja::Value::list(std::move(items));
   }
   if (value.is_object()) {

@@ -54,8 +54,7 @@ class Relation final : public jinja::HostObject {
     if (name == "is_cte") return Value(name_.type == "cte");
     if (name == "is_materialized_view") return Value(name_.type == "materialized_view");
     if (name == "is_pointer" || name == "is_function") return Value(false);
-    if (name == "can_be_renamed")
-      return Value(name_.type == "table" || name_.type == "view");
+    if (name == "can_be_renamed") return Value(name_.type == "table" || name_.type == "view");
     if (name == "can_be_replaced") return Value(false);
     if (name == "quote_character") return Value("\"");
     if (name == "path")
@@ -97,12 +96,10 @@ class Relation final : public jinja::HostObject {
     }
     if (method == "information_schema") {
       const auto view = text_argument(arguments, 0, "view_name");
-      return Value(fmt::format("{}.information_schema{}{}",
-                               quoted(name_.database.value_or("")), view.empty() ? "" : ".",
-                               view));
+      return Value(fmt::format("{}.information_schema{}{}", quoted(name_.database.value_or("")),
+                               view.empty() ? "" : ".", view));
     }
-    if (method == "get")
-      return attribute(text_argument(arguments, 0, "key"));
+    if (method == "get") return attribute(text_argument(arguments, 0, "key"));
     return HostObject::call_method(method, arguments);
   }
 
@@ -148,10 +145,10 @@ bool any_of(const std::string& text, const std::array<const char*, N>& words) {
 }
 
 constexpr std::array kTexts = {"text", "character varying", "character", "varchar"};
-constexpr std::array kIntegers = {"tinyint",   "smallint",  "integer",   "bigint",  "hugeint",
-                                  "utinyint",  "usmallint", "uinteger",  "ubigint", "int1",
-                                  "int2",      "int4",      "int8",      "short",   "int",
-                                  "signed",    "long",      "uhugeint"};
+constexpr std::array kIntegers = {"tinyint",  "smallint",  "integer",  "bigint",  "hugeint",
+                                  "utinyint", "usmallint", "uinteger", "ubigint", "int1",
+                                  "int2",     "int4",      "int8",     "short",   "int",
+                                  "signed",   "long",      "uhugeint"};
 constexpr std::array kFloats = {"real", "float", "float4", "float8", "double"};
 constexpr std::array kNumerics = {"numeric", "decimal"};
 
@@ -177,8 +174,8 @@ class Column final : public jinja::HostObject {
   }
 
   Result<Value> call_method(const std::string& method, const Arguments& arguments) override {
-    const bool numeric = any_of(kind_, kNumerics) || kind_.starts_with("decimal(") ||
-                         kind_.starts_with("numeric(");
+    const bool numeric =
+        any_of(kind_, kNumerics) || kind_.starts_with("decimal(") || kind_.starts_with("numeric(");
     if (method == "is_string") return Value(any_of(kind_, kTexts));
     if (method == "is_integer") return Value(any_of(kind_, kIntegers));
     if (method == "is_float") return Value(any_of(kind_, kFloats));
@@ -243,9 +240,7 @@ std::string RelationName::render() const {
   return out;
 }
 
-Value relation_value(RelationName name) {
-  return host_value<Relation>(std::move(name));
-}
+Value relation_value(RelationName name) { return host_value<Relation>(std::move(name)); }
 
 const RelationName* relation_of(const Value& value) {
   if (!value.is_object()) return nullptr;
@@ -259,17 +254,16 @@ Value relation_class() {
                                               {"CTE", "cte"},
                                               {"MaterializedView", "materialized_view"},
                                               {"External", "external"}};
-  return make_object("Relation", {{"create", Value::function("create", create_relation)},
-                                  {"Table", Value("table")},
-                                  {"View", Value("view")},
-                                  {"CTE", Value("cte")},
-                                  {"get_relation_type", make_object("RelationType", types)}},
+  return make_object("Relation",
+                     {{"create", Value::function("create", create_relation)},
+                      {"Table", Value("table")},
+                      {"View", Value("view")},
+                      {"CTE", Value("cte")},
+                      {"get_relation_type", make_object("RelationType", types)}},
                      create_relation);
 }
 
-Value column_value(ColumnInfo column) {
-  return host_value<Column>(std::move(column));
-}
+Value column_value(ColumnInfo column) { return host_value<Column>(std::move(column)); }
 
 Value column_class() {
   return make_object(

@@ -8,8 +8,9 @@
 namespace tapeline::transform {
 namespace {
 
-std::string noun_of(NodeKind kind) {
-  return kind == NodeKind::test ? "data test" : std::string(to_string(kind));
+/// dbt's count of a kind: one "test", but two "data tests".
+std::string counted_kind(std::size_t count, std::string_view kind) {
+  return counted(count, kind == "test" && count != 1 ? "data test" : kind);
 }
 
 bool failed(const NodeResult& result) {
@@ -29,7 +30,7 @@ std::string run_counts(const Manifest& manifest, const std::vector<NodeResult>& 
   }
   std::string line;
   for (const auto& [kind, count] : counts)
-    line += (line.empty() ? "" : ", ") + counted(count, kind == "test" ? "data test" : kind);
+    line += (line.empty() ? "" : ", ") + counted_kind(count, kind);
   return line;
 }
 
@@ -38,8 +39,10 @@ void report_failure(const Console& console, const Manifest& manifest, const Node
   if (result.status == NodeStatus::skipped) return;
   const auto& node = *manifest.find(result.unique_id);
   const auto say = [&](const std::string& text) {
-    if (is_warning) console.info(text);
-    else console.error(text);
+    if (is_warning)
+      console.info(text);
+    else
+      console.error(text);
   };
   console.info("");
   say(fmt::format("{} in {} {} ({})", is_warning ? "Warning" : "Failure", to_string(node.kind),
@@ -60,16 +63,17 @@ void report_found(const Console& console, const Manifest& manifest) {
     const auto kind = manifest.find(id)->kind;
     if (kind == NodeKind::source) continue;
     const auto at = std::ranges::find(counts, kind, &std::pair<NodeKind, std::size_t>::first);
-    if (at == counts.end()) counts.emplace_back(kind, 1);
-    else ++at->second;
+    if (at == counts.end())
+      counts.emplace_back(kind, 1);
+    else
+      ++at->second;
   }
-  const auto sources = std::ranges::count_if(manifest.nodes, [](const auto& entry) {
-    return entry.second.kind == NodeKind::source;
-  });
+  const auto sources = std::ranges::count_if(
+      manifest.nodes, [](const auto& entry) { return entry.second.kind == NodeKind::source; });
   if (sources > 0) counts.emplace_back(NodeKind::source, sources);
   std::string line;
   for (const auto& [kind, count] : counts)
-    line += (line.empty() ? "" : ", ") + counted(count, noun_of(kind));
+    line += (line.empty() ? "" : ", ") + counted_kind(count, to_string(kind));
   line += (line.empty() ? "" : ", ") + counted(manifest.macros.all().size(), "macro");
   console.info("Found " + line);
   console.info("");
@@ -86,10 +90,10 @@ void report_end(const Console& console, const Manifest& manifest,
   const double total = std::chrono::duration<double>(took).count();
   const auto whole = static_cast<std::int64_t>(total);
   console.info("");
-  console.info(fmt::format(
-      "Finished running {} in {} hours {} minutes and {:.2f} seconds ({:.2f}s).",
-      run_counts(manifest, results), whole / 3600, whole / 60 % 60,
-      total - static_cast<double>(whole / 60 * 60), total));
+  console.info(
+      fmt::format("Finished running {} in {} hours {} minutes and {:.2f} seconds ({:.2f}s).",
+                  run_counts(manifest, results), whole / 3600, whole / 60 % 60,
+                  total - static_cast<double>(whole / 60 * 60), total));
   const auto errors = static_cast<std::size_t>(std::ranges::count_if(results, failed));
   const auto warnings = static_cast<std::size_t>(std::ranges::count_if(
       results, [](const auto& result) { return result.status == NodeStatus::warn; }));
@@ -107,23 +111,29 @@ void report_end(const Console& console, const Manifest& manifest,
     if (result.status == NodeStatus::warn) report_failure(console, manifest, result, true);
 
   std::map<std::string_view, std::size_t> stats;
-  for (const auto& result : results)
-    switch (result.status) {
+  for (const auto& result : results) switch (result.status) {
       case NodeStatus::success:
-      case NodeStatus::pass: ++stats["PASS"]; break;
-      case NodeStatus::warn: ++stats["WARN"]; break;
-      case NodeStatus::skipped: ++stats["SKIP"]; break;
+      case NodeStatus::pass:
+        ++stats["PASS"];
+        break;
+      case NodeStatus::warn:
+        ++stats["WARN"];
+        break;
+      case NodeStatus::skipped:
+        ++stats["SKIP"];
+        break;
       case NodeStatus::error:
-      case NodeStatus::fail: ++stats["ERROR"]; break;
+      case NodeStatus::fail:
+        ++stats["ERROR"];
+        break;
     }
   console.info("");
-  console.info(fmt::format("Done. PASS={} WARN={} ERROR={} SKIP={} NO-OP=0 TOTAL={}",
-                           stats["PASS"], stats["WARN"], stats["ERROR"], stats["SKIP"],
-                           results.size()));
+  console.info(fmt::format("Done. PASS={} WARN={} ERROR={} SKIP={} NO-OP=0 TOTAL={}", stats["PASS"],
+                           stats["WARN"], stats["ERROR"], stats["SKIP"], results.size()));
 }
 
-void report_compiled(const Console& console, const Manifest& manifest,
-                     const Invocation& invocation, const std::vector<NodeResult>& results) {
+void report_compiled(const Console& console, const Manifest& manifest, const Invocation& invocation,
+                     const std::vector<NodeResult>& results) {
   if (invocation.select.empty()) return;
   for (const auto& result : results) {
     const auto& node = *manifest.find(result.unique_id);

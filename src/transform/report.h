@@ -17,8 +17,8 @@ void report_end(const Console& console, const Manifest& manifest,
                 const std::vector<NodeResult>& results, Duration took);
 
 /// The SQL of the nodes that were asked for by name.
-void report_compiled(const Console& console, const Manifest& manifest,
-                     const Invocation& invocation, const std::vector<NodeResult>& results);
+void report_compiled(const Console& console, const Manifest& manifest, const Invocation& invocation,
+                     const std::vector<NodeResult>& results);
 
 void report_debug(const Console& console, const World& world);
 

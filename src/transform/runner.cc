@@ -46,7 +46,8 @@ std::size_t skip_comments(const std::string& sql, std::size_t at) {
 bool has_word(const std::string& sql, std::size_t at, std::string_view word) {
   if (lower_case(sql.substr(at, word.size())) != word) return false;
   const auto next = at + word.size();
-  return next >= sql.size() || !(std::isalnum(static_cast<unsigned char>(sql[next])) || sql[next] == '_');
+  return next >= sql.size() ||
+         !(std::isalnum(static_cast<unsigned char>(sql[next])) || sql[next] == '_');
 }
 
 /// Puts the CTEs of ephemeral models in front: into the WITH that is there, or a new one.
@@ -57,7 +58,8 @@ std::string with_ctes(const std::string& sql,
   for (const auto& [name, body] : ctes)
     list += fmt::format("{} {} as (\n{}\n)", list.empty() ? "" : ",", name, body);
   const auto at = skip_comments(sql, 0);
-  if (!has_word(sql, at, "with")) return fmt::format("{}with{} {}", sql.substr(0, at), list, sql.substr(at));
+  if (!has_word(sql, at, "with"))
+    return fmt::format("{}with{} {}", sql.substr(0, at), list, sql.substr(at));
   auto after = at + 4;
   const auto next = skip_comments(sql, after);
   if (has_word(sql, next, "recursive")) after = next + 9;
@@ -149,8 +151,8 @@ Result<Runner::Compiled> Runner::compile_node(const Node& node, NodeContext& con
 
 std::string Runner::describe_failure(const Node& node, const NodeContext& context,
                                      const Error& error) {
-  const auto title = fmt::format("{} {} ({})", to_string(node.kind), node.name,
-                                 node.original_file_path);
+  const auto title =
+      fmt::format("{} {} ({})", to_string(node.kind), node.name, node.original_file_path);
   if (const auto refused = world_.session == nullptr ? std::nullopt : world_.session->take_error();
       refused && context.raised().empty())
     return fmt::format("Runtime Error in {}\n{}", title, indented(refused->message, "  "));
@@ -237,8 +239,7 @@ Status Runner::execute_test(const Node& node, NodeContext& context, const std::s
 NodeResult Runner::run_node(const Node& node, std::size_t index, std::size_t total) {
   const bool is_test = node.kind == NodeKind::test;
   const bool hidden = node.ephemeral();
-  if (!hidden)
-    console_.progress(index, total, "START " + node_label(node), "RUN");
+  if (!hidden) console_.progress(index, total, "START " + node_label(node), "RUN");
   NodeResult result;
   result.unique_id = node.unique_id;
   result.compile_started = world_.clock.now();
@@ -327,7 +328,8 @@ Status Runner::run_hooks(std::string_view when, std::vector<NodeResult>& results
   std::vector<const Node*> hooks;
   for (std::size_t i = 0;; ++i) {
     const auto& project = world_.manifest.project.name;
-    const auto* hook = world_.manifest.find(fmt::format("operation.{0}.{0}-{1}-{2}", project, when, i));
+    const auto* hook =
+        world_.manifest.find(fmt::format("operation.{0}.{0}-{1}-{2}", project, when, i));
     if (hook == nullptr) break;
     hooks.push_back(hook);
   }
@@ -404,8 +406,8 @@ Result<std::vector<NodeResult>> Runner::run(const std::set<std::string>& selecte
   TRY_STATUS(run_hooks("on-run-start", results));
 
   const RunGraph graph(world_.manifest, selected, world_.flags.which == "build");
-  const auto order = preserve_edges ? graph.order()
-                                    : std::vector<std::string>(selected.begin(), selected.end());
+  const auto order =
+      preserve_edges ? graph.order() : std::vector<std::string>(selected.begin(), selected.end());
   std::size_t total = 0;
   for (const auto& id : order)
     if (!world_.manifest.find(id)->ephemeral()) ++total;
@@ -428,8 +430,8 @@ Result<std::vector<NodeResult>> Runner::run(const std::set<std::string>& selecte
                              : fmt::format("relation {}.{}", node.schema, node.alias);
       const std::string cause = skip == skipped.end() ? "" : skip->second;
       if (!cause.empty()) {
-        result.message = fmt::format("{} was skipped: an ephemeral model it needs is '{}'",
-                                     node.name, cause);
+        result.message =
+            fmt::format("{} was skipped: an ephemeral model it needs is '{}'", node.name, cause);
         console_.progress(index, total,
                           fmt::format("SKIP {} due to ephemeral model status '{}'", label, cause),
                           "ERROR SKIP", true);
@@ -440,8 +442,7 @@ Result<std::vector<NodeResult>> Runner::run(const std::set<std::string>& selecte
         for (const auto& below : graph.descendants(id)) skipped[below] = "skipped";
     } else {
       result = run_node(node, index, total);
-      const bool failed =
-          result.status == NodeStatus::error || result.status == NodeStatus::fail;
+      const bool failed = result.status == NodeStatus::error || result.status == NodeStatus::fail;
       if (failed) {
         for (const auto& below : graph.descendants(id))
           skipped[below] = node.ephemeral() ? "error" : "";

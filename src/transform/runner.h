@@ -16,12 +16,18 @@ enum class NodeStatus : std::uint8_t { success, error, skipped, pass, warn, fail
 
 constexpr std::string_view to_string(NodeStatus status) {
   switch (status) {
-    case NodeStatus::success: return "success";
-    case NodeStatus::error: return "error";
-    case NodeStatus::skipped: return "skipped";
-    case NodeStatus::pass: return "pass";
-    case NodeStatus::warn: return "warn";
-    case NodeStatus::fail: return "fail";
+    case NodeStatus::success:
+      return "success";
+    case NodeStatus::error:
+      return "error";
+    case NodeStatus::skipped:
+      return "skipped";
+    case NodeStatus::pass:
+      return "pass";
+    case NodeStatus::warn:
+      return "warn";
+    case NodeStatus::fail:
+      return "fail";
   }
   return "unknown";
 }

@@ -41,8 +41,7 @@ std::vector<std::string> split(const std::string& text, char at) {
 }
 
 Result<Criterion> parse_criterion(const std::string& text) {
-  static const std::regex grammar(
-      R"(^(@)?((\d*)\+)?(([\w.]+):)?([^+@][^+]*|\*)(\+(\d*))?$)");
+  static const std::regex grammar(R"(^(@)?((\d*)\+)?(([\w.]+):)?([^+@][^+]*|\*)(\+(\d*))?$)");
   std::smatch match;
   if (!std::regex_match(text, match, grammar) || (match[1].matched && match[7].matched))
     return Error{ErrorCode::invalid_argument,
@@ -227,14 +226,13 @@ class Selector {
       });
     }
     if (method == "test_name")
-      return Match([value](const Node& node) {
-        return node.test && matches_glob(node.test->name, value);
-      });
+      return Match(
+          [value](const Node& node) { return node.test && matches_glob(node.test->name, value); });
     if (method == "config")
       return Match([criterion](const Node& node) { return matches_config(node, criterion); });
-    for (const char* known : {"state", "result", "source_status", "exposure", "metric", "group",
-                              "access", "version", "semantic_model", "saved_query", "unit_test",
-                              "selector"})
+    for (const char* known :
+         {"state", "result", "source_status", "exposure", "metric", "group", "access", "version",
+          "semantic_model", "saved_query", "unit_test", "selector"})
       if (method == known)
         return Error{ErrorCode::unsupported,
                      fmt::format("the selector method '{}' is not there yet", method), ""};
@@ -283,8 +281,8 @@ Result<Selection> select_nodes(const Manifest& manifest, const std::vector<std::
                                const std::vector<std::string>& exclude) {
   Selector selector(manifest);
   Selection selection;
-  selection.ids = select.empty() ? selector.everything()
-                                 : TRY(selector.select(select, &selection.unmatched));
+  selection.ids =
+      select.empty() ? selector.everything() : TRY(selector.select(select, &selection.unmatched));
   const auto excluded = TRY(selector.select(exclude, &selection.unmatched));
   for (const auto& id : excluded) selection.ids.erase(id);
   return selection;

@@ -140,17 +140,13 @@ class Table final : public jinja::HostObject {
   std::optional<std::vector<jinja::Value>> iterate() override { return rows_; }
   std::string text() const override { return "<agate.Table>"; }
   Result<jinja::Value> attribute(const std::string& name) override {
-    if (name == "rows")
-      return host_value<Sequence>("agate.MappedSequence", rows_, nullptr);
-    if (name == "columns")
-      return host_value<Sequence>("agate.MappedSequence", columns_, names_);
-    if (name == "column_names")
-      return jinja::Value::tuple({names_->begin(), names_->end()});
+    if (name == "rows") return host_value<Sequence>("agate.MappedSequence", rows_, nullptr);
+    if (name == "columns") return host_value<Sequence>("agate.MappedSequence", columns_, names_);
+    if (name == "column_names") return jinja::Value::tuple({names_->begin(), names_->end()});
     return jinja::Value::undefined(name);
   }
   Result<jinja::Value> item(const jinja::Value& key) override {
-    if (key.is_int() && key.as_int() >= 0 &&
-        key.as_int() < static_cast<std::int64_t>(rows_.size()))
+    if (key.is_int() && key.as_int() >= 0 && key.as_int() < static_cast<std::int64_t>(rows_.size()))
       return rows_[static_cast<std::size_t>(key.as_int())];
     return jinja::Value::undefined(key.text());
   }
@@ -163,8 +159,6 @@ class Table final : public jinja::HostObject {
 
 }  // namespace
 
-jinja::Value table_value(const warehouse::Rows& rows) {
-  return host_value<Table>(rows);
-}
+jinja::Value table_value(const warehouse::Rows& rows) { return host_value<Table>(rows); }
 
 }  // namespace tapeline::transform

@@ -1,5 +1,5 @@
-#include "transform/object.h"
 #include "transform/values.h"
+#include "transform/object.h"
 
 #include <cmath>
 #include <cstdlib>
@@ -74,11 +74,16 @@ jinja::Value to_jinja(const warehouse::Value& value) {
   return std::visit(
       [](const auto& cell) -> jinja::Value {
         using T = std::decay_t<decltype(cell)>;
-        if constexpr (std::is_same_v<T, std::monostate>) return {};
-        else if constexpr (std::is_same_v<T, warehouse::Decimal>) return decimal_value(cell.text);
-        else if constexpr (std::is_same_v<T, Date>) return date_value(cell);
-        else if constexpr (std::is_same_v<T, Timestamp>) return datetime_value(cell);
-        else return jinja::Value(cell);
+        if constexpr (std::is_same_v<T, std::monostate>)
+          return {};
+        else if constexpr (std::is_same_v<T, warehouse::Decimal>)
+          return decimal_value(cell.text);
+        else if constexpr (std::is_same_v<T, Date>)
+          return date_value(cell);
+        else if constexpr (std::is_same_v<T, Timestamp>)
+          return datetime_value(cell);
+        else
+          return jinja::Value(cell);
       },
       value);
 }
