@@ -169,4 +169,13 @@ TaskState Plan::verdict(const Node& node) const {
   return all_ended ? TaskState::queued : TaskState::none;
 }
 
+std::string_view to_string(TriggerRule rule) {
+  switch (rule) {
+    case TriggerRule::all_success: return "all_success";
+    case TriggerRule::all_done: return "all_done";
+    case TriggerRule::none_failed: return "none_failed";
+  }
+  return "all_success";
+}
+
 }  // namespace tapeline::dag

@@ -38,6 +38,7 @@ enum class TriggerRule : std::uint8_t {
   all_done,     // all ended, whatever their state
   none_failed,  // all ended and none failed
 };
+std::string_view to_string(TriggerRule rule);
 
 /// errors: unsupported for Airflow's other rules, invalid_argument for anything else
 Result<TriggerRule> parse_trigger_rule(std::string_view word);
