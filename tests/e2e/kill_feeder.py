@@ -23,7 +23,7 @@ import time
 import zoneinfo
 
 NEW_YORK = zoneinfo.ZoneInfo("America/New_York")
-SYMBOLS = ("AAPL", "MSFT", "BRK.B", "NVDA", "^GSPC", "TSLA")
+SYMBOLS = ("AAPL", "MSFT", "BRK.B", "NVDA", "EURUSD=X", "TSLA")
 FIRST_DAY, DAYS = datetime.date(2023, 9, 1), 487  # up to the end of 2024
 DEAD = ("not json", '{"symbol":"AAPL","price":1', '{"price":10.5,"timestamp":"2024-03-01T15:00:00Z","data_source":"mine"}',
         '{"symbol":"aapl","price":1,"timestamp":"2024-03-01T15:00:00Z","data_source":"mine"}',
