@@ -119,8 +119,13 @@ Status IngestionTasks::prepare() {
   known.status.load_id = whole(row[5]);
   const std::string tested = TRY(parts_.settings.get(kTestedKey)).value_or("0");
   known.status.tested_load_id = std::atoll(tested.c_str());
-  known.transformed_load_id = known.status.tested_load_id;
-  known_.with([&](Known& its) { its = std::move(known); });
+  known_.with([&](Known& its) {
+    // What no file tells stays as it is.
+    known.transformed_load_id = std::max(its.transformed_load_id, known.status.tested_load_id);
+    known.status.tests = its.status.tests;
+    known.heard = std::move(its.heard);
+    its = std::move(known);
+  });
   return Ok{};
 }
 
@@ -215,13 +220,7 @@ Result<TaskOutcome> IngestionTasks::load(const TaskContext& context) {
                                 counts.consumed, counts.loaded, counts.duplicate, counts.superseded,
                                 counts.dead));
   // Numbers in memory follow what is stored, so a repeated load counts once here too.
-  const auto before = known_.with(
-      [](Known& known) { return std::pair(known.transformed_load_id, known.status.tests); });
   TRY_STATUS(prepare());
-  known_.with([&](Known& known) {
-    known.transformed_load_id = std::max(known.transformed_load_id, before.first);
-    known.status.tests = before.second;
-  });
   return TaskOutcome::success(to_value(counts));
 }
 
