@@ -185,7 +185,7 @@ def cycle(tapeline, rng, number, seen, acknowledged):
     damaging = number % 2 == 1
     way = "while it starts" if number == 0 else rng.choice(("while it starts", "later", "later", "after an acknowledgement"))
     seen[way] += 1
-    tapeline.start(pause_us=rng.choice((2000, 20000, 60000)) if damaging else 0)
+    tapeline.start(pause_us=rng.choice((20000, 60000)) if damaging else 0)
     if way == "while it starts":
         time.sleep(rng.uniform(0, 1.2 * seen["seconds to ready"] or 1.0))
     else:
