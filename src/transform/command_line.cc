@@ -210,7 +210,7 @@ Result<CommandLine> parse_command_line(std::span<const std::string> words) {
       if (std::ranges::find(kLaterFlags, word) != kLaterFlags.end())
         return Error{ErrorCode::unsupported, fmt::format("the option '{}' is not there yet", word),
                      ""};
-      return usage(fmt::format("No such option: {}", word), nearest(word, kFlags));
+      return usage(fmt::format("No such option '{}'.", word), nearest(word, kFlags));
     }
     std::vector<std::string> values;
     if (attached) values.push_back(*attached);
