@@ -53,7 +53,7 @@ class Tidy(unittest.TestCase):
         self.assertEqual(len(self.found(tidy.headers_without_a_job, {"src/jinja/a.h": "#pragma once\n"})), 1)
 
     def test_an_unknown_docstring_key_is_found(self):
-        files = {"src/jinja/a.h": GOOD + "/// returns: a thing\n/// errors: none\n"}
+        files = {"src/jinja/a.h": GOOD + "/// returns:  a thing\n/// errors:   none\n"}
         self.assertEqual(len(self.found(tidy.unknown_doc_keys, files)), 1)
 
     def test_a_long_line_is_found(self):

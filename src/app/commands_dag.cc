@@ -3,14 +3,11 @@
 #include <charconv>
 
 #include "app/commands.h"
+#include "app/values.h"
 #include "text/value.h"
 
 namespace tapeline::app {
 namespace {
-
-text::Value time_value(const std::optional<Timestamp>& at) {
-  return at ? text::Value(format_rfc3339(*at)) : text::Value();
-}
 
 Result<const dag::Dag*> find_dag(Pipeline& pipeline, const std::string& id) {
   std::vector<std::string> ids;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "app/commands.h"
+#include "app/values.h"
 #include "feeds/replay/file_feed.h"
 #include "ingest/producer.h"
 #include "text/value.h"
@@ -155,20 +156,14 @@ ExitCode import_files(Pipeline& pipeline, const Call& call) {
     text::Value result;
     result.set("rows", sent.rows);
     result.set("messages", sent.messages);
-    result.set("consumed", counts.consumed);
-    result.set("loaded", counts.loaded);
-    result.set("duplicate", counts.duplicate);
-    result.set("superseded", counts.superseded);
-    result.set("dead", counts.dead);
+    set_counts(result, counts);
     result.set("run_id", run.run_id);
     result.set("state", run.state);
     call.terminal.out(text::to_json(result) + "\n");
   } else {
-    call.terminal.out(fmt::format(
-        "imported {} rows as {} messages in {}\n{} consumed = {} loaded + {} duplicate + {} "
-        "superseded + {} dead\n",
-        sent.rows, sent.messages, format_duration(pipeline.clock().uptime() - began),
-        counts.consumed, counts.loaded, counts.duplicate, counts.superseded, counts.dead));
+    call.terminal.out(fmt::format("imported {} rows as {} messages in {}\n{}\n", sent.rows,
+                                  sent.messages, format_duration(pipeline.clock().uptime() - began),
+                                  equation_text(counts)));
   }
   if (sent.trades.suspicious + sent.trades.reports > 0) {
     call.terminal.err(fmt::format("note: {} suspicious prints and {} reports were left out\n",

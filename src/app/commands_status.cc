@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "app/commands.h"
+#include "app/values.h"
 #include "ingest/raw_audit.h"
 
 namespace tapeline::app {
@@ -101,11 +102,7 @@ void print_audit(const Call& call, const AuditReport& report) {
     value.set("next_offset", report.raw.next);
     value.set("records", report.raw.records);
     value.set("rows", report.raw.rows);
-    value.set("consumed", counts.consumed);
-    value.set("loaded", counts.loaded);
-    value.set("duplicate", counts.duplicate);
-    value.set("superseded", counts.superseded);
-    value.set("dead", counts.dead);
+    set_counts(value, counts);
     value.set("tests", report.tests);
     text::List findings;
     for (const auto& finding : report.findings) findings.emplace_back(finding);
@@ -115,7 +112,7 @@ void print_audit(const Call& call, const AuditReport& report) {
   }
   call.terminal.out(
       fmt::format("topic: {} records read, from offset {} on, up to {}\n"
-                  "equation: {} consumed = {} loaded + {} duplicate + {} superseded + {} dead\n"
+                  "equation: {}\n"
                   "raw: {} rows, keys and payloads compared with the topic\n"
                   "models: {} computed anew and compared, {} data tests\n",
                   report.raw.records, report.raw.from, report.raw.next, counts.consumed,
@@ -157,11 +154,7 @@ ExitCode show_status(Pipeline& pipeline, const Call& call) {
   value.set("data_directory", pipeline.directory().path());
   value.set("kind", to_string(pipeline.directory().kind()));
   value.set("running", pipeline.driven());
-  value.set("consumed", status.equation.consumed);
-  value.set("loaded", status.equation.loaded);
-  value.set("duplicate", status.equation.duplicate);
-  value.set("superseded", status.equation.superseded);
-  value.set("dead", status.equation.dead);
+  set_counts(value, status.equation);
   value.set("lag", status.lag);
   value.set("log_bytes", usage.size_bytes);
   value.set("log_bytes_max", usage.size_bytes_max);
@@ -177,19 +170,17 @@ ExitCode show_status(Pipeline& pipeline, const Call& call) {
     return healthy ? 0 : 1;
   }
   const auto megabytes = [](std::int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
-  call.terminal.out(
-      fmt::format("data      {} ({}), {}\n"
-                  "equation  {} consumed = {} loaded + {} duplicate + {} superseded + {} dead\n"
-                  "lag       {} messages in the topic are not loaded yet\n"
-                  "last run  {}\n"
-                  "disk      log {:.1f} MB of {:.0f} MB, warehouse {:.1f} MB\n",
-                  pipeline.directory().path(), to_string(pipeline.directory().kind()),
-                  pipeline.driven() ? "running" : "not running", status.equation.consumed,
-                  status.equation.loaded, status.equation.duplicate, status.equation.superseded,
-                  status.equation.dead, status.lag,
-                  runs.empty() ? "none" : fmt::format("{}, {}", runs[0].state, runs[0].run_id),
-                  megabytes(usage.size_bytes), megabytes(usage.size_bytes_max),
-                  megabytes(pipeline.warehouse().file_bytes() + pipeline.warehouse().wal_bytes())));
+  call.terminal.out(fmt::format(
+      "data      {} ({}), {}\n"
+      "equation  {}\n"
+      "lag       {} messages in the topic are not loaded yet\n"
+      "last run  {}\n"
+      "disk      log {:.1f} MB of {:.0f} MB, warehouse {:.1f} MB\n",
+      pipeline.directory().path(), to_string(pipeline.directory().kind()),
+      pipeline.driven() ? "running" : "not running", equation_text(status.equation), status.lag,
+      runs.empty() ? "none" : fmt::format("{}, {}", runs[0].state, runs[0].run_id),
+      megabytes(usage.size_bytes), megabytes(usage.size_bytes_max),
+      megabytes(pipeline.warehouse().file_bytes() + pipeline.warehouse().wal_bytes())));
   if (!healthy) call.terminal.error(healthy.error());
   return healthy ? 0 : 1;
 }

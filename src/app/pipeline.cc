@@ -55,21 +55,20 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   const auto threads = TRY(config_.integer("warehouse.threads"));
 
   on_progress("opening the message log");
-  log_ =
-      TRY(msglog::EmbeddedLog::open(its_.files, its_.clock,
-                                    {.directory = directory_.file("log"),
-                                     .seed = rng_.next(),
-                                     .size_bytes_max = log_bytes_max,
-                                     .appended = &its_.appended,
-                                     .metrics = &its_.metrics}));
+  log_ = TRY(msglog::EmbeddedLog::open(its_.files, its_.clock,
+                                       {.directory = directory_.file("log"),
+                                        .seed = rng_.next(),
+                                        .size_bytes_max = log_bytes_max,
+                                        .appended = &its_.appended,
+                                        .metrics = &its_.metrics}));
   const Status made = log_->create_topic(std::string(kTopic), 1);
   if (!made && made.error().code != ErrorCode::already_exists) return made.error();
 
   on_progress("opening the warehouse");
-  warehouse_ = TRY(warehouse::DuckDbWarehouse::open(
-      its_.clock, {.file = directory_.file("stocks_fin.duckdb"),
-                   .threads = static_cast<int>(threads),
-                   .memory_bytes_max = memory_bytes_max}));
+  warehouse_ = TRY(
+      warehouse::DuckDbWarehouse::open(its_.clock, {.file = directory_.file("stocks_fin.duckdb"),
+                                                    .threads = static_cast<int>(threads),
+                                                    .memory_bytes_max = memory_bytes_max}));
 
   on_progress("reading the models");
   engine_ = TRY(transform::Engine::open(transform::ProjectFiles(shipped_dbt()), {}, *warehouse_,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "io/http_client.h"
+#include "serve/base64.h"
 #include "text/value.h"
 
 namespace tapeline::app {
@@ -12,34 +13,6 @@ constexpr Duration kIdleMax = std::chrono::hours(24);  // a command may be silen
 constexpr Duration kProduceMax = std::chrono::seconds(60);
 constexpr std::size_t kLinesPerRequest = 10'000;  // design §8: what one request may hold
 constexpr std::size_t kBytesPerRequest = 4 << 20;
-
-/// The bytes of a base64 text; what is no base64 ends it.
-std::string from_base64(std::string_view text) {
-  std::string bytes;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    int value = -1;
-    if (c >= 'A' && c <= 'Z')
-      value = c - 'A';
-    else if (c >= 'a' && c <= 'z')
-      value = c - 'a' + 26;
-    else if (c >= '0' && c <= '9')
-      value = c - '0' + 52;
-    else if (c == '+')
-      value = 62;
-    else if (c == '/')
-      value = 63;
-    if (value < 0) break;
-    bits = bits << 6 | static_cast<std::uint32_t>(value);
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      bytes += static_cast<char>(bits >> count & 0xff);
-    }
-  }
-  return bytes;
-}
 
 Error error_of(const text::Value& frame) {
   const text::Value* error = frame.find("error");
@@ -66,9 +39,11 @@ ExitCode run_remotely(const Owner& owner, const std::vector<std::string>& words,
     const auto frame = text::parse_json(line);
     if (!frame) return true;
     if (const auto* out = frame->find("out")) terminal.out(out->as_string());
-    if (const auto* out = frame->find("out_base64")) terminal.out(from_base64(out->as_string()));
+    if (const auto* out = frame->find("out_base64"))
+      terminal.out(serve::base64_decode(out->as_string()).value_or(""));
     if (const auto* err = frame->find("err")) terminal.err(err->as_string());
-    if (const auto* err = frame->find("err_base64")) terminal.err(from_base64(err->as_string()));
+    if (const auto* err = frame->find("err_base64"))
+      terminal.err(serve::base64_decode(err->as_string()).value_or(""));
     if (frame->find("exit")) exit = static_cast<int>(frame->int_or("exit", 2));
     if (frame->find("error")) refused = error_of(*frame);
     return true;

@@ -3,13 +3,10 @@
 #include <cmath>
 
 #include "app/remote.h"
+#include "app/values.h"
 
 namespace tapeline::app {
 namespace {
-
-text::Value time_value(const std::optional<Timestamp>& at) {
-  return at ? text::Value(format_rfc3339(*at)) : text::Value();
-}
 
 text::Value run_value(const state::RunRow& run) {
   text::Value value;
@@ -27,11 +24,7 @@ text::Value run_value(const state::RunRow& run) {
 
 text::Value equation_value(const ingest::LoadCounts& counts) {
   text::Value value;
-  value.set("consumed", counts.consumed);
-  value.set("loaded", counts.loaded);
-  value.set("duplicate", counts.duplicate);
-  value.set("superseded", counts.superseded);
-  value.set("dead", counts.dead);
+  set_counts(value, counts);
   value.set("balanced", counts.balances());
   return value;
 }

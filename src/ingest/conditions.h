@@ -12,8 +12,8 @@ namespace tapeline::ingest {
 
 /// Whose condition bits a trade carries.
 ///
-/// plain:    none: every print counts, and its session is by time alone
-/// algoseek: AlgoSeek's bits for the consolidated tape
+/// `plain`: none: every print counts, and its session is by time alone
+/// `algoseek`: AlgoSeek's bits for the consolidated tape
 enum class ConditionRule : std::uint8_t { plain, algoseek };
 
 /// Reads "plain" or "algoseek".
