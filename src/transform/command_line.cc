@@ -177,7 +177,7 @@ Status write_artifact(io::FileSystem& disk, const std::string& path, std::string
 }  // namespace
 
 std::string command_line_help() {
-  std::string out = "dbt <command> [flags]\n\n";
+  std::string out = "Takes dbt's own subcommands and flags:\n\n";
   for (const auto& command : kCommands)
     if (command.help != nullptr) out += fmt::format("  {:<18} {}\n", command.name, command.help);
   out += '\n';
