@@ -106,7 +106,7 @@ export function StatusStrip() {
       <Equation />
       {dag !== null && (
         <span class="strip-part" title={`DAG ${dag.id}, run ${dag.runId}`}>
-          {dag.paused ? "DAG paused" : `run ${dag.state}`}
+          {dag.paused ? "DAG paused" : `DAG ${dag.state}`}
           {!dag.paused && ended !== null && dag.state !== "running" && (
             <span class="num"> {age(second.value - ended)} ago</span>
           )}
