@@ -90,7 +90,7 @@ export function StatusStrip() {
         {feed.class === "none" ? "no feed" : `feed ${feed.name}`}
         {feed.state === "live" || feed.class === "none" ? "" : ` ${feed.state}`}
       </span>
-      {feed.class !== "none" && (
+      {feed.class !== "none" && feed.symbols > 0 && (
         <span class="strip-part num" title="Symbols that the feed has sent, of those known">
           {feed.symbols}/{Math.max(feed.symbols, symbols.value.length)} symbols
         </span>
