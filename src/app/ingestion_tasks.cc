@@ -97,30 +97,36 @@ Result<std::unique_ptr<IngestionTasks>> IngestionTasks::make(Parts parts, Option
   auto tasks = std::unique_ptr<IngestionTasks>(
       new IngestionTasks(parts, std::move(options), std::move(connections)));
   TRY_STATUS(tasks->prepare());
+  TRY_STATUS(parts.log.set_hold(tasks->options_.topic, tasks->options_.group));
   return tasks;
 }
 
 /// Reads what earlier processes left, so that `has_work` needs no query.
 Status IngestionTasks::prepare() {
-  Known known;
+  std::vector<msglog::Offset> offsets;
   for (const auto& topic : TRY(parts_.log.topics())) {
     if (topic.name != options_.topic) continue;
     for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
-      const auto next = TRY(loader_.next_offset(topic.id, static_cast<std::int32_t>(i)));
-      known.next.push_back(next.value_or(topic.partitions[i].earliest));
+      const auto partition = static_cast<std::int32_t>(i);
+      const auto next = TRY(loader_.next_offset(topic.id, partition));
+      offsets.push_back(next.value_or(topic.partitions[i].earliest));
+      // Retention keeps what this group has not committed.
+      TRY_STATUS(parts_.log.commit(options_.group, {topic.name, partition}, offsets.back()));
     }
   }
   const auto sums = TRY(connections_.load->query(
       "select sum(consumed), sum(loaded), sum(duplicate), sum(superseded), sum(dead), (select "
       "last_load_id from raw_stocks.load_counter) from raw_stocks.loads"));
   const auto& row = sums.rows.at(0);
-  known.status.equation = {whole(row[0]), whole(row[1]), whole(row[2]), whole(row[3]),
-                           whole(row[4])};
-  known.status.load_id = whole(row[5]);
   const std::string tested = TRY(parts_.settings.get(kTestedKey)).value_or("0");
-  known.status.tested_load_id = std::atoll(tested.c_str());
-  known.transformed_load_id = known.status.tested_load_id;
-  known_.with([&](Known& its) { its = std::move(known); });
+  known_.with([&](Known& known) {
+    known.next = std::move(offsets);
+    known.status.equation = {whole(row[0]), whole(row[1]), whole(row[2]), whole(row[3]),
+                             whole(row[4])};
+    known.status.load_id = whole(row[5]);
+    known.status.tested_load_id = std::atoll(tested.c_str());
+    known.transformed_load_id = std::max(known.transformed_load_id, known.status.tested_load_id);
+  });
   return Ok{};
 }
 
@@ -130,11 +136,37 @@ void IngestionTasks::on_transformed(
 }
 
 Status IngestionTasks::check_log() {
-  std::lock_guard lock(loading_);
-  for (const auto& topic : TRY(parts_.log.topics())) {
-    if (topic.name == options_.topic) TRY_STATUS(loader_.check(topic));
-  }
+  const auto look = [this]() -> Status {
+    std::lock_guard lock(loading_);
+    for (const auto& topic : TRY(parts_.log.topics())) {
+      if (topic.name == options_.topic) TRY_STATUS(loader_.check(topic));
+    }
+    return Ok{};
+  };
+  const Status fits = look();
+  known_.with(
+      [&](Known& known) { known.problem = fits ? std::nullopt : std::optional(fits.error()); });
+  TRY_STATUS(fits);
   return parts_.log.health();
+}
+
+std::optional<Error> IngestionTasks::problem() {
+  if (const Status healthy = parts_.log.health(); !healthy) return healthy.error();
+  return known_.with([](Known& known) { return known.problem; });
+}
+
+Status IngestionTasks::at_rest(const std::function<Status()>& use) {
+  std::scoped_lock lock(loading_, target_);
+  const auto [load_id, transformed] = known_.with(
+      [](Known& known) { return std::pair(known.status.load_id, known.transformed_load_id); });
+  if (load_id > transformed) {
+    const auto result = TRY(
+        parts_.engine.invoke({.command = "run"}, *connections_.target, [](std::string_view) {}));
+    if (result.exit_code != 0) {
+      return Error{ErrorCode::unavailable, summary(result.nodes), ""};
+    }
+  }
+  return use();
 }
 
 Status IngestionTasks::accept_log(const msglog::TopicInfo& topic) {
@@ -215,13 +247,7 @@ Result<TaskOutcome> IngestionTasks::load(const TaskContext& context) {
                                 counts.consumed, counts.loaded, counts.duplicate, counts.superseded,
                                 counts.dead));
   // Numbers in memory follow what is stored, so a repeated load counts once here too.
-  const auto before = known_.with(
-      [](Known& known) { return std::pair(known.transformed_load_id, known.status.tests); });
   TRY_STATUS(prepare());
-  known_.with([&](Known& known) {
-    known.transformed_load_id = std::max(known.transformed_load_id, before.first);
-    known.status.tests = before.second;
-  });
   return TaskOutcome::success(to_value(counts));
 }
 

@@ -76,8 +76,12 @@ void Api::add_health_routes(std::vector<Route>& routes) {
                     .success = {200, "application/json", "Ready"},
                     .others = {{503, "application/json", "Ready"}},
                     .answer = [this](Call&) -> Result<io::HttpResponse> {
-                      if (ready()) return json_response(R"({"ready":true})");
-                      const Starting starting = starting_.copy();
+                      Starting starting = starting_.copy();
+                      if (ready()) {
+                        const text::Value parts = commands_.status();
+                        if (parts.bool_or("ready", true)) return json_response(R"({"ready":true})");
+                        starting = {parts.string_or("reason", "nothing is loaded"), std::nullopt};
+                      }
                       JsonWriter json;
                       json.begin_object()
                           .field("ready", false)
