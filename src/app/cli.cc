@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "transform/command_line.h"
+
 namespace tapeline::app {
 namespace {
 
@@ -375,7 +377,7 @@ Result<Invocation> parse_command_line(const std::vector<std::string>& words) {
         ++i;
       }
     }
-    call.help = call.words.empty() || (call.words.size() == 1 && call.words[0] == "--help");
+    call.help = call.words.empty() || std::ranges::find(call.words, "--help") != call.words.end();
     return call;
   }
   for (std::size_t at = taken; at < words.size(); ++at) {
@@ -415,9 +417,7 @@ std::string help(const Command& command) {
   std::vector<Flag> flags(command.flags.begin(), command.flags.end());
   if (command.passes_all) {
     flags.push_back(kCommon[0]);
-    out +=
-        "Takes dbt's own subcommands and flags: run, test, build, compile, ls, parse, debug;\n"
-        "--select, --exclude, --full-refresh, --vars, --project-dir, and so on.\n\n";
+    out += transform::command_line_help() + '\n';
   } else {
     flags.insert(flags.end(), kCommon.begin(), kCommon.end());
   }

@@ -127,22 +127,19 @@ void print_audit(const Call& call, const AuditReport& report) {
 
 ExitCode audit(Pipeline& pipeline, const Call& call) {
   AuditReport report;
-  for (const auto& topic : TRY(pipeline.log().topics())) {
-    if (topic.name != kTopic) continue;
-    call.terminal.progress("reading the topic", -1);
-    auto connection = TRY(pipeline.warehouse().connect());
-    report.raw = TRY(ingest::audit_raw(pipeline.log(), *connection, pipeline.calendar(),
-                                       pipeline.tasks().loader_options(), topic, 0, call.stop));
-    report.findings = report.raw.findings;
-  }
-  const auto status = pipeline.tasks().status();
-  if (status.load_id > status.tested_load_id) {
-    report.findings.push_back("loads that the models have not seen yet: run the DAG, then audit");
-  } else if (status.load_id > 0) {
-    const Status done =
-        pipeline.tasks().with_target([&] { return audit_models(pipeline, call, report); });
-    TRY_STATUS(done);
-  }
+  const Status done = pipeline.tasks().at_rest([&]() -> Status {
+    for (const auto& topic : TRY(pipeline.log().topics())) {
+      if (topic.name != kTopic) continue;
+      call.terminal.progress("reading the topic", -1);
+      auto connection = TRY(pipeline.warehouse().connect());
+      report.raw = TRY(ingest::audit_raw(pipeline.log(), *connection, pipeline.calendar(),
+                                         pipeline.tasks().loader_options(), topic, 0, call.stop));
+      report.findings = report.raw.findings;
+    }
+    if (pipeline.tasks().status().load_id == 0) return Ok{};  // there are no models yet
+    return audit_models(pipeline, call, report);
+  });
+  TRY_STATUS(done);
   print_audit(call, report);
   return report.findings.empty() ? 0 : 1;
 }

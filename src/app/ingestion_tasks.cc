@@ -104,6 +104,7 @@ Result<std::unique_ptr<IngestionTasks>> IngestionTasks::make(Parts parts, Option
     known.transformed_load_id = load_id;
   });
   TRY_STATUS(tasks->learn_loads());
+  TRY_STATUS(parts.log.set_hold(tasks->options_.topic, tasks->options_.group));
   return tasks;
 }
 
@@ -114,8 +115,11 @@ Status IngestionTasks::learn_loads() {
   for (const auto& topic : TRY(parts_.log.topics())) {
     if (topic.name != options_.topic) continue;
     for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
-      const auto next = TRY(loader_.next_offset(topic.id, static_cast<std::int32_t>(i)));
+      const auto partition = static_cast<std::int32_t>(i);
+      const auto next = TRY(loader_.next_offset(topic.id, partition));
       next_offsets.push_back(next.value_or(topic.partitions[i].earliest));
+      // Retention keeps what this group has not committed.
+      TRY_STATUS(parts_.log.commit(options_.group, {topic.name, partition}, next_offsets.back()));
     }
   }
   const auto known_id = known_.with([](Known& known) { return known.status.load_id; });
@@ -139,11 +143,37 @@ void IngestionTasks::on_transformed(
 }
 
 Status IngestionTasks::check_log() {
-  std::lock_guard lock(loading_);
-  for (const auto& topic : TRY(parts_.log.topics())) {
-    if (topic.name == options_.topic) TRY_STATUS(loader_.check(topic));
-  }
+  const auto look = [this]() -> Status {
+    std::lock_guard lock(loading_);
+    for (const auto& topic : TRY(parts_.log.topics())) {
+      if (topic.name == options_.topic) TRY_STATUS(loader_.check(topic));
+    }
+    return Ok{};
+  };
+  const Status fits = look();
+  known_.with(
+      [&](Known& known) { known.problem = fits ? std::nullopt : std::optional(fits.error()); });
+  TRY_STATUS(fits);
   return parts_.log.health();
+}
+
+std::optional<Error> IngestionTasks::problem() {
+  if (const Status healthy = parts_.log.health(); !healthy) return healthy.error();
+  return known_.with([](Known& known) { return known.problem; });
+}
+
+Status IngestionTasks::at_rest(const std::function<Status()>& use) {
+  std::scoped_lock lock(loading_, target_);
+  const auto [load_id, transformed] = known_.with(
+      [](Known& known) { return std::pair(known.status.load_id, known.transformed_load_id); });
+  if (load_id > transformed) {
+    const auto result = TRY(parts_.engine.invoke({.command = "run", .late_vars = {kTouchedAfter}},
+                                                 [](std::string_view) {}));
+    if (result.exit_code != 0) {
+      return Error{ErrorCode::unavailable, summary(result.nodes), ""};
+    }
+  }
+  return use();
 }
 
 Status IngestionTasks::accept_log(const msglog::TopicInfo& topic) {

@@ -91,6 +91,9 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   /// Forgets which log the warehouse was loaded from: the next run loads from the earliest record.
   Status accept_log(const msglog::TopicInfo& topic);
 
+  /// Why nothing is loaded or appended just now; none while all is well.
+  std::optional<Error> problem();
+
   /// Runs something that needs the models to itself: a dbt command of the user's.
   template <typename Use>
   auto with_target(Use&& use) {
@@ -98,8 +101,10 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
     return std::forward<Use>(use)();
   }
 
-  /// Whether such a command holds the models just now.
-  bool target_is_held() const { return holds_.load() > 0; }
+  /// Runs something while nothing is loaded and no model is built, with models that have seen
+  /// every load: an audit.
+  /// errors: those of the models' run
+  Status at_rest(const std::function<Status()>& use);
 
   const ingest::Loader::Options& loader_options() const { return loader_options_; }
 
@@ -121,13 +126,13 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   const std::unique_ptr<warehouse::Connection> connection_;  // the loader's
   std::mutex loading_;  // one batch at a time: the loader and its connection
   std::mutex target_;   // one dbt invocation at a time
-  std::atomic<int> holds_{0};
   ingest::Loader loader_;
 
   struct Known {
     std::vector<msglog::Offset> next;  // by partition
     IngestionStatus status;
     std::int64_t transformed_load_id = 0;
+    std::optional<Error> problem;  // of the last look at the log
     std::function<void(const std::string&, const TouchedRange&)> heard;
   };
   Guarded<Known> known_;

@@ -85,6 +85,10 @@ text::Value UpStatus::status() {
     feed.set("badge", "SIMULATED");
     value.set("feed", std::move(feed));
   }
+  if (const auto problem = pipeline->tasks().problem()) {
+    value.set("ready", false);
+    value.set("reason", problem->message);
+  }
   const auto status = pipeline->tasks().status();
   value.set("equation", equation_value(status.equation));
   value.set("lag", status.lag);

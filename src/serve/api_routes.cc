@@ -76,8 +76,12 @@ void Api::add_health_routes(std::vector<Route>& routes) {
                     .success = {200, "application/json", "Ready"},
                     .others = {{503, "application/json", "Ready"}},
                     .answer = [this](Call&) -> Result<io::HttpResponse> {
-                      if (ready()) return json_response(R"({"ready":true})");
-                      const Starting starting = starting_.copy();
+                      Starting starting = starting_.copy();
+                      if (ready()) {
+                        const text::Value parts = commands_.status();
+                        if (parts.bool_or("ready", true)) return json_response(R"({"ready":true})");
+                        starting = {parts.string_or("reason", "nothing is loaded"), std::nullopt};
+                      }
                       JsonWriter json;
                       json.begin_object()
                           .field("ready", false)
@@ -293,21 +297,21 @@ void Api::add_dag_routes(std::vector<Route>& routes) {
   const Param dag = name_in_path("dag", "The DAG's id");
   const Param run = name_in_path("run", "The run's id");
   const Param task = name_in_path("task", "The task's id");
-  const auto look = [&](std::string path, std::string summary, std::vector<Param> params,
-                        std::function<Result<text::Value>(Call&)> find) {
+  const auto look = [&](std::string path, std::string summary, std::string schema,
+                        std::vector<Param> params, std::function<Result<text::Value>(Call&)> find) {
     routes.push_back({.method = "GET",
                       .path = std::move(path),
                       .summary = std::move(summary),
                       .runs = Runs::on_worker,
                       .params = std::move(params),
-                      .success = {200, "application/json", "Object"},
+                      .success = {200, "application/json", std::move(schema)},
                       .failures = {404},
                       .answer = [find = std::move(find)](Call& call) -> Result<io::HttpResponse> {
                         return json_of(find(call));
                       }});
   };
-  look("/api/v1/dags", "Every DAG.", {}, [this](Call&) { return commands_.dags(); });
-  look("/api/v1/dags/{dag}", "One DAG.", {dag}, [this](Call& call) -> Result<text::Value> {
+  look("/api/v1/dags", "Every DAG.", "Dags", {}, [this](Call&) { return commands_.dags(); });
+  look("/api/v1/dags/{dag}", "One DAG.", "Dag", {dag}, [this](Call& call) -> Result<text::Value> {
     const auto all = TRY(commands_.dags());
     if (const auto* list = all.find("dags"); list && list->is_list())
       for (const auto& one : list->as_list())
@@ -315,15 +319,16 @@ void Api::add_dag_routes(std::vector<Route>& routes) {
     return Error{ErrorCode::not_found, fmt::format("there is no DAG '{}'", call.text("dag")),
                  "GET /api/v1/dags lists them."};
   });
-  look("/api/v1/dags/{dag}/runs", "A DAG's runs, newest first.", {dag},
+  look("/api/v1/dags/{dag}/runs", "A DAG's runs, newest first.", "Runs", {dag},
        [this](Call& call) { return commands_.runs(call.text("dag")); });
-  look("/api/v1/dags/{dag}/runs/{run}/tasks", "A run's tasks.", {dag, run},
+  look("/api/v1/dags/{dag}/runs/{run}/tasks", "A run's tasks.", "Tasks", {dag, run},
        [this](Call& call) { return commands_.tasks(call.text("dag"), call.text("run")); });
-  look("/api/v1/dags/{dag}/runs/{run}/tasks/{task}/log", "What a task logged.", {dag, run, task},
-       [this](Call& call) {
+  look("/api/v1/dags/{dag}/runs/{run}/tasks/{task}/log", "What a task logged.", "TaskLog",
+       {dag, run, task}, [this](Call& call) {
          return commands_.task_log(call.text("dag"), call.text("run"), call.text("task"));
        });
-  const auto act = [&](std::string_view name, std::string summary, DagAction action) {
+  const auto act = [&](std::string_view name, std::string summary, std::string schema,
+                       DagAction action) {
     routes.push_back({.method = "POST",
                       .path = fmt::format("/api/v1/dags/{{dag}}/{}", name),
                       .summary = std::move(summary),
@@ -331,15 +336,15 @@ void Api::add_dag_routes(std::vector<Route>& routes) {
                       .runs = Runs::on_worker,
                       .params = {dag},
                       .body_bytes_max = kJsonBodyMax,
-                      .success = {200, "application/json", "Object"},
+                      .success = {200, "application/json", std::move(schema)},
                       .failures = {404, 409, 413},
                       .answer = [this, action](Call& call) -> Result<io::HttpResponse> {
                         return json_of(commands_.act(call.text("dag"), action));
                       }});
   };
-  act("trigger", "Queues a run.", DagAction::trigger);
-  act("pause", "Stops new runs of a DAG.", DagAction::pause);
-  act("unpause", "Lets a DAG run again.", DagAction::unpause);
+  act("trigger", "Queues a run.", "Triggered", DagAction::trigger);
+  act("pause", "Stops new runs of a DAG.", "Paused", DagAction::pause);
+  act("unpause", "Lets a DAG run again.", "Paused", DagAction::unpause);
 }
 
 void Api::add_command_routes(std::vector<Route>& routes) {

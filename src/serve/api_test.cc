@@ -385,5 +385,22 @@ TEST_F(ApiTest, the_description_names_every_address_and_no_other) {
           }
 }
 
+TEST_F(ApiTest, every_schema_that_the_description_refers_to_is_there) {
+  start();
+  const std::string body = get("/openapi.json").body;
+  const auto description = text::parse_json(body);
+  ASSERT_TRUE(description);
+  const auto& schemas = *description->find("components")->find("schemas");
+  const std::string_view prefix = "\"#/components/schemas/";
+  std::size_t references = 0;
+  for (std::size_t at = body.find(prefix); at != std::string::npos; at = body.find(prefix, at)) {
+    at += prefix.size();
+    const std::string name = body.substr(at, body.find('"', at) - at);
+    EXPECT_NE(schemas.find(name), nullptr) << name;
+    ++references;
+  }
+  EXPECT_GT(references, 50U);
+}
+
 }  // namespace
 }  // namespace tapeline::serve

@@ -32,7 +32,8 @@ class Commands {
   virtual ~Commands() = default;
 
   /// The members of /api/v1/status that serve does not know itself: feed, data, equation, lag,
-  /// dag, tests, in the shape that the API has. Asked about once a second.
+  /// dag, tests, in the shape that the API has. Asked about once a second. `ready` false, with a
+  /// `reason`, where nothing is loaded although everything is open.
   /// blocks: never for long; it reads what is known, it queries nothing
   virtual text::Value status() = 0;
 

@@ -177,7 +177,7 @@ Status write_artifact(io::FileSystem& disk, const std::string& path, std::string
 }  // namespace
 
 std::string command_line_help() {
-  std::string out = "dbt <command> [flags]\n\n";
+  std::string out = "Takes dbt's own subcommands and flags:\n\n";
   for (const auto& command : kCommands)
     if (command.help != nullptr) out += fmt::format("  {:<18} {}\n", command.name, command.help);
   out += '\n';
@@ -210,7 +210,7 @@ Result<CommandLine> parse_command_line(std::span<const std::string> words) {
       if (std::ranges::find(kLaterFlags, word) != kLaterFlags.end())
         return Error{ErrorCode::unsupported, fmt::format("the option '{}' is not there yet", word),
                      ""};
-      return usage(fmt::format("No such option: {}", word), nearest(word, kFlags));
+      return usage(fmt::format("No such option '{}'.", word), nearest(word, kFlags));
     }
     std::vector<std::string> values;
     if (attached) values.push_back(*attached);

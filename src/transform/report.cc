@@ -76,10 +76,10 @@ void report_found(const Console& console, const Manifest& manifest) {
     line += (line.empty() ? "" : ", ") + counted_kind(count, to_string(kind));
   line += (line.empty() ? "" : ", ") + counted(manifest.macros.all().size(), "macro");
   console.info("Found " + line);
-  console.info("");
 }
 
 void report_concurrency(const Console& console, const Profile& profile) {
+  console.info("");
   console.info(fmt::format("Concurrency: {} threads (target='{}')",
                            profile.target.int_or("threads", 1), profile.target_name));
   console.info("");

@@ -334,6 +334,7 @@ Status Runner::run_hooks(std::string_view when, std::vector<NodeResult>& results
     hooks.push_back(hook);
   }
   if (hooks.empty()) return Ok{};
+  if (when == "on-run-end") console_.info("");
   bool failed = false;
   for (std::size_t i = 0; i < hooks.size(); ++i) {
     const auto& node = *hooks[i];
@@ -395,7 +396,7 @@ Status Runner::run_hooks(std::string_view when, std::vector<NodeResult>& results
     result.execution_time = world_.clock.uptime() - started;
     results.push_back(std::move(result));
   }
-  console_.info("");
+  if (when == "on-run-start") console_.info("");
   return Ok{};
 }
 
@@ -452,7 +453,6 @@ Result<std::vector<NodeResult>> Runner::run(const std::set<std::string>& selecte
     if (!node.ephemeral() || result.status == NodeStatus::error)
       results.push_back(std::move(result));
   }
-  console_.info("");
   TRY_STATUS(run_hooks("on-run-end", results));
   return results;
 }

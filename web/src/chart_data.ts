@@ -92,7 +92,8 @@ export const wanted = computed<Wanted | null>(() => {
       ? presetSpan(preset.value, last, firstDay.value ?? last, everyDay)
       : { from: from ?? last, to: to ?? last };
   const interval =
-    chosen ?? (preset.value !== null ? presetInterval(preset.value) : intervalFor(all));
+    chosen ??
+    (preset.value !== null ? presetInterval(preset.value, everyDay) : intervalFor(all));
   return { symbol, interval, span: spanThatFits(all, interval) };
 });
 

@@ -74,6 +74,7 @@ export function feedFreshness(status: Status, newest: number | null, now: number
 export function marketLine(status: Status, now: number): string {
   const { calendar, session, open, close, nextOpen } = status.market;
   if (calendar === "SIM") return "Simulated exchange · always open";
+  if (status.feed.class === "replay") return "Replayed history";
   if (session === "regular" && close !== null) return `Open · closes in ${duration(close - now)}`;
   if (session === "pre" && open !== null) return `Pre-market · opens in ${duration(open - now)}`;
   const next =

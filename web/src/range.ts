@@ -41,6 +41,13 @@ const kPresetInterval: Readonly<Record<Preset, Interval>> = {
   All: "1w",
 };
 
+/** Where every day trades around the clock it has four times the minutes: these are coarser. */
+const kAroundTheClock: Readonly<Partial<Record<Preset, Interval>>> = {
+  "1D": "5m",
+  "5D": "15m",
+  "1M": "1h",
+};
+
 const kMinutes: Readonly<Partial<Record<Interval, number>>> = {
   "1m": 1,
   "5m": 5,
@@ -84,8 +91,8 @@ export function presetSpan(
   return { from, to: anchor };
 }
 
-export function presetInterval(preset: Preset): Interval {
-  return kPresetInterval[preset];
+export function presetInterval(preset: Preset, everyDayTrades: boolean): Interval {
+  return (everyDayTrades ? kAroundTheClock[preset] : undefined) ?? kPresetInterval[preset];
 }
 
 /** The finest interval of those that people use over a span of this length. */

@@ -90,7 +90,7 @@ export function StatusStrip() {
         {feed.class === "none" ? "no feed" : `feed ${feed.name}`}
         {feed.state === "live" || feed.class === "none" ? "" : ` ${feed.state}`}
       </span>
-      {feed.class !== "none" && (
+      {feed.class !== "none" && feed.symbols > 0 && (
         <span class="strip-part num" title="Symbols that the feed has sent, of those known">
           {feed.symbols}/{Math.max(feed.symbols, symbols.value.length)} symbols
         </span>
@@ -106,7 +106,7 @@ export function StatusStrip() {
       <Equation />
       {dag !== null && (
         <span class="strip-part" title={`DAG ${dag.id}, run ${dag.runId}`}>
-          {dag.paused ? "DAG paused" : `run ${dag.state}`}
+          {dag.paused ? "DAG paused" : `DAG ${dag.state}`}
           {!dag.paused && ended !== null && dag.state !== "running" && (
             <span class="num"> {age(second.value - ended)} ago</span>
           )}

@@ -1,5 +1,6 @@
 #include "warehouse/duckdb/duckdb_warehouse.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <unistd.h>
@@ -78,7 +79,7 @@ TEST(DuckDb, an_append_belongs_to_the_open_transaction) {
   auto connection = *warehouse->connect();
   ASSERT_TRUE(connection->execute(
       "create table t (name varchar, price decimal(18,6), moment timestamp, day date, "
-      "kind raw_stocks.session_kind, hour smallint, ratio double)"));
+      "kind enum ('pre', 'regular', 'post', 'closed'), hour smallint, ratio double)"));
   ColumnBatch batch{.rows = 5000};
   std::vector<std::string_view> names(5000, "AAPL");
   std::vector<bool> valid(5000, true);
@@ -117,6 +118,20 @@ TEST(DuckDb, a_file_opens_again_with_what_was_committed) {
   EXPECT_EQ(all_text(*connection->query("select last_load_id from raw_stocks.load_counter")),
             "7|\n");
   EXPECT_GT(warehouse->file_bytes() + warehouse->wal_bytes(), 0);
+}
+
+TEST(DuckDb, what_a_kill_leaves_opens_again_before_the_first_checkpoint) {
+  const Folder folder;
+  auto warehouse = open(folder.path / "w.duckdb");
+  ASSERT_GT(warehouse->wal_bytes(), 0);
+  for (const char* end : {"", ".wal"}) {
+    fs::copy_file(folder.path / fmt::format("w.duckdb{}", end),
+                  folder.path / fmt::format("killed.duckdb{}", end));
+  }
+  auto killed = open(folder.path / "killed.duckdb");
+  ASSERT_TRUE(killed);
+  auto connection = *killed->connect();
+  EXPECT_EQ(all_text(*connection->query("select count(*) from raw_stocks.stock_prices")), "0|\n");
 }
 
 TEST(DuckDb, a_newer_tapelines_warehouse_is_refused) {

@@ -9,15 +9,14 @@ namespace tapeline::warehouse {
 namespace {
 
 // Each entry takes the database from the version that is its index to the next. An entry that
-// has been released is never changed.
+// has been released is never changed. No named types: DuckDB 1.5 cannot replay from its WAL the
+// `create type` in a schema that was not checkpointed yet.
 constexpr std::array<const char*, 1> kMigrations = {
     R"sql(
 create schema if not exists raw_stocks;
 create schema if not exists stg_stocks;
 create schema if not exists int_stocks;
 create schema if not exists marts_stocks;
-create type raw_stocks.session_kind as enum ('pre', 'regular', 'post', 'closed');
-create type raw_stocks.bar_length_kind as enum ('1m', '5m', '15m', '30m', '1h', '4h', '1d');
 create table raw_stocks.stock_prices (
   symbol varchar not null,
   price decimal(18,6) not null,
@@ -28,8 +27,8 @@ create table raw_stocks.stock_prices (
   open decimal(18,6),
   data_source varchar not null,
   previous_close decimal(18,6),
-  session raw_stocks.session_kind not null,
-  bar_length raw_stocks.bar_length_kind,
+  session enum ('pre', 'regular', 'post', 'closed') not null,
+  bar_length enum ('1m', '5m', '15m', '30m', '1h', '4h', '1d'),
   price_date date not null,
   price_hour smallint not null,
   received_at timestamp,

@@ -130,6 +130,12 @@ test("presets count back from the last day with data", () => {
   assert.equal(span("All").from, "2018-01-02");
 });
 
+test("a day around the clock opens on bars that can be told apart", () => {
+  assert.equal(range.presetInterval("1D", false), "1m");
+  assert.equal(range.presetInterval("1D", true), "5m");
+  assert.equal(range.presetInterval("1Y", true), "1d");
+});
+
 test("an interval too fine for its span shows the span's end", () => {
   const span = { from: "2025-11-21", to: "2026-11-20" };
   assert.deepEqual(range.spanThatFits(span, "1d"), span);
