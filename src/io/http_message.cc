@@ -23,9 +23,15 @@ bool has_control(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
 }
 
+/// JSON is UTF-8: in a text that is not, each byte above ASCII becomes a question mark.
 std::string json_escaped(std::string_view text) {
   std::string out;
+  const bool good = is_utf8(text);
   for (const char c : text) {
+    if (!good && static_cast<unsigned char>(c) >= 0x80) {
+      out += '?';
+      continue;
+    }
     if (c == '"' || c == '\\') out += '\\';
     if (static_cast<unsigned char>(c) < 0x20)
       out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));

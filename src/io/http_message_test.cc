@@ -50,6 +50,7 @@ TEST(HttpMessage, dates_have_the_form_of_rfc_9110) {
 TEST(HttpMessage, an_error_is_json_whatever_its_message_holds) {
   EXPECT_EQ(http_error(400, "invalid_argument", "no \"x\"\\\n", "").body,
             R"({"error":{"code":"invalid_argument","message":"no \"x\"\\\u000a","hint":""}})");
+  EXPECT_TRUE(is_utf8(http_error(400, "invalid_argument", "\xcf\x1a", "\xff").body));
 }
 
 }  // namespace

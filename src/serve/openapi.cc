@@ -107,6 +107,11 @@ Value operation(const Route& route) {
     one.emplace_back(
         "requestBody",
         Object{{"required", true}, {"content", content(route.body_type, route.body_schema)}});
+  else if (route.need == Need::write)
+    one.emplace_back(
+        "requestBody",
+        Object{{"description", "Nothing in it is read, but a write says that it sends JSON."},
+               {"content", Object{{"application/json", Object{{"schema", Object{}}}}}}});
   if (route.need == Need::write)
     one.emplace_back("security", List{Object{{"token", List{}}}, Object{{"cookie", List{}}}});
   if (route.need == Need::socket)

@@ -12,7 +12,7 @@
 namespace tapeline::serve {
 namespace {
 
-constexpr std::size_t kTextBytesMax = 200;
+constexpr std::size_t kTextMax = 200;
 constexpr std::size_t kSymbolsMax = 1000;
 
 std::vector<std::string_view> split(std::string_view text, char at) {
@@ -46,12 +46,21 @@ bool path_matches(const Route& route, const std::vector<std::string>& segments,
   return true;
 }
 
+/// The beginning of a UTF-8 text, without cutting a character.
+std::string_view first_characters(std::string_view text, std::size_t count) {
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const bool begins = (static_cast<unsigned char>(text[at]) & 0xC0) != 0x80;
+    if (begins && count-- == 0) return text.substr(0, at);
+  }
+  return text;
+}
+
 /// What the parameter should be, where `value` is not that.
 std::optional<std::string> complaint(const Param& param, const std::string& value) {
   switch (param.type) {
     case ParamType::text:
-      if (!value.empty() && value.size() <= kTextBytesMax) return std::nullopt;
-      return fmt::format("text of 1 to {} bytes", kTextBytesMax);
+      if (!value.empty() && first_characters(value, kTextMax) == value) return std::nullopt;
+      return fmt::format("text of 1 to {} characters", kTextMax);
     case ParamType::symbol:
       if (Symbol::parse(value)) return std::nullopt;
       return "a symbol such as AAPL, in capitals";
@@ -141,7 +150,7 @@ Status check_params(const Route& route, const io::HttpTarget& target,
     if (const auto wanted = complaint(param, found->second))
       return Error{ErrorCode::invalid_argument,
                    fmt::format("the parameter '{}' has the value '{}'", param.name,
-                               found->second.substr(0, kTextBytesMax)),
+                               first_characters(found->second, kTextMax)),
                    fmt::format("It must be {}.", *wanted)};
   }
   return Ok{};

@@ -21,7 +21,7 @@
 namespace tapeline::serve {
 
 enum class ParamType : std::uint8_t {
-  text,      // any non-empty text of at most 200 bytes
+  text,      // any non-empty text of at most 200 characters
   symbol,    // AAPL
   symbols,   // AAPL,MSFT
   integer,   // between min and max

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "io/http_message.h"
+
 namespace tapeline::serve {
 namespace {
 
@@ -23,7 +25,8 @@ const std::vector<Route> kRoutes = {
                 {.name = "unit",
                  .type = ParamType::choice,
                  .description = "The unit",
-                 .choices = {"1m", "1d"}}},
+                 .choices = {"1m", "1d"}},
+                {.name = "note", .type = ParamType::text, .description = "Any text"}},
      .success = {200, "application/json", "Bars"}},
     {.method = "GET", .path = "/api/v1/dags/{dag}", .summary = "A DAG."},
     {.method = "POST",
@@ -72,12 +75,21 @@ TEST(Route, parameters_of_another_form_are_named_with_what_is_wanted) {
   }
 }
 
+TEST(Route, text_is_counted_and_shown_in_whole_characters) {
+  std::string most;
+  for (int i = 0; i < 200; ++i) most += "\u00e9";
+  EXPECT_TRUE(check("symbol=A&note=" + most));
+  const auto checked = check("symbol=A&note=x" + most);
+  ASSERT_FALSE(checked);
+  EXPECT_TRUE(io::is_utf8(checked.error().message)) << checked.error().message;
+}
+
 TEST(Route, the_description_is_made_of_the_same_table) {
   const text::Value description = describe(kRoutes);
   const auto* paths = description.find("paths");
   ASSERT_EQ(paths->as_object().size(), 2U);
   const auto* get = paths->find("/api/v1/bars")->find("get");
-  EXPECT_EQ(get->find("parameters")->as_list().size(), 5U);
+  EXPECT_EQ(get->find("parameters")->as_list().size(), 6U);
   EXPECT_EQ(get->find("parameters")->as_list()[0].find("in")->as_string(), "query");
   EXPECT_NE(get->find("responses")->find("200"), nullptr);
   const auto* post = paths->find("/api/v1/dags/{dag}")->find("post");

@@ -127,10 +127,16 @@ async function open(browser, query = "", options = {}) {
   return page;
 }
 
-const drawn = (page) =>
-  page.waitForFunction(() => (globalThis.__tapeline?.chart()?.bars ?? 0) > 1, null, {
-    timeout: 20_000,
-  });
+async function drawn(page) {
+  const bars = () => page.evaluate(() => globalThis.__tapeline?.chart()?.bars ?? 0);
+  const late = performance.now() + 20_000;
+  while ((await bars()) < 2) {
+    if (performance.now() > late) {
+      throw new Error(`${await bars()} bars drawn; ${await page.locator("main").innerText()}`);
+    }
+    await sleep(100);
+  }
+}
 
 /** Waits until so many prices of the watchlist differ from those that were shown first. */
 const moved = (page, count) =>
@@ -168,7 +174,7 @@ function expectedCells() {
     "select symbol, price as last, price - previous_close as change, " +
       "100 * (price - previous_close)::double / previous_close as change_pct, " +
       `strftime("timestamp", '%Y-%m-%dT%H:%M:%S.%gZ') as event_time, data_source, ` +
-      "'simulated' as class from staging_stocks.stg_stock_prices where is_valid " +
+      "'simulated' as class from stg_stocks.stg_stock_prices where is_valid " +
       `qualify row_number() over (partition by symbol order by "timestamp" desc) = 1`,
   );
   return new Map(
