@@ -16,6 +16,9 @@ using ingest::OffsetRange;
 
 constexpr std::string_view kTestedKey = "models.tested_load_id";
 
+// What limits the data tests to the touched days; the shipped project reads it in their SQL only.
+constexpr const char* kTouchedAfter = "touched_after_load_id";
+
 std::int64_t whole(const warehouse::Value& value) {
   const auto* number = std::get_if<std::int64_t>(&value);
   return number ? *number : 0;
@@ -81,51 +84,55 @@ std::string summary(const std::vector<transform::NodeResult>& nodes) {
 
 }  // namespace
 
-IngestionTasks::IngestionTasks(Parts parts, Options options, Connections connections)
+IngestionTasks::IngestionTasks(Parts parts, Options options,
+                               std::unique_ptr<warehouse::Connection> connection)
     : parts_(parts),
       options_(std::move(options)),
       loader_options_{.group = options_.group, .kind = options_.kind},
       probe_(parts.metrics),
-      connections_(std::move(connections)),
-      loader_(parts.clock, parts.log, *connections_.load, parts.calendar, probe_, loader_options_) {
-}
+      connection_(std::move(connection)),
+      loader_(parts.clock, parts.log, *connection_, parts.calendar, probe_, loader_options_) {}
 
 Result<std::unique_ptr<IngestionTasks>> IngestionTasks::make(Parts parts, Options options) {
-  Connections connections;
-  connections.load = TRY(parts.warehouse.connect());
-  connections.target = TRY(parts.warehouse.connect());
+  auto connection = TRY(parts.warehouse.connect());
   auto tasks = std::unique_ptr<IngestionTasks>(
-      new IngestionTasks(parts, std::move(options), std::move(connections)));
-  TRY_STATUS(tasks->prepare());
+      new IngestionTasks(parts, std::move(options), std::move(connection)));
+  const std::string tested = TRY(parts.settings.get(kTestedKey)).value_or("0");
+  const std::int64_t load_id = std::atoll(tested.c_str());
+  tasks->known_.with([&](Known& known) {
+    known.status.tested_load_id = load_id;
+    known.transformed_load_id = load_id;
+  });
+  TRY_STATUS(tasks->learn_loads());
   TRY_STATUS(parts.log.set_hold(tasks->options_.topic, tasks->options_.group));
   return tasks;
 }
 
-/// Reads what earlier processes left, so that `has_work` needs no query.
-Status IngestionTasks::prepare() {
-  std::vector<msglog::Offset> offsets;
+/// Takes what was loaded since it looked last into the numbers in memory, so that `has_work`
+/// needs no query. They follow what is stored: a load that is repeated counts once.
+Status IngestionTasks::learn_loads() {
+  std::vector<msglog::Offset> next_offsets;
   for (const auto& topic : TRY(parts_.log.topics())) {
     if (topic.name != options_.topic) continue;
     for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
       const auto partition = static_cast<std::int32_t>(i);
       const auto next = TRY(loader_.next_offset(topic.id, partition));
-      offsets.push_back(next.value_or(topic.partitions[i].earliest));
+      next_offsets.push_back(next.value_or(topic.partitions[i].earliest));
       // Retention keeps what this group has not committed.
-      TRY_STATUS(parts_.log.commit(options_.group, {topic.name, partition}, offsets.back()));
+      TRY_STATUS(parts_.log.commit(options_.group, {topic.name, partition}, next_offsets.back()));
     }
   }
-  const auto sums = TRY(connections_.load->query(
-      "select sum(consumed), sum(loaded), sum(duplicate), sum(superseded), sum(dead), (select "
-      "last_load_id from raw_stocks.load_counter) from raw_stocks.loads"));
+  const auto known_id = known_.with([](Known& known) { return known.status.load_id; });
+  const auto sums = TRY(connection_->query(
+      fmt::format("select sum(consumed), sum(loaded), sum(duplicate), sum(superseded), sum(dead), "
+                  "max(load_id) from raw_stocks.loads where load_id > {}",
+                  known_id)));
   const auto& row = sums.rows.at(0);
-  const std::string tested = TRY(parts_.settings.get(kTestedKey)).value_or("0");
   known_.with([&](Known& known) {
-    known.next = std::move(offsets);
-    known.status.equation = {whole(row[0]), whole(row[1]), whole(row[2]), whole(row[3]),
-                             whole(row[4])};
-    known.status.load_id = whole(row[5]);
-    known.status.tested_load_id = std::atoll(tested.c_str());
-    known.transformed_load_id = std::max(known.transformed_load_id, known.status.tested_load_id);
+    known.next = std::move(next_offsets);
+    known.status.equation +=
+        {whole(row[0]), whole(row[1]), whole(row[2]), whole(row[3]), whole(row[4])};
+    known.status.load_id = std::max(known_id, whole(row[5]));
   });
   return Ok{};
 }
@@ -160,8 +167,8 @@ Status IngestionTasks::at_rest(const std::function<Status()>& use) {
   const auto [load_id, transformed] = known_.with(
       [](Known& known) { return std::pair(known.status.load_id, known.transformed_load_id); });
   if (load_id > transformed) {
-    const auto result = TRY(
-        parts_.engine.invoke({.command = "run"}, *connections_.target, [](std::string_view) {}));
+    const auto result = TRY(parts_.engine.invoke({.command = "run", .late_vars = {kTouchedAfter}},
+                                                 [](std::string_view) {}));
     if (result.exit_code != 0) {
       return Error{ErrorCode::unavailable, summary(result.nodes), ""};
     }
@@ -170,13 +177,11 @@ Status IngestionTasks::at_rest(const std::function<Status()>& use) {
 }
 
 Status IngestionTasks::accept_log(const msglog::TopicInfo& topic) {
-  {
-    std::lock_guard lock(loading_);
-    TRY_STATUS(connections_.load->execute(fmt::format(
-        "delete from raw_stocks.consumer_offsets where consumer_group = {} and topic = {}",
-        warehouse::sql_text(options_.group), warehouse::sql_text(topic.name))));
-  }
-  return prepare();
+  std::lock_guard lock(loading_);
+  TRY_STATUS(connection_->execute(fmt::format(
+      "delete from raw_stocks.consumer_offsets where consumer_group = {} and topic = {}",
+      warehouse::sql_text(options_.group), warehouse::sql_text(topic.name))));
+  return learn_loads();
 }
 
 Result<std::vector<OffsetRange>> IngestionTasks::pending(std::int64_t records_max) {
@@ -246,20 +251,20 @@ Result<TaskOutcome> IngestionTasks::load(const TaskContext& context) {
   context.log->line(fmt::format("consumed {} = loaded {} + duplicate {} + superseded {} + dead {}",
                                 counts.consumed, counts.loaded, counts.duplicate, counts.superseded,
                                 counts.dead));
-  // Numbers in memory follow what is stored, so a repeated load counts once here too.
-  TRY_STATUS(prepare());
+  TRY_STATUS(learn_loads());
   return TaskOutcome::success(to_value(counts));
 }
 
 Result<TouchedRange> IngestionTasks::touched_since(std::int64_t load_id) {
   TouchedRange touched;
-  const auto days = TRY(connections_.target->query(
+  const auto connection = TRY(parts_.warehouse.connect());
+  const auto days = TRY(connection->query(
       fmt::format("select min(price_date), max(price_date) from raw_stocks.stock_prices where "
                   "load_id > {}",
                   load_id)));
   if (const auto* from = std::get_if<Date>(&days.rows.at(0)[0])) touched.from = *from;
   if (const auto* to = std::get_if<Date>(&days.rows.at(0)[1])) touched.to = *to;
-  const auto symbols = TRY(connections_.target->query(fmt::format(
+  const auto symbols = TRY(connection->query(fmt::format(
       "select distinct symbol from raw_stocks.stock_prices where load_id > {} order by 1",
       load_id)));
   for (const auto& row : symbols.rows) touched.symbols.push_back(std::get<std::string>(row[0]));
@@ -272,8 +277,8 @@ Result<TaskOutcome> IngestionTasks::transform(const TaskContext& context) {
     return std::tuple(known.status.load_id, known.transformed_load_id, known.heard);
   });
   const auto sink = [&](std::string_view line) { context.log->line(line); };
-  const auto result =
-      TRY(parts_.engine.invoke({.command = "run"}, *connections_.target, sink, context.stop));
+  const auto result = TRY(
+      parts_.engine.invoke({.command = "run", .late_vars = {kTouchedAfter}}, sink, context.stop));
   if (result.exit_code != 0) {
     return TaskOutcome::failed(
         Error{ErrorCode::unavailable,
@@ -294,11 +299,10 @@ Result<TaskOutcome> IngestionTasks::test(const TaskContext& context) {
   });
   if (load_id == 0) return TaskOutcome::skipped();  // there is no model to test yet
   const bool everything = context.params.string_or("days", "touched") == "all";
-  transform::Invocation invocation{.command = "test"};
-  if (!everything) invocation.vars.set("touched_after_load_id", tested);
+  transform::Invocation invocation{.command = "test", .late_vars = {kTouchedAfter}};
+  if (!everything) invocation.vars.set(kTouchedAfter, tested);
   const auto sink = [&](std::string_view line) { context.log->line(line); };
-  const auto result =
-      TRY(parts_.engine.invoke(invocation, *connections_.target, sink, context.stop));
+  const auto result = TRY(parts_.engine.invoke(invocation, sink, context.stop));
   if (result.exit_code == 2) {
     return TaskOutcome::failed(Error{ErrorCode::unavailable, "the data tests did not run",
                                      "The task's log has dbt's own words."});

@@ -109,12 +109,8 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   const ingest::Loader::Options& loader_options() const { return loader_options_; }
 
  private:
-  struct Connections {
-    std::unique_ptr<warehouse::Connection> load;
-    std::unique_ptr<warehouse::Connection> target;
-  };
-  IngestionTasks(Parts parts, Options options, Connections connections);
-  Status prepare();
+  IngestionTasks(Parts parts, Options options, std::unique_ptr<warehouse::Connection> connection);
+  Status learn_loads();
   Result<dag::TaskOutcome> consume(const dag::TaskContext& context);
   Result<dag::TaskOutcome> load(const dag::TaskContext& context);
   Result<dag::TaskOutcome> transform(const dag::TaskContext& context);
@@ -127,7 +123,7 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   const Options options_;
   const ingest::Loader::Options loader_options_;
   ingest::LoaderProbe probe_;
-  const Connections connections_;
+  const std::unique_ptr<warehouse::Connection> connection_;  // the loader's
   std::mutex loading_;  // one batch at a time: the loader and its connection
   std::mutex target_;   // one dbt invocation at a time
   ingest::Loader loader_;

@@ -108,6 +108,7 @@ Result<InvocationResult> Engine::State::invoke(const Invocation& invocation,
   };
   const bool known = parsed.has_value() && [&] {
     for (const auto& name : parsed->vars_read) {
+      if (invocation.late_vars.contains(name)) continue;
       const auto* now = invocation.vars.find(name);
       const auto then = parsed_vars.find(name);
       if ((now == nullptr) != (then == parsed_vars.end())) return false;

@@ -3,12 +3,13 @@
 //   files -> parse -> manifest -> select -> compile -> run -> artifacts
 //
 // A project is parsed once; invocations reuse the manifest for as long as the files, the
-// target and the variables that parsing read stay the same. What a materialization or a
-// test sends to the warehouse stands in macros, never here.
+// target and the variables that parsing read stay the same, late ones apart. What a materialization
+// or a test sends to the warehouse stands in macros, never here.
 
 #pragma once
 
 #include <memory>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@ struct Invocation {
   std::vector<std::string> select;
   std::vector<std::string> exclude;
   text::Value vars{text::Object{}};
+  std::set<std::string> late_vars;  // no reference or config depends on them: not parsed again
   bool full_refresh = false;
   bool fail_fast = false;
   bool quiet = false;
@@ -70,7 +72,8 @@ class Engine {
   Result<InvocationResult> invoke(const Invocation& invocation, const ConsoleSink& sink,
                                   std::stop_token stop = {});
 
-  /// As above, on a connection of the caller's, which has no open transaction.
+  /// As above, on a connection of the caller's, which has no open transaction. Temporary tables
+  /// of the models stay on it until it closes.
   Result<InvocationResult> invoke(const Invocation& invocation, warehouse::Connection& connection,
                                   const ConsoleSink& sink, std::stop_token stop = {});
 
