@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.h"
 #include "base/crc32c.h"
@@ -62,6 +63,8 @@ std::string fingerprint(const msglog::RecordView& record) {
 
 namespace {
 
+constexpr Offset kSliceRows = 16'384;  // decoded and appended together
+
 struct Key {
   std::string_view symbol;
   Timestamp at;
@@ -75,8 +78,6 @@ struct KeyHash {
   }
 };
 
-std::int64_t micros(Timestamp at) { return at.time_since_epoch().count(); }
-
 std::int64_t read_integer(const warehouse::Value& value) {
   const auto* whole = std::get_if<std::int64_t>(&value);
   return whole ? *whole : 0;
@@ -84,27 +85,34 @@ std::int64_t read_integer(const warehouse::Value& value) {
 
 }  // namespace
 
-/// One load in the making. Rows look into the fetched memory.
-struct Loader::Batch {
-  std::vector<msglog::FetchedRecords> fetched;
-  std::vector<QuoteView> rows;
-  std::vector<Timestamp> appended;
-  std::vector<Offset> offsets;
-  std::vector<bool> insert;                    // by row: it goes into raw as it is
-  std::vector<std::size_t> known;              // rows whose key may be there already
-  std::vector<std::int64_t> replaced_row_ids;  // of raw rows that a later message replaces
+/// A record that has no row.
+struct Loader::Dead {
+  const msglog::RecordView* record;
+  wire::DeadLetter letter;
+};
 
-  struct Dead {
-    Offset offset;
-    Timestamp appended_at;
-    std::string_view payload;
-    std::string reason;
-  };
-  std::vector<Dead> dead;
+/// One load in the making.
+struct Loader::Batch {
   Offset first = 0;
   Offset next = 0;
+  std::int64_t load_id = 0;
   std::string last_fingerprint;
   LoadCounts counts;
+  RawColumns rows;  // on their way into raw
+
+  /// A row at or below its symbol's mark. Its symbol looks into the marks.
+  struct Known {
+    QuoteView row;
+    Timestamp appended_at;
+    Offset offset;
+  };
+  std::vector<Known> known;
+  std::set<std::string, std::less<>> sources;  // what their data_sources look into
+
+  explicit Batch(const OffsetRange& range)
+      : first(range.first),
+        next(range.first),
+        rows(static_cast<std::size_t>(std::min(range.next - range.first, kSliceRows))) {}
 };
 
 Loader::Loader(const Clock& clock, msglog::MessageLog& log, warehouse::Connection& connection,
@@ -157,8 +165,8 @@ Result<LoadCounts> Loader::load(const OffsetRange& range, const std::string& run
     rest.next = std::min(range.next, next + options_.records_per_load);
     const Duration began = clock_.uptime();
     const auto counts = load_once(rest, run_id);
-    decoder_.forget();
     if (!counts) {
+      decoder_.forget();
       (void)connection_.execute("rollback");
       marks_.reset();
       return Error(counts.error())
@@ -171,49 +179,63 @@ Result<LoadCounts> Loader::load(const OffsetRange& range, const std::string& run
 }
 
 Result<LoadCounts> Loader::load_once(const OffsetRange& range, const std::string& run_id) {
-  Batch batch;
-  TRY_STATUS(read(range, batch));
   TRY_STATUS(read_marks());
+  Batch batch(range);
   TRY_STATUS(connection_.execute("begin transaction"));
-  TRY_STATUS(settle(batch));
-  TL_ASSERT(batch.counts.balances());
-  TRY_STATUS(write(range, run_id, batch));
+  // Updating the one-row counter first makes loads commit one after another: the second of
+  // two loaders fails here.
+  const auto moved = TRY(connection_.query(
+      "update raw_stocks.load_counter set last_load_id = last_load_id + 1 returning "
+      "last_load_id"));
+  batch.load_id = read_integer(moved.rows.at(0).at(0));
+  while (batch.next < range.next) TRY_STATUS(load_slice(range, batch));
+  if (!batch.known.empty()) TRY_STATUS(settle_known(batch));
+  LoadCounts& counts = batch.counts;
+  counts.loaded = counts.consumed - counts.dead - counts.duplicate - counts.superseded;
+  TL_ASSERT(counts.balances());
+  TRY_STATUS(write_counts(range, run_id, batch));
   TRY_STATUS(connection_.execute("commit"));
-  tell(batch);
+  tell(batch.counts);
   return batch.counts;
 }
 
-Status Loader::read(const OffsetRange& range, Batch& batch) {
-  batch.first = range.first;
-  batch.next = range.first;
-  while (batch.next < range.next) {
-    auto fetched =
-        TRY(log_.fetch(range.partition, batch.next, {.records_max = range.next - batch.next}));
-    if (fetched.next <= batch.next) {
-      return Error{ErrorCode::corrupt,
-                   fmt::format("the log ends at offset {}, before the range does at {}", batch.next,
-                               range.next),
-                   "Run `tapeline topic verify`."};
-    }
-    for (const msglog::RecordView& record : fetched.records) {
-      ++batch.counts.consumed;
-      QuoteView& row = batch.rows.emplace_back();
-      if (auto dead = decoder_.decode(record.value, record.appended_at, row)) {
-        batch.rows.pop_back();
-        std::string reason(to_string(dead->reason));
-        if (!dead->detail.empty()) reason += ": " + dead->detail;
-        batch.dead.push_back({record.offset, record.appended_at, record.value, reason});
-        continue;
-      }
-      if (!row.session) row.session = derived_session(calendar_, row);
-      batch.appended.push_back(record.appended_at);
-      batch.offsets.push_back(record.offset);
-    }
-    if (!fetched.records.empty()) batch.last_fingerprint = fingerprint(fetched.records.back());
-    batch.next = fetched.next;
-    batch.fetched.push_back(std::move(fetched));
+/// Fetches some records and appends what they say: new rows and dead letters at once, rows that
+/// raw may have already later, in settle_known.
+Status Loader::load_slice(const OffsetRange& range, Batch& batch) {
+  const auto fetched = TRY(log_.fetch(
+      range.partition, batch.next, {.records_max = std::min(range.next - batch.next, kSliceRows)}));
+  if (fetched.next <= batch.next) {
+    return Error{ErrorCode::corrupt,
+                 fmt::format("the log ends at offset {}, before the range does at {}", batch.next,
+                             range.next),
+                 "Run `tapeline topic verify`."};
   }
-  batch.counts.dead = static_cast<std::int64_t>(batch.dead.size());
+  std::vector<Dead> dead;
+  for (const msglog::RecordView& record : fetched.records) {
+    ++batch.counts.consumed;
+    QuoteView row;
+    if (auto letter = decoder_.decode(record.value, record.appended_at, row)) {
+      dead.push_back({&record, *std::move(letter)});
+      continue;
+    }
+    if (!row.session) row.session = derived_session(calendar_, row);
+    auto mark = marks_->find(row.symbol);
+    const bool is_first = mark == marks_->end();
+    if (is_first) mark = marks_->emplace(std::string(row.symbol), row.event_time).first;
+    if (is_first || row.event_time > mark->second) {
+      mark->second = row.event_time;
+      batch.rows.add(row, record.appended_at, record.offset, batch.load_id);
+      continue;
+    }
+    row.symbol = mark->first;
+    row.data_source = *batch.sources.emplace(row.data_source).first;
+    batch.known.push_back({row, record.appended_at, record.offset});
+  }
+  if (!fetched.records.empty()) batch.last_fingerprint = fingerprint(fetched.records.back());
+  batch.next = fetched.next;
+  TRY_STATUS(batch.rows.append_to(connection_, "raw_stocks", "stock_prices"));
+  TRY_STATUS(append_dead(range, dead, batch));
+  decoder_.forget();
   return Ok{};
 }
 
@@ -229,28 +251,9 @@ Status Loader::read_marks() {
   return Ok{};
 }
 
-Status Loader::settle(Batch& batch) {
-  batch.insert.assign(batch.rows.size(), true);
-  for (std::size_t i = 0; i < batch.rows.size(); ++i) {
-    const QuoteView& row = batch.rows[i];
-    const auto mark = marks_->find(row.symbol);
-    if (mark == marks_->end()) {
-      marks_->emplace(std::string(row.symbol), row.event_time);
-    } else if (row.event_time > mark->second) {
-      mark->second = row.event_time;
-    } else {
-      batch.known.push_back(i);
-    }
-  }
-  if (!batch.known.empty()) TRY_STATUS(settle_known_keys(batch));
-  batch.counts.loaded =
-      batch.counts.consumed - batch.counts.dead - batch.counts.duplicate - batch.counts.superseded;
-  return Ok{};
-}
-
 /// Rows at or below their mark: some are late and new, some repeat a key. The first row of
 /// such a key in this batch is compared with raw by SQL, each further one with the one before.
-Status Loader::settle_known_keys(Batch& batch) {
+Status Loader::settle_known(Batch& batch) {
   struct State {
     std::optional<std::size_t> latest;       // the row whose values the key has by now
     std::optional<std::int64_t> raw_row_id;  // where raw has the key already
@@ -258,36 +261,29 @@ Status Loader::settle_known_keys(Batch& batch) {
     bool replaces = false;
   };
   std::unordered_map<Key, State, KeyHash> states;
+  std::unordered_map<Offset, State*> by_offset;  // of the first row of each key
   const auto key_of = [&](std::size_t i) {
-    return Key{batch.rows[i].symbol, batch.rows[i].event_time};
+    return Key{batch.known[i].row.symbol, batch.known[i].row.event_time};
   };
-  std::vector<std::size_t> firsts;  // the first row at or below its mark, by key
-  for (const std::size_t i : batch.known) {
-    if (states.try_emplace(key_of(i)).second) firsts.push_back(i);
+  TRY_STATUS(
+      connection_.execute("create or replace temporary table loader_keys as select * from "
+                          "raw_stocks.stock_prices limit 0"));
+  Timestamp low = Timestamp::max();
+  Timestamp high = Timestamp::min();
+  for (std::size_t i = 0; i < batch.known.size(); ++i) {
+    const auto [state, is_first] = states.try_emplace(key_of(i));
+    if (!is_first) continue;
+    const auto& [row, appended_at, offset] = batch.known[i];
+    by_offset.emplace(offset, &state->second);
+    low = std::min(low, row.event_time);
+    high = std::max(high, row.event_time);
+    if (batch.rows.is_full()) {
+      TRY_STATUS(batch.rows.append_to(connection_, "temp", "loader_keys"));
+    }
+    batch.rows.add(row, appended_at, offset, batch.load_id);
   }
-  probe_.rows_looked_up.add(static_cast<std::int64_t>(firsts.size()));
-
-  TRY_STATUS(connection_.execute(
-      "create or replace temporary table loader_keys as select symbol, \"timestamp\", price, "
-      "open, high, low, volume, previous_close, session, bar_length, data_source, load_id as "
-      "row_index from raw_stocks.stock_prices limit 0"));
-  ColumnBatch keys{.rows = firsts.size()};
-  std::vector<std::string_view> symbols;
-  std::vector<std::int64_t> times;
-  std::vector<std::int64_t> indexes;
-  for (const std::size_t i : firsts) {
-    symbols.push_back(batch.rows[i].symbol);
-    times.push_back(micros(batch.rows[i].event_time));
-    indexes.push_back(static_cast<std::int64_t>(i));
-  }
-  const auto [low, high] = std::minmax_element(times.begin(), times.end());
-  const std::string from = format_rfc3339_micros(Timestamp(std::chrono::microseconds(*low)));
-  const std::string to = format_rfc3339_micros(Timestamp(std::chrono::microseconds(*high)));
-  keys.columns.push_back({std::move(symbols), {}});
-  keys.columns.push_back({std::move(times), {}});
-  add_payload_columns(batch.rows, firsts, keys.columns);
-  keys.columns.push_back({std::move(indexes), {}});
-  TRY_STATUS(connection_.append("temp", "loader_keys", keys));
+  TRY_STATUS(batch.rows.append_to(connection_, "temp", "loader_keys"));
+  probe_.rows_looked_up.add(std::ssize(states));
 
   std::string same;
   for (const std::string_view column : kPayloadColumns) {
@@ -295,25 +291,22 @@ Status Loader::settle_known_keys(Batch& batch) {
     same += fmt::format("k.{0} is not distinct from r.{0}", column);
   }
   const auto existing = TRY(connection_.query(fmt::format(
-      "select k.row_index, r.rowid, {} from temp.loader_keys k join raw_stocks.stock_prices r on "
-      "r.symbol = k.symbol and r.\"timestamp\" = k.\"timestamp\" where r.\"timestamp\" between "
-      "timestamp '{}' and timestamp '{}'",
-      same, from, to)));
+      "select k.topic_offset, r.rowid, {} from temp.loader_keys k join raw_stocks.stock_prices r "
+      "on r.symbol = k.symbol and r.\"timestamp\" = k.\"timestamp\" where r.\"timestamp\" "
+      "between timestamp '{}' and timestamp '{}'",
+      same, format_rfc3339_micros(low), format_rfc3339_micros(high))));
   for (const auto& row : existing.rows) {
-    State& state = states.at(key_of(static_cast<std::size_t>(read_integer(row[0]))));
+    State& state = *by_offset.at(read_integer(row[0]));
     state.raw_row_id = read_integer(row[1]);
     state.same_as_raw = std::get<bool>(row[2]);
   }
 
-  for (std::size_t i = 0; i < batch.rows.size(); ++i) {
-    const auto found = states.find(key_of(i));
-    if (found == states.end()) continue;
-    State& state = found->second;
+  for (std::size_t i = 0; i < batch.known.size(); ++i) {
+    State& state = states.at(key_of(i));
     const bool repeats = state.latest || state.raw_row_id;
-    const bool same_payload = state.latest
-                                  ? wire::same_payload(batch.rows[*state.latest], batch.rows[i])
-                                  : state.raw_row_id && state.same_as_raw;
-    batch.insert[i] = false;
+    const bool same_payload =
+        state.latest ? wire::same_payload(batch.known[*state.latest].row, batch.known[i].row)
+                     : state.raw_row_id && state.same_as_raw;
     if (repeats && same_payload) {
       ++batch.counts.duplicate;
       if (!state.latest) state.latest = i;
@@ -323,102 +316,68 @@ Status Loader::settle_known_keys(Batch& batch) {
     state.latest = i;
     state.replaces = true;
   }
+  ColumnData replaced{std::vector<std::int64_t>(), {}};
+  auto& row_ids = std::get<std::vector<std::int64_t>>(replaced.values);
   for (const auto& [key, state] : states) {
-    if (!state.replaces) continue;
-    batch.insert[*state.latest] = true;
-    if (state.raw_row_id) batch.replaced_row_ids.push_back(*state.raw_row_id);
+    if (state.replaces && state.raw_row_id) row_ids.push_back(*state.raw_row_id);
   }
-  return Ok{};
-}
-
-Status Loader::write(const OffsetRange& range, const std::string& run_id, Batch& batch) {
-  // Updating the one-row counter first makes loads commit one after another: the second of
-  // two loaders fails here.
-  const auto moved = TRY(connection_.query(
-      "update raw_stocks.load_counter set last_load_id = last_load_id + 1 returning "
-      "last_load_id"));
-  const std::int64_t load_id = read_integer(moved.rows.at(0).at(0));
-
-  if (!batch.replaced_row_ids.empty()) {
+  if (!row_ids.empty()) {
     TRY_STATUS(
         connection_.execute("create or replace temporary table loader_replaced (row_id bigint)"));
-    ColumnBatch ids{.rows = batch.replaced_row_ids.size()};
-    ids.columns.push_back({std::move(batch.replaced_row_ids), {}});
-    TRY_STATUS(connection_.append("temp", "loader_replaced", ids));
+    const std::size_t rows = row_ids.size();
+    TRY_STATUS(connection_.append("temp", "loader_replaced", {rows, {std::move(replaced)}}));
     TRY_STATUS(connection_.execute(
         "delete from raw_stocks.stock_prices where rowid in (select row_id from "
         "temp.loader_replaced)"));
   }
-
-  std::vector<std::size_t> which;
-  for (std::size_t i = 0; i < batch.rows.size(); ++i) {
-    if (batch.insert[i]) which.push_back(i);
-  }
-  std::vector<ColumnData> payload;
-  add_payload_columns(batch.rows, which, payload);
-  std::vector<std::string_view> symbols;
-  std::vector<std::int64_t> times, dates, hours, appended, offsets;
-  NullableColumn received;
-  for (const std::size_t i : which) {
-    const QuoteView& row = batch.rows[i];
-    symbols.push_back(row.symbol);
-    times.push_back(micros(row.event_time));
-    dates.push_back(Calendar::new_york_date(row.event_time).time_since_epoch().count());
-    hours.push_back(Calendar::new_york_hour(row.event_time));
-    received.add(row.received_at ? std::optional(micros(*row.received_at)) : std::nullopt);
-    appended.push_back(micros(batch.appended[i]));
-    offsets.push_back(batch.offsets[i]);
-  }
-  // The table's order: symbol, price, volume, timestamp, high, low, open, data_source,
-  // previous_close, session, bar_length, price_date, price_hour, received_at, appended_at,
-  // topic_offset, load_id.
-  ColumnBatch raw{.rows = which.size()};
-  raw.columns.push_back({std::move(symbols), {}});
-  raw.columns.push_back(std::move(payload[0]));
-  raw.columns.push_back(std::move(payload[4]));
-  raw.columns.push_back({std::move(times), {}});
-  raw.columns.push_back(std::move(payload[2]));
-  raw.columns.push_back(std::move(payload[3]));
-  raw.columns.push_back(std::move(payload[1]));
-  raw.columns.push_back(std::move(payload[8]));
-  raw.columns.push_back(std::move(payload[5]));
-  raw.columns.push_back(std::move(payload[6]));
-  raw.columns.push_back(std::move(payload[7]));
-  raw.columns.push_back({std::move(dates), {}});
-  raw.columns.push_back({std::move(hours), {}});
-  raw.columns.push_back(received.take());
-  raw.columns.push_back({std::move(appended), {}});
-  raw.columns.push_back({std::move(offsets), {}});
-  raw.columns.push_back({std::vector<std::int64_t>(which.size(), load_id), {}});
-  TRY_STATUS(connection_.append("raw_stocks", "stock_prices", raw));
-
-  if (!batch.dead.empty()) {
-    ColumnBatch dead{.rows = batch.dead.size()};
-    const std::size_t rows = batch.dead.size();
-    std::vector<std::int64_t> dead_offsets, seen;
-    std::vector<std::string_view> payloads, reasons;
-    for (const auto& letter : batch.dead) {
-      dead_offsets.push_back(letter.offset);
-      seen.push_back(micros(letter.appended_at));
-      payloads.push_back(letter.payload);
-      reasons.push_back(letter.reason);
+  for (std::size_t i = 0; i < batch.known.size(); ++i) {
+    const State& state = states.at(key_of(i));
+    if (!state.replaces || state.latest != i) continue;
+    const auto& [row, appended_at, offset] = batch.known[i];
+    if (batch.rows.is_full()) {
+      TRY_STATUS(batch.rows.append_to(connection_, "raw_stocks", "stock_prices"));
     }
-    dead.columns.push_back({std::vector<std::string_view>(rows, range.topic_id), {}});
-    dead.columns.push_back({std::vector<std::int64_t>(rows, range.partition.partition), {}});
-    dead.columns.push_back({std::move(dead_offsets), {}});
-    dead.columns.push_back({std::move(payloads), {}});
-    dead.columns.push_back({std::move(reasons), {}});
-    dead.columns.push_back({std::move(seen), {}});
-    dead.columns.push_back({std::vector<std::int64_t>(rows, load_id), {}});
-    TRY_STATUS(connection_.append("raw_stocks", "dead_letters", dead));
+    batch.rows.add(row, appended_at, offset, batch.load_id);
   }
+  return batch.rows.append_to(connection_, "raw_stocks", "stock_prices");
+}
 
+Status Loader::append_dead(const OffsetRange& range, const std::vector<Dead>& dead, Batch& batch) {
+  if (dead.empty()) return Ok{};
+  batch.counts.dead += std::ssize(dead);
+  const std::size_t rows = dead.size();
+  std::vector<std::string> texts;
+  std::vector<std::int64_t> offsets, seen;
+  std::vector<std::string_view> payloads, reasons;
+  texts.reserve(rows);
+  for (const auto& [record, letter] : dead) {
+    offsets.push_back(record->offset);
+    seen.push_back(record->appended_at.time_since_epoch().count());
+    payloads.push_back(record->value);
+    std::string& reason = texts.emplace_back(to_string(letter.reason));
+    if (!letter.detail.empty()) reason += ": " + letter.detail;
+    reasons.push_back(reason);
+  }
+  ColumnBatch letters{.rows = rows};
+  letters.columns.push_back({std::vector<std::string_view>(rows, range.topic_id), {}});
+  letters.columns.push_back({std::vector<std::int64_t>(rows, range.partition.partition), {}});
+  letters.columns.push_back({std::move(offsets), {}});
+  letters.columns.push_back({std::move(payloads), {}});
+  letters.columns.push_back({std::move(reasons), {}});
+  letters.columns.push_back({std::move(seen), {}});
+  letters.columns.push_back({std::vector<std::int64_t>(rows, batch.load_id), {}});
+  return connection_.append("raw_stocks", "dead_letters", letters);
+}
+
+/// The load's row, and the next offset where it still is what this load began at.
+Status Loader::write_counts(const OffsetRange& range, const std::string& run_id,
+                            const Batch& batch) {
   const std::string now = format_rfc3339_micros(clock_.now());
   const LoadCounts& counts = batch.counts;
   TRY_STATUS(connection_.execute(fmt::format(
       "insert into raw_stocks.loads values ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, "
       "timestamp '{}')",
-      load_id, sql_text(run_id), sql_text(range.topic_id), sql_text(range.partition.topic),
+      batch.load_id, sql_text(run_id), sql_text(range.topic_id), sql_text(range.partition.topic),
       range.partition.partition, batch.first, batch.next, counts.consumed, counts.loaded,
       counts.duplicate, counts.superseded, counts.dead, sql_text(batch.last_fingerprint), now)));
 
@@ -440,11 +399,11 @@ Status Loader::write(const OffsetRange& range, const std::string& run_id, Batch&
                fmt::format("offset {} was loaded by another loader meanwhile", batch.first), ""};
 }
 
-void Loader::tell(const Batch& batch) {
-  probe_.loaded.add(batch.counts.loaded);
-  probe_.duplicate.add(batch.counts.duplicate);
-  probe_.superseded.add(batch.counts.superseded);
-  probe_.dead.add(batch.counts.dead);
+void Loader::tell(const LoadCounts& counts) {
+  probe_.loaded.add(counts.loaded);
+  probe_.duplicate.add(counts.duplicate);
+  probe_.superseded.add(counts.superseded);
+  probe_.dead.add(counts.dead);
   const wire::Repairs& now = decoder_.repairs();
   const auto tell_one = [](telemetry::Counter& counter, std::uint64_t have, std::uint64_t told) {
     counter.add(static_cast<std::int64_t>(have - told));

@@ -98,15 +98,16 @@ class Loader {
 
  private:
   struct Batch;
+  struct Dead;
 
   Result<LoadCounts> stored_counts(const OffsetRange& range);
   Result<LoadCounts> load_once(const OffsetRange& range, const std::string& run_id);
-  Status read(const OffsetRange& range, Batch& batch);
   Status read_marks();
-  Status settle(Batch& batch);
-  Status settle_known_keys(Batch& batch);
-  Status write(const OffsetRange& range, const std::string& run_id, Batch& batch);
-  void tell(const Batch& batch);
+  Status load_slice(const OffsetRange& range, Batch& batch);
+  Status settle_known(Batch& batch);
+  Status append_dead(const OffsetRange& range, const std::vector<Dead>& dead, Batch& batch);
+  Status write_counts(const OffsetRange& range, const std::string& run_id, const Batch& batch);
+  void tell(const LoadCounts& counts);
 
   const Clock& clock_;
   msglog::MessageLog& log_;

@@ -56,8 +56,12 @@ struct Bench {
   void append(const std::vector<std::string>& values) {
     std::vector<msglog::Record> records;
     for (const auto& value : values) records.push_back({"", value});
-    const auto done = log->append("stock_prices", records);
-    ASSERT_TRUE(done) << done.error().message;
+    for (std::span<const msglog::Record> rest = records; !rest.empty();) {
+      const auto some = rest.first(std::min<std::size_t>(rest.size(), 10'000));
+      const auto done = log->append("stock_prices", some);
+      ASSERT_TRUE(done) << done.error().message;
+      rest = rest.subspan(some.size());
+    }
   }
 
   OffsetRange all() {
@@ -153,6 +157,24 @@ TEST(Loader, a_later_load_replaces_or_skips_what_raw_has) {
       bench.ask("select \"timestamp\", price, load_id from raw_stocks.stock_prices order by 1"),
       "2025-01-06T15:00:00Z|1.000000|1\n2025-01-06T15:00:30Z|5.000000|2\n"
       "2025-01-06T15:01:00Z|9.000000|2\n");
+}
+
+TEST(Loader, what_a_load_repeats_of_its_own_earlier_slices_is_settled) {
+  Bench bench;
+  std::vector<std::string> values;
+  const auto time_of = [](int i) {
+    return format_rfc3339_micros(Timestamp(std::chrono::seconds(1'736'175'600 + i)));
+  };
+  for (int i = 0; i < 40'000; ++i) values.push_back(message("AAPL", time_of(i), 150));
+  for (int i = 0; i < 40'000; i += 2) values.push_back(message("AAPL", time_of(i), 150));
+  for (int i = 0; i < 40'000; i += 4) values.push_back(message("AAPL", time_of(i), 151));
+  values.push_back(message("AAPL", time_of(0), 152));
+  bench.append(values);
+  EXPECT_EQ(bench.load(bench.all()), (LoadCounts{70'001, 40'000, 20'000, 10'001, 0}));
+  EXPECT_EQ(bench.ask("select price, count(*), count(distinct \"timestamp\"), min(load_id), "
+                      "max(load_id) from raw_stocks.stock_prices group by price order by price"),
+            "150.000000|30000|30000|1|1\n151.000000|9999|9999|1|1\n152.000000|1|1|1|1\n");
+  EXPECT_EQ(bench.findings(), std::vector<std::string>());
 }
 
 TEST(Loader, a_range_loads_once_however_often_it_is_asked_for) {

@@ -7,34 +7,10 @@
 namespace tapeline::ingest {
 namespace {
 
-using warehouse::ColumnBatch;
 using warehouse::sql_text;
 using warehouse::to_text;
 
 constexpr std::size_t kFindingsMax = 5;  // of each kind
-
-/// Decoded messages on their way into the temporary table of the audit.
-struct Lot {
-  std::vector<wire::QuoteView> rows;
-  std::vector<msglog::Offset> offsets;
-};
-
-Status put(warehouse::Connection& connection, const Lot& lot) {
-  ColumnBatch batch{.rows = lot.rows.size()};
-  std::vector<std::string_view> symbols;
-  std::vector<std::int64_t> times;
-  std::vector<std::size_t> which;
-  for (std::size_t i = 0; i < lot.rows.size(); ++i) {
-    symbols.push_back(lot.rows[i].symbol);
-    times.push_back(lot.rows[i].event_time.time_since_epoch().count());
-    which.push_back(i);
-  }
-  batch.columns.push_back({std::move(symbols), {}});
-  batch.columns.push_back({std::move(times), {}});
-  add_payload_columns(lot.rows, which, batch.columns);
-  batch.columns.push_back({std::vector<std::int64_t>(lot.offsets.begin(), lot.offsets.end()), {}});
-  return connection.append("temp", "audit_messages", batch);
-}
 
 /// Fills audit_messages and audit_dead from the log.
 Status read_topic(msglog::MessageLog& log, warehouse::Connection& connection,
@@ -45,22 +21,21 @@ Status read_topic(msglog::MessageLog& log, warehouse::Connection& connection,
   for (msglog::Offset at = report.from; at < report.next;) {
     if (stop.stop_requested()) return Error{ErrorCode::cancelled, "the audit was stopped", ""};
     const auto fetched = TRY(log.fetch(
-        partition, at, {.records_max = std::min<std::int64_t>(100'000, report.next - at)}));
+        partition, at, {.records_max = std::min<std::int64_t>(16'384, report.next - at)}));
     if (fetched.next <= at) break;
-    Lot lot;
+    RawColumns rows(fetched.records.size());
     std::string dead;
     for (const auto& record : fetched.records) {
       ++report.records;
-      wire::QuoteView& row = lot.rows.emplace_back();
+      wire::QuoteView row;
       if (decoder.decode(record.value, record.appended_at, row)) {
-        lot.rows.pop_back();
         dead += fmt::format("{}({})", dead.empty() ? "" : ",", record.offset);
         continue;
       }
       if (!row.session) row.session = derived_session(calendar, row);
-      lot.offsets.push_back(record.offset);
+      rows.add(row, record.appended_at, record.offset, 0);
     }
-    TRY_STATUS(put(connection, lot));
+    TRY_STATUS(rows.append_to(connection, "temp", "audit_messages"));
     if (!dead.empty()) TRY_STATUS(connection.execute("insert into temp.audit_dead values " + dead));
     decoder.forget();
     at = fetched.next;
@@ -177,10 +152,8 @@ Result<RawAuditReport> audit_snapshot(msglog::MessageLog& log, warehouse::Connec
   report.counts = {whole(row[0]), whole(row[1]), whole(row[2]), whole(row[3]), whole(row[4])};
   report.rows = whole(row[5]);
   TRY_STATUS(connection.execute(
-      "create or replace temporary table audit_messages as select symbol, \"timestamp\", price, "
-      "open, "
-      "high, low, volume, previous_close, session, bar_length, data_source, topic_offset from "
-      "raw_stocks.stock_prices limit 0; create or replace temporary table audit_dead (o bigint)"));
+      "create or replace temporary table audit_messages as select * from raw_stocks.stock_prices "
+      "limit 0; create or replace temporary table audit_dead (o bigint)"));
   TRY_STATUS(read_topic(log, connection, calendar, options, {topic.name, partition}, report, stop));
   TRY_STATUS(compare(connection, where_load, report));
   return report;

@@ -1,53 +1,40 @@
 #include "ingest/raw_columns.h"
 
-namespace tapeline::ingest {
+#include "base/check.h"
 
-using warehouse::ColumnData;
+namespace tapeline::ingest {
+namespace {
+
 using wire::QuoteView;
 
-void NullableColumn::add(std::optional<std::int64_t> value) {
-  values.push_back(value.value_or(0));
-  valid.push_back(value.has_value());
-  has_null = has_null || !value;
-}
+// In the table's order.
+enum Column : std::size_t {
+  kSymbol,
+  kPrice,
+  kVolume,
+  kTimestamp,
+  kHigh,
+  kLow,
+  kOpen,
+  kDataSource,
+  kPreviousClose,
+  kSession,
+  kBarLength,
+  kPriceDate,
+  kPriceHour,
+  kReceivedAt,
+  kAppendedAt,
+  kTopicOffset,
+  kLoadId,
+  kColumns
+};
 
-void NullableColumn::add(const std::optional<Price>& price) {
-  add(price ? std::optional(price->units()) : std::nullopt);
-}
+std::int64_t number(std::int64_t value) { return value; }
+std::int64_t number(Price price) { return price.units(); }
+std::int64_t number(Timestamp at) { return at.time_since_epoch().count(); }
+std::int64_t number(BarLength length) { return static_cast<std::int64_t>(length); }
 
-ColumnData NullableColumn::take() {
-  return {std::move(values), has_null ? std::move(valid) : std::vector<bool>()};
-}
-
-void add_payload_columns(const std::vector<QuoteView>& rows, const std::vector<std::size_t>& which,
-                         std::vector<ColumnData>& columns) {
-  std::vector<std::int64_t> price;
-  NullableColumn open, high, low, volume, previous_close, bar_length;
-  std::vector<std::int64_t> session;
-  std::vector<std::string_view> source;
-  for (const std::size_t i : which) {
-    const QuoteView& row = rows[i];
-    price.push_back(row.price.units());
-    open.add(row.open);
-    high.add(row.high);
-    low.add(row.low);
-    volume.add(row.volume);
-    previous_close.add(row.previous_close);
-    session.push_back(static_cast<std::int64_t>(*row.session));
-    bar_length.add(row.bar_length ? std::optional(static_cast<std::int64_t>(*row.bar_length))
-                                  : std::nullopt);
-    source.push_back(row.data_source);
-  }
-  columns.push_back({std::move(price), {}});
-  columns.push_back(open.take());
-  columns.push_back(high.take());
-  columns.push_back(low.take());
-  columns.push_back(volume.take());
-  columns.push_back(previous_close.take());
-  columns.push_back({std::move(session), {}});
-  columns.push_back(bar_length.take());
-  columns.push_back({std::move(source), {}});
-}
+}  // namespace
 
 Session derived_session(const Calendar& calendar, const QuoteView& row) {
   if (row.data_source == "finnhub") {
@@ -58,6 +45,63 @@ Session derived_session(const Calendar& calendar, const QuoteView& row) {
     }
   }
   return calendar.session_at(row.event_time);
+}
+
+RawColumns::RawColumns(std::size_t rows_max) : rows_max_(rows_max) {
+  batch_.columns.resize(kColumns);
+  for (std::size_t i = 0; i < kColumns; ++i) {
+    auto& column = batch_.columns[i];
+    if (i == kSymbol || i == kDataSource) {
+      column.values.emplace<std::vector<std::string_view>>(rows_max);
+    } else {
+      column.values.emplace<std::vector<std::int64_t>>(rows_max);
+    }
+  }
+  for (const std::size_t i :
+       {kVolume, kHigh, kLow, kOpen, kPreviousClose, kBarLength, kReceivedAt}) {
+    batch_.columns[i].valid.resize(rows_max);
+  }
+}
+
+void RawColumns::add(const QuoteView& row, Timestamp appended_at, msglog::Offset offset,
+                     std::int64_t load_id) {
+  TL_ASSERT(!is_full());
+  const std::size_t at = batch_.rows++;
+  const auto put = [&](Column column, std::int64_t value) {
+    (*std::get_if<std::vector<std::int64_t>>(&batch_.columns[column].values))[at] = value;
+  };
+  const auto put_text = [&](Column column, std::string_view text) {
+    (*std::get_if<std::vector<std::string_view>>(&batch_.columns[column].values))[at] = text;
+  };
+  const auto put_optional = [&](Column column, const auto& value) {
+    put(column, value ? number(*value) : 0);
+    batch_.columns[column].valid[at] = value.has_value();
+  };
+  put_text(kSymbol, row.symbol);
+  put(kPrice, row.price.units());
+  put_optional(kVolume, row.volume);
+  put(kTimestamp, number(row.event_time));
+  put_optional(kHigh, row.high);
+  put_optional(kLow, row.low);
+  put_optional(kOpen, row.open);
+  put_text(kDataSource, row.data_source);
+  put_optional(kPreviousClose, row.previous_close);
+  put(kSession, static_cast<std::int64_t>(*row.session));
+  put_optional(kBarLength, row.bar_length);
+  put(kPriceDate, Calendar::new_york_date(row.event_time).time_since_epoch().count());
+  put(kPriceHour, Calendar::new_york_hour(row.event_time));
+  put_optional(kReceivedAt, row.received_at);
+  put(kAppendedAt, number(appended_at));
+  put(kTopicOffset, offset);
+  put(kLoadId, load_id);
+}
+
+Status RawColumns::append_to(warehouse::Connection& connection, std::string_view schema,
+                             std::string_view table) {
+  if (batch_.rows == 0) return Ok{};
+  TRY_STATUS(connection.append(schema, table, batch_));
+  batch_.rows = 0;
+  return Ok{};
 }
 
 }  // namespace tapeline::ingest

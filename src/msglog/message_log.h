@@ -50,9 +50,9 @@ struct RecordView {
 };
 
 struct FetchedRecords {
-  std::vector<RecordView> records;            // in offset order; offsets may skip
-  Offset next = 0;                            // where to fetch from next time
-  std::shared_ptr<const std::string> memory;  // what the views point into
+  std::vector<RecordView> records;     // in offset order; offsets may skip
+  Offset next = 0;                     // where to fetch from next time
+  std::shared_ptr<const void> memory;  // what the views point into
 };
 
 struct FetchLimits {

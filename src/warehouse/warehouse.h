@@ -54,15 +54,15 @@ struct Rows {
   std::int64_t changed = 0;  // rows that an insert, update or delete touched
 };
 
-/// Columns of equal length, for bulk appends. One of the vectors is filled, by type.
-/// `valid` is empty (nothing is null) or has one entry a row.
+/// A column for bulk appends, with an entry for each row at least. One of the vectors is filled,
+/// by type. `valid` is empty (nothing is null) or has 1 for each row with a value, 0 for null.
 struct ColumnData {
   std::variant<std::vector<std::int64_t>,      // integers; decimals as unscaled; timestamps as
                                                // microseconds; dates as days; enums as their index
                std::vector<double>,            //
                std::vector<std::string_view>>  // texts and blobs; must outlive the append
       values;
-  std::vector<bool> valid;
+  std::vector<std::uint8_t> valid;
 };
 
 struct ColumnBatch {

@@ -156,9 +156,10 @@ Result<std::optional<FetchedRecords>> Partition::read_from(const Located& from, 
   while (true) {
     wanted = std::min(wanted, segment.size_bytes - place.position);
     if (wanted <= 0) return damaged_at(place.offset, segment_path(segment.base), place.position);
-    auto memory = std::make_shared<std::string>(static_cast<std::size_t>(wanted), '\0');
-    const auto got = TRY(file->read_at(place.position, *memory));
-    auto bytes = std::string_view(*memory).substr(0, static_cast<std::size_t>(got));
+    const auto room = static_cast<std::size_t>(wanted);
+    auto memory = std::make_shared_for_overwrite<char[]>(room);
+    const auto got = TRY(file->read_at(place.position, {memory.get(), room}));
+    std::string_view bytes(memory.get(), static_cast<std::size_t>(got));
     bool broken = got < wanted;
     std::int64_t needed = static_cast<std::int64_t>(kHeaderBytes);
     std::int64_t taken_bytes = 0;

@@ -82,8 +82,8 @@ TEST(DuckDb, an_append_belongs_to_the_open_transaction) {
       "kind enum ('pre', 'regular', 'post', 'closed'), hour smallint, ratio double)"));
   ColumnBatch batch{.rows = 5000};
   std::vector<std::string_view> names(5000, "AAPL");
-  std::vector<bool> valid(5000, true);
-  valid[4999] = false;
+  std::vector<std::uint8_t> valid(5000, 1);
+  valid[4999] = 0;
   const std::vector<std::int64_t> numbers(5000, 1'500'000);
   const std::vector<std::int64_t> small(5000, 1);
   batch.columns = {{names, {}},

@@ -1,0 +1,190 @@
+// How fast the loader takes a topic into raw, next to what DuckDB's appender takes alone.
+//
+//   bench_loader FOLDER [MESSAGES] [PAIRS]
+//
+// FOLDER is made and removed. Messages are 137 bytes; every append of 10,000 and every commit is
+// synced. The appender gets the same columns, ready made, in as many commits. One line of JSON
+// comes for each pair.
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "ingest/loader.h"
+#include "ingest/raw_columns.h"
+#include "msglog/embedded/embedded_log.h"
+#include "warehouse/duckdb/duckdb_warehouse.h"
+
+namespace tapeline {
+namespace {
+
+constexpr std::int64_t kMessagesPerAppend = 10'000;
+constexpr int kSymbols = 50;
+
+/// Ends the program where a step failed: a bench has no one to hand an error to.
+template <typename T>
+T need(Result<T> result) {
+  if (result) return *std::move(result);
+  fmt::print(stderr, "bench_loader: {}\n", result.error().message);
+  std::exit(1);
+}
+void need(Status status) {
+  if (status) return;
+  fmt::print(stderr, "bench_loader: {}\n", status.error().message);
+  std::exit(1);
+}
+
+double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
+
+double cpu_seconds() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  const auto of = [](const timeval& t) { return double(t.tv_sec) + double(t.tv_usec) / 1e6; };
+  return of(used.ru_utime) + of(used.ru_stime);
+}
+
+/// Message `i`: 100 quotes a second, 50 symbols, six hours of each trading day.
+std::string message(std::int64_t i) {
+  const std::int64_t second = i / 100;
+  const std::int64_t day = second / 21'600;
+  const Timestamp at = Timestamp(std::chrono::seconds(1'736'175'600)) +  // 2025-01-06 15:00 UTC
+                       std::chrono::days(day / 5 * 7 + day % 5) +
+                       std::chrono::seconds(second % 21'600) +
+                       std::chrono::microseconds(i % 100 * 10'000);
+  return fmt::format(
+      R"({{"symbol":"S{:02}","price":{}.{:02},"high":110.5,"low":99.5,"open":101,"volume":{},)"
+      R"("timestamp":"{}","data_source":"replay"}})",
+      i % kSymbols, 100 + i % 10, i * 7919 % 100, i % 900 + 100, format_rfc3339(at));
+}
+
+struct Bench {
+  std::unique_ptr<Clock> clock = make_system_clock();
+  std::unique_ptr<io::FileSystem> files = io::make_file_system();
+  std::shared_ptr<const Calendar> calendar = need(make_calendar("XNYS"));
+  telemetry::Metrics metrics;
+  ingest::LoaderProbe probe{metrics};
+  std::string folder;
+
+  std::unique_ptr<msglog::EmbeddedLog> filled_log(std::int64_t messages) {
+    auto log = need(msglog::EmbeddedLog::open(*files, *clock, {.directory = folder + "/log"}));
+    need(log->create_topic("stock_prices", 1));
+    std::vector<msglog::Record> records;
+    for (std::int64_t i = 0; i < messages;) {
+      records.clear();
+      for (; i < messages && std::ssize(records) < kMessagesPerAppend; ++i) {
+        records.push_back({fmt::format("S{:02}", i % kSymbols), message(i)});
+      }
+      need(log->append("stock_prices", records));
+    }
+    return log;
+  }
+
+  void run(std::int64_t messages) {
+    auto log = filled_log(messages);
+    auto warehouse =
+        need(warehouse::DuckDbWarehouse::open(*clock, {.file = folder + "/stocks_fin.duckdb"}));
+    auto connection = need(warehouse->connect());
+    ingest::Loader::Options options;
+    const std::int64_t per_load = options.records_per_load;
+    ingest::Loader loader(*clock, *log, *connection, *calendar, probe, options);
+    const auto topic = need(log->topics()).at(0);
+    Duration began = clock->uptime();
+    double cpu = cpu_seconds();
+    need(loader.load({{"stock_prices", 0}, topic.id, 0, messages}, "bench"));
+    const double load = seconds(clock->uptime() - began);
+    const double load_cpu = cpu_seconds() - cpu;
+
+    const auto rows = need(connection->query("select count(*) from raw_stocks.stock_prices"));
+    if (std::get<std::int64_t>(rows.rows[0][0]) != messages) std::abort();
+    need(connection->execute(
+        "create table appended as select * from raw_stocks.stock_prices limit 0"));
+    need(connection->execute("checkpoint"));
+    double bare = 0;
+    double bare_cpu = 0;
+    for (std::int64_t first = 0; first < messages; first += per_load) {
+      const Columns columns(first, std::min(messages, first + per_load));
+      began = clock->uptime();
+      cpu = cpu_seconds();
+      need(connection->execute("begin transaction"));
+      need(connection->append("main", "appended", columns.batch));
+      need(connection->execute("commit"));
+      bare += seconds(clock->uptime() - began);
+      bare_cpu += cpu_seconds() - cpu;
+    }
+    rusage used{};
+    getrusage(RUSAGE_SELF, &used);
+    const auto rate = [&](double time) { return double(messages) / time; };
+    fmt::print(
+        R"({{"messages":{},"bytes":{},"load_per_s":{:.0f},"load_cpu_us":{:.3f},"appender_per_s":{:.0f},)"
+        R"("appender_cpu_us":{:.3f},"peak_mb":{}}})"
+        "\n",
+        messages, message(0).size(), rate(load), load_cpu / double(messages) * 1e6, rate(bare),
+        bare_cpu / double(messages) * 1e6, used.ru_maxrss / 1024);
+  }
+
+  /// What raw holds of messages [first, end), made without reading any.
+  struct Columns {
+    warehouse::ColumnBatch batch;
+    std::vector<std::string> symbols;
+
+    Columns(std::int64_t first, std::int64_t end) {
+      for (int i = 0; i < kSymbols; ++i) symbols.push_back(fmt::format("S{:02}", i));
+      const auto rows = static_cast<std::size_t>(end - first);
+      batch.rows = rows;
+      const auto integers = [&](auto value_of) {
+        std::vector<std::int64_t> values(rows);
+        for (std::size_t i = 0; i < rows; ++i) values[i] = value_of(first + std::int64_t(i));
+        batch.columns.push_back({std::move(values), {}});
+      };
+      const auto constant = [&](std::int64_t value) {
+        integers([value](std::int64_t) { return value; });
+      };
+      const auto nulls = [&] {
+        batch.columns.push_back(
+            {std::vector<std::int64_t>(rows), std::vector<std::uint8_t>(rows, 0)});
+      };
+      std::vector<std::string_view> names(rows);
+      for (std::size_t i = 0; i < rows; ++i) {
+        names[i] = symbols[static_cast<std::size_t>(first + std::int64_t(i)) % kSymbols];
+      }
+      batch.columns.push_back({std::move(names), {}});
+      integers([](std::int64_t i) { return (100 + i % 10) * 1'000'000 + i * 7919 % 100 * 10'000; });
+      integers([](std::int64_t i) { return i % 900 + 100; });
+      integers([](std::int64_t i) { return 1'736'175'600'000'000 + i * 10'000; });
+      constant(110'500'000);
+      constant(99'500'000);
+      constant(101'000'000);
+      batch.columns.push_back({std::vector<std::string_view>(rows, "replay"), {}});
+      nulls();      // previous_close
+      constant(1);  // session
+      nulls();      // bar_length
+      integers([](std::int64_t i) { return 20'094 + i / 2'160'000; });
+      integers([](std::int64_t i) { return 10 + i / 360'000 % 6; });
+      nulls();                                                                      // received_at
+      integers([](std::int64_t i) { return 1'795'300'000'000'000 + i / 10'000; });  // appended_at
+      integers([](std::int64_t i) { return i; });
+      constant(first / 245'760 + 1);
+    }
+  };
+};
+
+}  // namespace
+}  // namespace tapeline
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    fmt::print(stderr, "bench_loader FOLDER [MESSAGES] [PAIRS]\n");
+    return 2;
+  }
+  const std::int64_t messages = argc > 2 ? std::atoll(argv[2]) : 1'000'000;
+  const int pairs = argc > 3 ? std::atoi(argv[3]) : 3;
+  for (int i = 0; i < pairs; ++i) {
+    tapeline::Bench bench;
+    bench.folder = argv[1];
+    bench.run(messages);
+    tapeline::need(tapeline::io::remove_all(*bench.files, bench.folder));
+  }
+  return 0;
+}
