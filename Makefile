@@ -60,7 +60,9 @@ test-real-full: build-tests deps-real
 sanitize: deps-test web
 	@tools/check sanitize
 
-bench: build-tests
+bench: build-tests deps-real
+	@cmake --preset release -DTAPELINE_BENCH=ON > build/configure.log
+	@cmake --build build/release -j $(JOBS) --target bench_loader
 	@tools/check bench
 
 torture: build-tests

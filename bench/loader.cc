@@ -1,8 +1,10 @@
 // How fast the loader takes a topic into raw, next to what DuckDB's appender takes alone.
 //
-//   bench_loader FOLDER [MESSAGES] [PAIRS]
+//   bench_loader FOLDER [MESSAGES] [PAIRS]     measures; FOLDER is made and removed
+//   bench_loader fill LOG_FOLDER MESSAGES      only appends them to the log of a data directory
+//   bench_loader print MESSAGES                writes them to stdout, one a line
 //
-// FOLDER is made and removed. Messages are 137 bytes; every append of 10,000 and every commit is
+// Messages are 137 bytes; every append of 10,000 and every commit is
 // synced. The appender gets the same columns, ready made, in as many commits. One line of JSON
 // comes for each pair.
 
@@ -67,22 +69,27 @@ struct Bench {
   ingest::LoaderProbe probe{metrics};
   std::string folder;
 
-  std::unique_ptr<msglog::EmbeddedLog> filled_log(std::int64_t messages) {
-    auto log = need(msglog::EmbeddedLog::open(*files, *clock, {.directory = folder + "/log"}));
-    need(log->create_topic("stock_prices", 1));
+  void fill(msglog::MessageLog& log, std::int64_t messages) {
     std::vector<msglog::Record> records;
     for (std::int64_t i = 0; i < messages;) {
       records.clear();
       for (; i < messages && std::ssize(records) < kMessagesPerAppend; ++i) {
         records.push_back({fmt::format("S{:02}", i % kSymbols), message(i)});
       }
-      need(log->append("stock_prices", records));
+      need(log.append("stock_prices", records));
     }
-    return log;
+  }
+
+  std::unique_ptr<msglog::EmbeddedLog> open_log(const std::string& directory) {
+    return need(msglog::EmbeddedLog::open(*files, *clock, {.directory = directory}));
   }
 
   void run(std::int64_t messages) {
-    auto log = filled_log(messages);
+    auto log = open_log(folder + "/log");
+    need(log->create_topic("stock_prices", 1));
+    Duration began = clock->uptime();
+    fill(*log, messages);
+    const double append = seconds(clock->uptime() - began);
     auto warehouse =
         need(warehouse::DuckDbWarehouse::open(*clock, {.file = folder + "/stocks_fin.duckdb"}));
     auto connection = need(warehouse->connect());
@@ -90,7 +97,7 @@ struct Bench {
     const std::int64_t per_load = options.records_per_load;
     ingest::Loader loader(*clock, *log, *connection, *calendar, probe, options);
     const auto topic = need(log->topics()).at(0);
-    Duration began = clock->uptime();
+    began = clock->uptime();
     double cpu = cpu_seconds();
     need(loader.load({{"stock_prices", 0}, topic.id, 0, messages}, "bench"));
     const double load = seconds(clock->uptime() - began);
@@ -117,11 +124,11 @@ struct Bench {
     getrusage(RUSAGE_SELF, &used);
     const auto rate = [&](double time) { return double(messages) / time; };
     fmt::print(
-        R"({{"messages":{},"bytes":{},"load_per_s":{:.0f},"load_cpu_us":{:.3f},"appender_per_s":{:.0f},)"
+        R"({{"messages":{},"bytes":{},"append_per_s":{:.0f},"load_per_s":{:.0f},"load_cpu_us":{:.3f},"appender_per_s":{:.0f},)"
         R"("appender_cpu_us":{:.3f},"peak_mb":{}}})"
         "\n",
-        messages, message(0).size(), rate(load), load_cpu / double(messages) * 1e6, rate(bare),
-        bare_cpu / double(messages) * 1e6, used.ru_maxrss / 1024);
+        messages, message(0).size(), rate(append), rate(load), load_cpu / double(messages) * 1e6,
+        rate(bare), bare_cpu / double(messages) * 1e6, used.ru_maxrss / 1024);
   }
 
   /// What raw holds of messages [first, end), made without reading any.
@@ -175,8 +182,20 @@ struct Bench {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    fmt::print(stderr, "bench_loader FOLDER [MESSAGES] [PAIRS]\n");
+    fmt::print(stderr,
+               "bench_loader FOLDER [MESSAGES] [PAIRS]\nbench_loader fill LOG_FOLDER "
+               "MESSAGES\nbench_loader print MESSAGES\n");
     return 2;
+  }
+  if (argc == 4 && argv[1] == std::string_view("fill")) {
+    tapeline::Bench bench;
+    bench.fill(*bench.open_log(argv[2]), std::atoll(argv[3]));
+    return 0;
+  }
+  if (argc == 3 && argv[1] == std::string_view("print")) {
+    const std::int64_t end = std::atoll(argv[2]);
+    for (std::int64_t i = 0; i < end; ++i) fmt::print("{}\n", tapeline::message(i));
+    return 0;
   }
   const std::int64_t messages = argc > 2 ? std::atoll(argv[2]) : 1'000'000;
   const int pairs = argc > 3 ? std::atoi(argv[3]) : 3;

@@ -67,7 +67,7 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
     std::string topic;
     std::string group = "tapeline";
     wire::DirectoryKind kind = wire::DirectoryKind::market;
-    std::int64_t records_per_run = 1'000'000;
+    std::int64_t records_per_run = 10'000'000;
   };
 
   /// errors: unavailable (no connection)
