@@ -7,7 +7,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 UP ?=
 
-.PHONY: help deps deps-test deps-real web build build-tests up test test-real test-real-full \
+.PHONY: help deps deps-test deps-real deps-fuzz web build build-tests up test test-real test-real-full \
         sanitize bench torture fmt tidy install clean
 
 help:
@@ -28,6 +28,9 @@ deps-test:
 
 deps-real:
 	@tools/deps real
+
+deps-fuzz:
+	@tools/deps fuzz
 
 web: deps
 	@tools/web
@@ -63,7 +66,7 @@ sanitize: deps-test web
 bench: build-tests
 	@tools/check bench
 
-torture: build-tests
+torture: build-tests deps-fuzz
 	@tools/check torture
 
 fmt:
