@@ -37,14 +37,14 @@ web: deps
 
 build: web
 	@echo "== build: build/release"
-	@cmake --preset release -DTAPELINE_TESTS=OFF -DTAPELINE_BENCH=OFF > build/configure.log \
+	@cmake --preset release -DTAPELINE_JOIN=ON -DTAPELINE_TESTS=OFF -DTAPELINE_BENCH=OFF > build/configure.log \
 	  || { cat build/configure.log; exit 1; }
 	@cmake --build build/release -j $(JOBS) --target tapeline
 
 build-tests: deps-test web
 	@echo "== build: build/release, with tests"
 	@mkdir -p build
-	@cmake --preset release -DTAPELINE_TESTS=ON > build/configure.log \
+	@cmake --preset release -DTAPELINE_JOIN=ON -DTAPELINE_TESTS=ON > build/configure.log \
 	  || { cat build/configure.log; exit 1; }
 	@cmake --build build/release -j $(JOBS)
 
