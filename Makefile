@@ -7,7 +7,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 UP ?=
 
-.PHONY: help deps deps-test deps-real web build build-tests up test test-real test-real-full \
+.PHONY: help deps deps-test deps-real deps-fuzz web build build-tests up test test-real test-real-full \
         sanitize bench torture fmt tidy install clean
 
 help:
@@ -29,19 +29,22 @@ deps-test:
 deps-real:
 	@tools/deps real
 
+deps-fuzz:
+	@tools/deps fuzz
+
 web: deps
 	@tools/web
 
 build: web
 	@echo "== build: build/release"
-	@cmake --preset release -DTAPELINE_TESTS=OFF -DTAPELINE_BENCH=OFF > build/configure.log \
+	@cmake --preset release -DTAPELINE_JOIN=ON -DTAPELINE_TESTS=OFF -DTAPELINE_BENCH=OFF > build/configure.log \
 	  || { cat build/configure.log; exit 1; }
 	@cmake --build build/release -j $(JOBS) --target tapeline
 
 build-tests: deps-test web
 	@echo "== build: build/release, with tests"
 	@mkdir -p build
-	@cmake --preset release -DTAPELINE_TESTS=ON > build/configure.log \
+	@cmake --preset release -DTAPELINE_JOIN=ON -DTAPELINE_TESTS=ON > build/configure.log \
 	  || { cat build/configure.log; exit 1; }
 	@cmake --build build/release -j $(JOBS)
 
@@ -65,7 +68,7 @@ bench: build-tests deps-real
 	@cmake --build build/release -j $(JOBS) --target bench_loader
 	@tools/check bench
 
-torture: build-tests
+torture: build-tests deps-fuzz
 	@tools/check torture
 
 fmt:

@@ -16,8 +16,9 @@ using std::chrono::days;
 using std::chrono::hours;
 using std::chrono::minutes;
 
-// A leap day with a given year between leap years (1900, 2100) comes within eight years.
-constexpr days kSearchSpan{366 * 9};
+// A leap day on a given day of the week (4#5 in February) comes within 40 years, 1900 and 2100
+// being none.
+constexpr days kSearchSpan{366 * 41};
 
 struct Field {
   std::string_view name;
@@ -82,6 +83,7 @@ Status add_item(const Field& field, std::string_view item, std::bitset<N>& value
     return wrong(field, item);
   }
   const int size = field.last - field.first + 1;
+  step = std::min(step, size);
   int first = field.first;
   int last = field.last;
   if (parts[0] != "*" && parts[0] != "?") {

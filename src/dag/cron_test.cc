@@ -45,6 +45,12 @@ TEST(Cron, presets_names_and_sunday_twice) {
   EXPECT_EQ(next("0 0 * * 7", "2026-01-01T12:00:00Z"), next("0 0 * * SUN", "2026-01-01T12:00:00Z"));
 }
 
+TEST(Cron, a_rare_day_is_found_and_a_step_past_the_end_is_no_step) {
+  EXPECT_EQ(next("0 0 * 2 4#5", "2024-03-01T00:00:00Z"), "2052-02-29T05:00:00Z");
+  EXPECT_EQ(next("0 0 * 2 1#5", "2072-03-01T00:00:00Z"), "2112-02-29T05:00:00Z");
+  EXPECT_EQ(next("7/2147483647 0 * * *", "2026-01-01T12:00:00Z"), "2026-01-02T05:07:00Z");
+}
+
 TEST(Cron, what_cannot_be_read_is_named) {
   for (const char* schedule :
        {"61 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "*/0 * * * *",

@@ -66,10 +66,9 @@ std::string sign_prefix(bool negative, const Layout& layout) {
 
 std::string in_base(std::uint64_t value, unsigned base, bool upper) {
   if (value == 0) return "0";
+  const std::string_view digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
   std::string out;
-  for (; value > 0; value /= base) {
-    out.insert(out.begin(), (upper ? "0123456789ABCDEF" : "0123456789abcdef")[value % base]);
-  }
+  for (; value > 0; value /= base) out.insert(out.begin(), digits[value % base]);
   return out;
 }
 

@@ -145,7 +145,10 @@ def main():
             if "--update" in sys.argv:
                 METRICS.write_text(metrics_page(families(text)), encoding="utf-8")
             findings["metrics.md tells the metrics of /metrics"] = stale_metrics(text)
-            findings["ARCHITECTURE.md tells the threads"] = threads_that_differ(running)
+            if pathlib.Path("/proc/self").exists():
+                findings["ARCHITECTURE.md tells the threads"] = threads_that_differ(running)
+            else:
+                print("skipped: ARCHITECTURE.md tells the threads: /proc is not mounted here")
         finally:
             running.stop()
     findings["links lead somewhere"] = [line for page in PAGES for line in dead_links(page)]

@@ -248,7 +248,8 @@ TEST_F(EmbeddedLogTest, a_repair_gives_up_what_is_damaged_and_reuses_no_offset) 
     EXPECT_EQ(after->records[0].offset, 2);
     EXPECT_EQ(after->records[0].value, "2");
     EXPECT_EQ(values().size(), again ? 19U : 18U);
-    for (const auto& finding : log_->verify("t")->findings) EXPECT_FALSE(finding.is_damage);
+    const auto report = log_->verify("t");
+    for (const auto& finding : report->findings) EXPECT_FALSE(finding.is_damage);
     EXPECT_EQ((*append("more"))[0].offset, again ? 21 : 20);
   }
   EXPECT_EQ(log_->repair("t")->segments_rewritten, 0);
