@@ -82,8 +82,7 @@ ExitCode trigger(Pipeline& pipeline, const Call& call) {
 
 ExitCode set_paused(Pipeline& pipeline, const Call& call, bool paused) {
   const dag::Dag* found = TRY(find_dag(pipeline, call.line.words[0]));
-  TRY_STATUS(pipeline.scheduler().set_paused(found->id, paused));
-  pipeline.queues().changed.notify();
+  TRY_STATUS(pipeline.set_paused(found->id, paused));
   text::Value row;
   row.set("dag", found->id);
   row.set("paused", paused);

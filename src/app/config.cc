@@ -28,6 +28,8 @@ constexpr std::array kSettings = {
     Setting{"warehouse.memory_bytes", "TAPELINE_WAREHOUSE_MEMORY_BYTES", "", "2147483648",
             "what the warehouse may take of memory"},
     Setting{"warehouse.threads", "TAPELINE_WAREHOUSE_THREADS", "", "2", "threads of one query"},
+    Setting{"dag.interval_ms", "TAPELINE_DAG_INTERVAL_MS", "", "800",
+            "between the starts of continuous runs that have little to do"},
     Setting{"log_level", "TAPELINE_LOG_LEVEL", "", "info", "debug, info, warn or error"},
     Setting{"api.token", "TAPELINE_API_TOKEN", "", "", "what a client beyond loopback must send",
             true},

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "app/values.h"
 #include "telemetry/logging.h"
 
 namespace tapeline::app {
@@ -15,9 +16,12 @@ using ingest::LoadCounts;
 using ingest::OffsetRange;
 
 constexpr std::string_view kTestedKey = "models.tested_load_id";
+constexpr std::int64_t kMuch = 10'000;  // messages that are worth a run at once
 
-// What limits the data tests to the touched days; the shipped project reads it in their SQL only.
+// What limits the data tests to the touched days; the shipped project reads both in their SQL only.
 constexpr const char* kTouchedAfter = "touched_after_load_id";
+constexpr const char* kTouchedDays = "touched_days";
+const std::set<std::string> kLateVars = {kTouchedAfter, kTouchedDays};
 
 std::int64_t whole(const warehouse::Value& value) {
   const auto* number = std::get_if<std::int64_t>(&value);
@@ -57,11 +61,7 @@ std::vector<OffsetRange> ranges_of(const TaskContext& context) {
 
 text::Value to_value(const LoadCounts& counts) {
   text::Value value;
-  value.set("consumed", counts.consumed);
-  value.set("loaded", counts.loaded);
-  value.set("duplicate", counts.duplicate);
-  value.set("superseded", counts.superseded);
-  value.set("dead", counts.dead);
+  set_counts(value, counts);
   return value;
 }
 
@@ -104,8 +104,11 @@ Result<std::unique_ptr<IngestionTasks>> IngestionTasks::make(Parts parts, Option
     known.transformed_load_id = load_id;
   });
   TRY_STATUS(tasks->learn_loads());
-  TRY_STATUS(parts.log.set_hold(tasks->options_.topic, tasks->options_.group));
   return tasks;
+}
+
+Status IngestionTasks::set_hold(bool held) {
+  return parts_.log.set_hold(options_.topic, held ? std::optional(options_.group) : std::nullopt);
 }
 
 /// Takes what was loaded since it looked last into the numbers in memory, so that `has_work`
@@ -137,8 +140,7 @@ Status IngestionTasks::learn_loads() {
   return Ok{};
 }
 
-void IngestionTasks::on_transformed(
-    std::function<void(const std::string&, const TouchedRange&)> heard) {
+void IngestionTasks::on_transformed(std::function<void(const std::string&, const Touched&)> heard) {
   known_.with([&](Known& known) { known.heard = std::move(heard); });
 }
 
@@ -167,8 +169,8 @@ Status IngestionTasks::at_rest(const std::function<Status()>& use) {
   const auto [load_id, transformed] = known_.with(
       [](Known& known) { return std::pair(known.status.load_id, known.transformed_load_id); });
   if (load_id > transformed) {
-    const auto result = TRY(parts_.engine.invoke({.command = "run", .late_vars = {kTouchedAfter}},
-                                                 [](std::string_view) {}));
+    const auto result = TRY(
+        parts_.engine.invoke({.command = "run", .late_vars = kLateVars}, [](std::string_view) {}));
     if (result.exit_code != 0) {
       return Error{ErrorCode::unavailable, summary(result.nodes), ""};
     }
@@ -200,12 +202,15 @@ Result<std::vector<OffsetRange>> IngestionTasks::pending(std::int64_t records_ma
   return ranges;
 }
 
-bool IngestionTasks::has_work(const std::string&) {
+dag::Work IngestionTasks::has_work(const std::string&) {
+  std::int64_t messages = 0;
+  if (const auto ranges = pending(kMuch)) {
+    for (const OffsetRange& range : *ranges) messages += range.next - range.first;
+  }
+  if (messages >= kMuch) return dag::Work::much;
   const bool untested =
       known_.with([](Known& known) { return known.status.load_id > known.status.tested_load_id; });
-  if (untested) return true;
-  const auto ranges = pending(1);
-  return ranges && !ranges->empty();
+  return messages > 0 || untested ? dag::Work::little : dag::Work::none;
 }
 
 IngestionStatus IngestionTasks::status() {
@@ -248,27 +253,40 @@ Result<TaskOutcome> IngestionTasks::load(const TaskContext& context) {
   for (const OffsetRange& range : ranges_of(context)) {
     counts += TRY(loader_.load(range, context.run_id, context.stop));
   }
-  context.log->line(fmt::format("consumed {} = loaded {} + duplicate {} + superseded {} + dead {}",
-                                counts.consumed, counts.loaded, counts.duplicate, counts.superseded,
-                                counts.dead));
+  context.log->line(equation_text(counts));
   TRY_STATUS(learn_loads());
   return TaskOutcome::success(to_value(counts));
 }
 
-Result<TouchedRange> IngestionTasks::touched_since(std::int64_t load_id) {
-  TouchedRange touched;
+/// The days of the raw rows that loads after this one wrote, in order.
+Result<std::vector<Date>> IngestionTasks::days_since(std::int64_t load_id) {
   const auto connection = TRY(parts_.warehouse.connect());
-  const auto days = TRY(connection->query(
-      fmt::format("select min(price_date), max(price_date) from raw_stocks.stock_prices where "
-                  "load_id > {}",
-                  load_id)));
-  if (const auto* from = std::get_if<Date>(&days.rows.at(0)[0])) touched.from = *from;
-  if (const auto* to = std::get_if<Date>(&days.rows.at(0)[1])) touched.to = *to;
+  const auto rows = TRY(connection->query(fmt::format(
+      "select distinct price_date from raw_stocks.stock_prices where load_id > {} order by 1",
+      load_id)));
+  std::vector<Date> days;
+  for (const auto& row : rows.rows) days.push_back(std::get<Date>(row[0]));
+  return days;
+}
+
+Result<Touched> IngestionTasks::touched_since(std::int64_t load_id) {
+  Touched touched{.days = TRY(days_since(load_id))};
+  const auto connection = TRY(parts_.warehouse.connect());
   const auto symbols = TRY(connection->query(fmt::format(
       "select distinct symbol from raw_stocks.stock_prices where load_id > {} order by 1",
       load_id)));
   for (const auto& row : symbols.rows) touched.symbols.push_back(std::get<std::string>(row[0]));
   return touched;
+}
+
+/// The load before the first that a run made; `fallback` where it made none.
+Result<std::int64_t> IngestionTasks::before_loads_of(const std::string& run_id,
+                                                     std::int64_t fallback) {
+  const auto connection = TRY(parts_.warehouse.connect());
+  const auto rows = TRY(connection->query(fmt::format(
+      "select min(load_id) from raw_stocks.loads where run_id = {}", warehouse::sql_text(run_id))));
+  const auto* first = std::get_if<std::int64_t>(&rows.rows.at(0)[0]);
+  return first ? std::min(*first - 1, fallback) : fallback;
 }
 
 Result<TaskOutcome> IngestionTasks::transform(const TaskContext& context) {
@@ -277,8 +295,8 @@ Result<TaskOutcome> IngestionTasks::transform(const TaskContext& context) {
     return std::tuple(known.status.load_id, known.transformed_load_id, known.heard);
   });
   const auto sink = [&](std::string_view line) { context.log->line(line); };
-  const auto result = TRY(
-      parts_.engine.invoke({.command = "run", .late_vars = {kTouchedAfter}}, sink, context.stop));
+  const auto result =
+      TRY(parts_.engine.invoke({.command = "run", .late_vars = kLateVars}, sink, context.stop));
   if (result.exit_code != 0) {
     return TaskOutcome::failed(
         Error{ErrorCode::unavailable,
@@ -299,8 +317,15 @@ Result<TaskOutcome> IngestionTasks::test(const TaskContext& context) {
   });
   if (load_id == 0) return TaskOutcome::skipped();  // there is no model to test yet
   const bool everything = context.params.string_or("days", "touched") == "all";
-  transform::Invocation invocation{.command = "test", .late_vars = {kTouchedAfter}};
-  if (!everything) invocation.vars.set(kTouchedAfter, tested);
+  transform::Invocation invocation{.command = "test", .late_vars = kLateVars};
+  if (!everything) {
+    // Where all was tested, this run's tests had run when the program ended: they come again.
+    const auto after = load_id > tested ? tested : TRY(before_loads_of(context.run_id, tested));
+    text::List days;
+    for (const Date day : TRY(days_since(after))) days.emplace_back(format_date(day));
+    invocation.vars.set(kTouchedAfter, after);
+    invocation.vars.set(kTouchedDays, text::Value(std::move(days)));
+  }
   const auto sink = [&](std::string_view line) { context.log->line(line); };
   const auto result = TRY(parts_.engine.invoke(invocation, sink, context.stop));
   if (result.exit_code == 2) {
@@ -317,7 +342,8 @@ Result<TaskOutcome> IngestionTasks::test(const TaskContext& context) {
       ++tests.fail;
   }
   // The tests ran, whatever they said: the next ones look at later loads.
-  TRY_STATUS(parts_.settings.set(kTestedKey, fmt::format("{}", load_id)));
+  // Where a power cut takes that back, they only run again.
+  TRY_STATUS(parts_.settings.set(kTestedKey, fmt::format("{}", load_id), state::Sync::later));
   known_.with([&](Known& known) {
     known.status.tested_load_id = std::max(known.status.tested_load_id, load_id);
     known.status.tests = tests;

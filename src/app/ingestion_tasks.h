@@ -29,9 +29,8 @@
 namespace tapeline::app {
 
 /// What a run changed, for pages that have to draw it again.
-struct TouchedRange {
-  std::optional<Date> from;
-  std::optional<Date> to;
+struct Touched {
+  std::vector<Date> days;  // in order
   std::vector<std::string> symbols;
 };
 
@@ -75,14 +74,17 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
 
   Result<dag::TaskOutcome> run(const dag::TaskContext& context) override;
 
-  /// Whether there is something to load, or to transform and test.
+  /// Whether there is something to load, or to transform and test; much from 10,000 messages on.
   /// blocks: never; it looks at numbers in memory
-  bool has_work(const std::string& dag) override;
+  dag::Work has_work(const std::string& dag) override;
+
+  /// Whether retention keeps what is not loaded yet. Nobody waits for it while the DAG is paused.
+  Status set_hold(bool held);
 
   IngestionStatus status();
 
   /// Called after each transform that wrote something.
-  void on_transformed(std::function<void(const std::string& run_id, const TouchedRange&)> heard);
+  void on_transformed(std::function<void(const std::string& run_id, const Touched&)> heard);
 
   /// Whether log and warehouse belong together.
   /// errors: corrupt, as Loader::check says
@@ -116,7 +118,9 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   Result<dag::TaskOutcome> transform(const dag::TaskContext& context);
   Result<dag::TaskOutcome> test(const dag::TaskContext& context);
   Result<dag::TaskOutcome> log_stats(const dag::TaskContext& context);
-  Result<TouchedRange> touched_since(std::int64_t load_id);
+  Result<std::vector<Date>> days_since(std::int64_t load_id);
+  Result<Touched> touched_since(std::int64_t load_id);
+  Result<std::int64_t> before_loads_of(const std::string& run_id, std::int64_t fallback);
   Result<std::vector<ingest::OffsetRange>> pending(std::int64_t records_max);
 
   const Parts parts_;
@@ -133,7 +137,7 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
     IngestionStatus status;
     std::int64_t transformed_load_id = 0;
     std::optional<Error> problem;  // of the last look at the log
-    std::function<void(const std::string&, const TouchedRange&)> heard;
+    std::function<void(const std::string&, const Touched&)> heard;
   };
   Guarded<Known> known_;
 };

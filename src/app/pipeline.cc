@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/embedded_file.h"
 #include "transform/project_files.h"
 
@@ -53,6 +55,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   const auto log_bytes_max = TRY(config_.integer("log.retention_bytes"));
   const auto memory_bytes_max = TRY(config_.integer("warehouse.memory_bytes"));
   const auto threads = TRY(config_.integer("warehouse.threads"));
+  const std::chrono::milliseconds run_interval(TRY(config_.integer("dag.interval_ms")));
 
   on_progress("opening the message log");
   log_ = TRY(msglog::EmbeddedLog::open(its_.files, its_.clock,
@@ -78,16 +81,26 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
       {.topic = std::string(kTopic), .kind = directory_.kind()}));
   auto dags = TRY(shipped_dags_parsed());
   scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,
-                                        std::move(dags)));
-  return Ok{};
+                                        std::move(dags), {.interval = run_interval}));
+  return tasks_->set_hold(!paused(kIngestionDag));
+}
+
+bool Pipeline::paused(std::string_view dag) const {
+  const auto dags = scheduler_->dags();
+  return std::ranges::any_of(
+      dags, [&](const dag::DagInfo& info) { return info.dag->id == dag && info.paused; });
+}
+
+Status Pipeline::set_paused(const std::string& dag, bool paused) {
+  TRY_STATUS(scheduler_->set_paused(dag, paused));
+  if (dag != kIngestionDag) return Ok{};
+  return tasks_->set_hold(!paused);
 }
 
 Result<state::RunRow> Pipeline::run_dag(const std::string& dag, std::stop_token stop) {
-  for (const auto& info : scheduler_->dags()) {
-    if (info.dag->id == dag && info.paused) {
-      return Error{ErrorCode::unavailable, fmt::format("the DAG '{}' is paused", dag),
-                   fmt::format("`tapeline dag unpause {}` lets it run.", dag)};
-    }
+  if (paused(dag)) {
+    return Error{ErrorCode::unavailable, fmt::format("the DAG '{}' is paused", dag),
+                 fmt::format("`tapeline dag unpause {}` lets it run.", dag)};
   }
   const std::string run_id = TRY(scheduler_->trigger(dag));
   return wait_for_run(dag, run_id, stop);

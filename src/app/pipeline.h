@@ -76,6 +76,13 @@ class Pipeline {
   void set_driven() { driven_ = true; }
   bool driven() const { return driven_; }
 
+  bool paused(std::string_view dag) const;
+
+  /// Pauses a DAG or lets it go on. While that of the topic is paused, retention may delete what
+  /// it has not loaded.
+  /// errors: not_found
+  Status set_paused(const std::string& dag, bool paused);
+
   /// Triggers a run and waits for its end.
   /// errors: not_found, unavailable (the DAG is paused), cancelled
   Result<state::RunRow> run_dag(const std::string& dag, std::stop_token stop);

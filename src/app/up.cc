@@ -231,9 +231,10 @@ class Running {
   /// Stops feeds first, lets what they gave be loaded, then everything else.
   void stop() {
     feed_.clear();
+    if (pipeline_) pipeline_->scheduler().hurry();
     const Duration deadline = clock_.uptime() + kDrainMax;
-    while (pipeline_ && clock_.uptime() < deadline && !paused() &&
-           pipeline_->tasks().has_work(std::string(kIngestionDag))) {
+    while (pipeline_ && clock_.uptime() < deadline && !pipeline_->paused(kIngestionDag) &&
+           pipeline_->tasks().has_work(std::string(kIngestionDag)) != dag::Work::none) {
       pipeline_->queues().changed.notify();
       clock_.wait_for(std::chrono::milliseconds(20), {});
     }
@@ -261,18 +262,20 @@ class Running {
 
   Status serve_directory() {
     pipeline_->set_driven();
-    pipeline_->tasks().on_transformed(
-        [this](const std::string& run_id, const TouchedRange& touched) {
-          api_->publish_run({.dag = std::string(kIngestionDag),
-                             .run_id = run_id,
-                             .state = "success",
-                             .from = touched.from,
-                             .to = touched.to,
-                             .symbols = touched.symbols});
-          if (daily_) {
-            if (auto done = api_->refresh_daily(*daily_); !done) log_error(done.error());
-          }
-        });
+    pipeline_->tasks().on_transformed([this](const std::string& run_id, const Touched& touched) {
+      serve::RunEvent event{.dag = std::string(kIngestionDag),
+                            .run_id = run_id,
+                            .state = "success",
+                            .symbols = touched.symbols};
+      if (!touched.days.empty()) {
+        event.from = touched.days.front();
+        event.to = touched.days.back();
+      }
+      api_->publish_run(event);
+      if (daily_) {
+        if (auto done = api_->refresh_daily(*daily_); !done) log_error(done.error());
+      }
+    });
     daily_ = TRY(pipeline_->warehouse().connect());
     backend_ = std::make_unique<serve::Backend>(
         serve::Backend{pipeline_->log(),
@@ -389,13 +392,6 @@ class Running {
     const auto step = TRY(producer_->step());
     status_.add_records(step.records);
     return step.idle() ? Duration(std::chrono::milliseconds(5)) : Duration(0);
-  }
-
-  bool paused() const {
-    for (const auto& info : pipeline_->scheduler().dags()) {
-      if (info.dag->id == kIngestionDag) return info.paused;
-    }
-    return false;
   }
 
   void greet() {

@@ -200,7 +200,7 @@ Result<text::Value> UpStatus::act(const std::string& dag, serve::DagAction actio
     value.set("run_id", TRY(its->scheduler().trigger(dag)));
   } else {
     const bool paused = action == serve::DagAction::pause;
-    TRY_STATUS(its->scheduler().set_paused(dag, paused));
+    TRY_STATUS(its->set_paused(dag, paused));
     value.set("paused", paused);
   }
   its->queues().changed.notify();

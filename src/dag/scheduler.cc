@@ -63,20 +63,23 @@ SchedulerProbe::SchedulerProbe(telemetry::Metrics& metrics)
                                     telemetry::latency_bounds())) {}
 
 Scheduler::Scheduler(Clock& clock, state::RunStore& store, TaskQueues& queues, HasWork& has_work,
-                     SchedulerProbe& probe, std::vector<Dag> dags)
+                     SchedulerProbe& probe, std::vector<Dag> dags, Options options)
     : clock_(clock),
       store_(store),
       queues_(queues),
       has_work_(has_work),
       probe_(probe),
       dags_(std::move(dags)),
+      options_(options),
+      opened_at_(clock.now()),
       fold_due_(clock.uptime()) {}
 
 Result<std::unique_ptr<Scheduler>> Scheduler::open(Clock& clock, state::RunStore& store,
                                                    TaskQueues& queues, HasWork& has_work,
-                                                   SchedulerProbe& probe, std::vector<Dag> dags) {
+                                                   SchedulerProbe& probe, std::vector<Dag> dags,
+                                                   Options options) {
   std::unique_ptr<Scheduler> scheduler(
-      new Scheduler(clock, store, queues, has_work, probe, std::move(dags)));
+      new Scheduler(clock, store, queues, has_work, probe, std::move(dags), options));
   TRY_STATUS(scheduler->resume());
   return scheduler;
 }
@@ -241,6 +244,7 @@ void Scheduler::fail_try(ActiveRun& run, state::TryRow& row, const Task& task, c
   row.error_code = to_string(error.code);
   row.error_message = error.message;
   row.error_hint = error.hint;
+  wave_.sync = state::Sync::now;
   Duration delay = task.retry_delay;
   if (run.dag->kind == ScheduleKind::continuous && !task.report_only) {
     Schedule& schedule = schedules_.at(run.row.dag);
@@ -288,12 +292,17 @@ Status Scheduler::make_due_run(const Dag& dag) {
     case ScheduleKind::once:
       if (!schedule.row.last_fire) fire = dag.start_date.value_or(now);
       break;
-    case ScheduleKind::continuous:
-      if (clock_.uptime() < std::max(schedule.held_until, schedule.next_start)) return Ok{};
-      if (!has_work_.has_work(dag.id)) return Ok{};
+    case ScheduleKind::continuous: {
+      const Duration uptime = clock_.uptime();
+      if (uptime < std::max(schedule.held_until, schedule.next_start)) return Ok{};
+      const Work work = has_work_.has_work(dag.id);
+      const bool worth_it = work == Work::much ||
+                            (work == Work::little && (hurry_ || uptime >= schedule.next_little));
+      if (!worth_it) return Ok{};
       type = "continuous";
       fire = now;
       break;
+    }
     case ScheduleKind::cron:
       if (!dag.catchup) {
         fire = dag.cron->last_fire(now);
@@ -313,9 +322,11 @@ Status Scheduler::make_due_run(const Dag& dag) {
   queued_.push_back(std::move(run));
   if (dag.kind == ScheduleKind::continuous) {
     schedule.next_start = clock_.uptime() + kContinuousInterval;
+    schedule.next_little = clock_.uptime() + std::max(kContinuousInterval, options_.interval);
   } else {
     schedule.row.last_fire = *fire;
     wave_.dags.push_back(schedule.row);
+    wave_.sync = state::Sync::now;
   }
   return Ok{};
 }
@@ -328,7 +339,9 @@ void Scheduler::start_queued(const Dag& dag) {
     }
     row->state = "running";
     row->start_at = clock_.now();
-    const Timestamp due = row->run_type == "manual" ? row->queued_at : row->logical_at;
+    // A fire that came while no program was there to heed it is due from the program's start on.
+    const Timestamp due =
+        std::max(opened_at_, row->run_type == "manual" ? row->queued_at : row->logical_at);
     probe_.lag_seconds.observe(as_seconds(std::max(Duration(0), Duration(*row->start_at - due))));
     wave_.runs.push_back(*row);
     active_.emplace(row->id, ActiveRun{.row = *row, .dag = &dag, .plan = dag.plan});
@@ -413,6 +426,7 @@ void Scheduler::end_run(ActiveRun& run) {
     wave_.dags.push_back(schedule.row);
   }
   wave_.runs.push_back(run.row);
+  wave_.sync = state::Sync::now;
 }
 
 /// One line for a failed run; a finding (report_only) is told once until its message changes.
@@ -476,6 +490,7 @@ Duration Scheduler::pause() const {
     if (dag.kind == ScheduleKind::continuous) {
       const Schedule& schedule = schedules_.at(dag.id);
       until(std::max(schedule.held_until, schedule.next_start));
+      until(schedule.next_little);
     } else if (dag.kind == ScheduleKind::cron) {
       until(now + (dag.cron->next_fire(clock_.now()) - clock_.now()));
     }
@@ -540,6 +555,11 @@ Status Scheduler::set_paused(const std::string& dag, bool paused) {
   shared_.with([&](Shared& shared) { shared.paused[dag] = paused; });
   queues_.changed.notify();
   return Ok{};
+}
+
+void Scheduler::hurry() {
+  hurry_ = true;
+  queues_.changed.notify();
 }
 
 std::vector<DagInfo> Scheduler::dags() const {

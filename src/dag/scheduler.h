@@ -2,10 +2,13 @@
 // state in state.sqlite, so that a run goes on after a crash at the task that had not ended.
 //
 // Each step drains what ended, starts what is due and hands out what is ready, in one commit;
-// work is handed out after that commit, so no task runs whose past is not durable.
+// work is handed out after that commit, so no task runs whose past a restart does not know.
+// Commits of a continuous run wait for the disk only at its end and at a failure: a power cut can
+// take back its last steps, and tasks must stand being run again (docs/decisions/0012).
 
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,13 +28,20 @@
 
 namespace tapeline::dag {
 
+/// How much there is to do.
+enum class Work : std::uint8_t {
+  none,
+  little,  // a run of its own costs more than waiting for a bit more
+  much,    // worth a run as soon as there may be one
+};
+
 /// Tells whether a @continuous DAG has something to do.
 class HasWork {
  public:
   virtual ~HasWork() = default;
 
   /// Asked at every step in which such a DAG could start, so it must be cheap.
-  virtual bool has_work(const std::string& dag) = 0;
+  virtual Work has_work(const std::string& dag) = 0;
 };
 
 /// What the scheduler tells of itself.
@@ -56,13 +66,20 @@ struct DagInfo {
 
 class Scheduler {
  public:
+  struct Options {
+    // From the start of a @continuous run to the next, while there is little to do. 250 ms is
+    // the least, and what lies between runs while there is much.
+    Duration interval{0};
+  };
+
   /// Takes up what an earlier process left.
   ///
   /// lifetime: everything given must outlive it
   /// errors:   already_exists (two DAGs of one id), the store's
   static Result<std::unique_ptr<Scheduler>> open(Clock& clock, state::RunStore& store,
                                                  TaskQueues& queues, HasWork& has_work,
-                                                 SchedulerProbe& probe, std::vector<Dag> dags);
+                                                 SchedulerProbe& probe, std::vector<Dag> dags,
+                                                 Options options);
 
   /// One bounded piece of work. Answers how long nothing is due, unless queues.changed says so.
   ///
@@ -91,6 +108,9 @@ class Scheduler {
   /// A paused DAG starts no run and no task. Tasks that run go on to their end.
   /// errors: not_found
   Status set_paused(const std::string& dag, bool paused);
+
+  /// From now on little to do is done as soon as much: the process is about to end.
+  void hurry();
 
   std::vector<DagInfo> dags() const;
 
@@ -123,8 +143,9 @@ class Scheduler {
   };
   struct Schedule {
     state::DagRow row;
-    Duration held_until{0};  // uptime
-    Duration next_start{0};
+    Duration held_until{0};   // uptime
+    Duration next_start{0};   // where there is much to do
+    Duration next_little{0};  // where there is little
   };
   using TryKey = std::tuple<std::int64_t, std::string, std::int64_t>;
   struct Shared {
@@ -134,7 +155,7 @@ class Scheduler {
   };
 
   Scheduler(Clock& clock, state::RunStore& store, TaskQueues& queues, HasWork& has_work,
-            SchedulerProbe& probe, std::vector<Dag> dags);
+            SchedulerProbe& probe, std::vector<Dag> dags, Options options);
   Status resume();
   Status resume_run(const state::RunRow& row);
 
@@ -169,6 +190,9 @@ class Scheduler {
   HasWork& has_work_;
   SchedulerProbe& probe_;
   const std::vector<Dag> dags_;
+  const Options options_;
+  const Timestamp opened_at_;
+  std::atomic<bool> hurry_{false};
   std::map<std::string, Schedule> schedules_;
   std::map<std::int64_t, ActiveRun> active_;  // by id, so oldest first
   std::vector<state::RunRow> queued_;         // oldest first

@@ -45,10 +45,11 @@ struct ScriptedRunner final : TaskRunner {
 
 struct ScriptedWork final : HasWork {
   bool there = false;
+  Work how_much = Work::much;
   int asked = 0;
-  bool has_work(const std::string&) override {
+  Work has_work(const std::string&) override {
     ++asked;
-    return there;
+    return there ? how_much : Work::none;
   }
 };
 
@@ -87,7 +88,8 @@ class SchedulerTest : public testing::Test {
     auto dag = Dag::parse(yaml_, "pipeline.yml");
     ASSERT_TRUE(dag) << dag.error().message;
     dags.push_back(*std::move(dag));
-    scheduler_ = *Scheduler::open(clock_, *store_, *queues_, work_, probe_, std::move(dags));
+    scheduler_ = *Scheduler::open(clock_, *store_, *queues_, work_, probe_, std::move(dags),
+                                  {.interval = milliseconds(800)});
     worker_ = std::make_unique<Worker>(clock_, *queues_, runner_);
   }
   void restart() { start(std::string(yaml_)); }
@@ -160,6 +162,52 @@ TEST_F(SchedulerTest, continuous_runs_are_at_least_250_ms_apart) {
   clock_.advance(milliseconds(1));
   settle();
   EXPECT_EQ(runs().size(), 2U);
+}
+
+TEST_F(SchedulerTest, little_work_waits_for_the_interval) {
+  start(kPipeline);
+  work_.there = true;
+  work_.how_much = Work::little;
+  settle();
+  EXPECT_EQ(runs().size(), 1U);  // after a quiet time it does not wait
+  clock_.advance(milliseconds(799));
+  settle();
+  EXPECT_EQ(runs().size(), 1U);
+  EXPECT_EQ(*scheduler_->step(), milliseconds(1));
+  clock_.advance(milliseconds(1));
+  settle();
+  EXPECT_EQ(runs().size(), 2U);
+  clock_.advance(milliseconds(250));
+  work_.how_much = Work::much;
+  settle();
+  EXPECT_EQ(runs().size(), 3U);
+}
+
+TEST_F(SchedulerTest, triggered_runs_and_a_process_that_ends_do_not_wait_for_the_interval) {
+  start(kPipeline);
+  work_.there = true;
+  work_.how_much = Work::little;
+  settle();
+  ASSERT_TRUE(scheduler_->trigger("pipeline", {}, "asked"));
+  settle();
+  EXPECT_EQ(scheduler_->run("pipeline", "asked")->state, "success");
+  clock_.advance(milliseconds(250));
+  settle();
+  EXPECT_EQ(runs().size(), 2U);
+  scheduler_->hurry();
+  settle();
+  EXPECT_EQ(runs().size(), 3U);
+}
+
+TEST_F(SchedulerTest, a_fire_that_nobody_was_there_to_heed_is_due_from_the_start_on) {
+  start(R"(dag_id: pipeline
+schedule: "@daily"
+tasks: {full_test: }
+)");
+  settle();
+  ASSERT_EQ(runs().size(), 1U);
+  EXPECT_EQ(runs()[0].run_id, "scheduled__2026-11-22T00:00:00+00:00");
+  EXPECT_EQ(probe_.lag_seconds.sum(), 0);
 }
 
 TEST_F(SchedulerTest, a_task_gets_what_earlier_ones_returned_and_what_the_trigger_gave) {

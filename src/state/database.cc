@@ -130,22 +130,27 @@ Status Connection::run(std::string_view sql, const std::vector<Cell>& cells) {
 }
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
-  const auto opened = [&]() -> Result<Connection> {
+  const auto opened = [&](Sync sync) -> Result<Connection> {
     Connection connection = TRY(Connection::open(path));
     TRY_STATUS(connection.run("pragma journal_mode = wal"));
-    TRY_STATUS(connection.run("pragma synchronous = full"));
+    // Each commit syncs the write-ahead log, or only a checkpoint does.
+    TRY_STATUS(connection.run(sync == Sync::now ? "pragma synchronous = full"
+                                                : "pragma synchronous = normal"));
     TRY_STATUS(connection.run("pragma foreign_keys = on"));
     return connection;
   };
   const std::string doing = fmt::format("opening '{}'", path);
-  auto writer = opened();
-  if (!writer) return std::move(writer).error().while_doing(doing);
-  if (auto migrated = migrate(*writer); !migrated) {
+  auto syncing_writer = opened(Sync::now);
+  if (!syncing_writer) return std::move(syncing_writer).error().while_doing(doing);
+  if (auto migrated = migrate(*syncing_writer); !migrated) {
     return std::move(migrated).error().while_doing(doing);
   }
-  auto reader = opened();
+  auto writer = opened(Sync::later);
+  if (!writer) return std::move(writer).error().while_doing(doing);
+  auto reader = opened(Sync::later);
   if (!reader) return std::move(reader).error().while_doing(doing);
-  return std::unique_ptr<Database>(new Database(*std::move(writer), *std::move(reader)));
+  return std::unique_ptr<Database>(
+      new Database(*std::move(syncing_writer), *std::move(writer), *std::move(reader)));
 }
 
 std::int64_t Row::integer(std::size_t column) const {

@@ -1,7 +1,9 @@
 // Database: the program's own small tables, in one SQLite file.
 //
-// Two connections: writes go one at a time, each transaction durable when it returns
-// (WAL, synchronous=FULL); reads have a connection of their own and never wait for a disk.
+// Writes go one at a time; reads have a connection of their own and never wait for a disk. A
+// transaction is there for everyone when it returns, whatever becomes of the process. It is on
+// the disk then with Sync::now; with Sync::later only when a later one of Sync::now returns, so
+// that a power cut may undo it, with all that followed it (docs/decisions/0012).
 // Callers see text, numbers and rows; SQLite itself stays in database.cc.
 
 #pragma once
@@ -62,6 +64,8 @@ class Connection {
   std::unique_ptr<Handle> handle_;
 };
 
+enum class Sync : std::uint8_t { now, later };
+
 /// The file `state.sqlite`.
 ///
 /// threads: any
@@ -71,19 +75,20 @@ class Database {
   /// errors: unsupported (a newer tapeline wrote it), corrupt, unavailable
   static Result<std::unique_ptr<Database>> open(const std::string& path);
 
-  /// Runs `use` as one transaction: what it wrote is durable when this returns a value, and
-  /// nothing of it is there when this returns an error.
+  /// Runs `use` as one transaction: what it wrote stays when this returns a value, and nothing
+  /// of it is there when this returns an error.
   /// shape:  `use` takes a Connection& and returns some Result
   /// blocks: until other writers are done
   template <typename Use>
-  auto write(Use&& use) -> decltype(use(std::declval<Connection&>())) {
+  auto write(Sync sync, Use&& use) -> decltype(use(std::declval<Connection&>())) {
     std::lock_guard lock(write_mutex_);
-    TRY_STATUS(writer_.run("begin immediate"));
-    auto result = std::forward<Use>(use)(writer_);
+    Connection& writer = sync == Sync::now ? syncing_writer_ : writer_;
+    TRY_STATUS(writer.run("begin immediate"));
+    auto result = std::forward<Use>(use)(writer);
     if (result) {
-      if (auto done = writer_.run("commit"); !done) result = std::move(done).error();
+      if (auto done = writer.run("commit"); !done) result = std::move(done).error();
     }
-    if (!result) (void)writer_.run("rollback");
+    if (!result) (void)writer.run("rollback");
     return result;
   }
 
@@ -95,10 +100,13 @@ class Database {
   }
 
  private:
-  Database(Connection writer, Connection reader)
-      : writer_(std::move(writer)), reader_(std::move(reader)) {}
+  Database(Connection syncing_writer, Connection writer, Connection reader)
+      : syncing_writer_(std::move(syncing_writer)),
+        writer_(std::move(writer)),
+        reader_(std::move(reader)) {}
 
   std::mutex write_mutex_;
+  Connection syncing_writer_;
   Connection writer_;
   std::mutex read_mutex_;
   Connection reader_;

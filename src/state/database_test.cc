@@ -36,7 +36,7 @@ TEST(Database, settings_survive_a_reopening) {
 TEST(Database, a_failed_transaction_leaves_nothing) {
   const Place place;
   const auto database = *Database::open(place.path);
-  const auto done = database->write([](Connection& connection) -> Status {
+  const auto done = database->write(Sync::now, [](Connection& connection) -> Status {
     TRY_STATUS(connection.run("insert into settings values ('a', '1')"));
     return connection.run("insert into settings values ('a', '2')");
   });
@@ -48,7 +48,8 @@ TEST(Database, a_newer_file_is_refused) {
   const Place place;
   {
     const auto database = *Database::open(place.path);
-    EXPECT_TRUE(database->write([](Connection& c) { return c.run("pragma user_version = 99"); }));
+    EXPECT_TRUE(database->write(Sync::now,
+                                [](Connection& c) { return c.run("pragma user_version = 99"); }));
   }
   const auto again = Database::open(place.path);
   ASSERT_FALSE(again);

@@ -81,7 +81,7 @@ Result<std::unique_ptr<RunStore>> RunStore::open(Database& database) {
 }
 
 Status RunStore::write(const Wave& wave) {
-  return database_.write([&](Connection& connection) -> Status {
+  return database_.write(wave.sync, [&](Connection& connection) -> Status {
     for (const RunRow& run : wave.runs) {
       // Not "insert or replace": that would delete the run's tries with the old row.
       TRY_STATUS(connection.run(
@@ -112,7 +112,7 @@ Status RunStore::write(const Wave& wave) {
 }
 
 Status RunStore::add(const RunRow& run) {
-  return database_.write([&](Connection& connection) {
+  return database_.write(Sync::now, [&](Connection& connection) {
     return connection.run(
         fmt::format("insert into runs ({}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     kRunColumns),
@@ -121,7 +121,7 @@ Status RunStore::add(const RunRow& run) {
 }
 
 Status RunStore::set_paused(const std::string& dag, bool paused) {
-  return database_.write([&](Connection& connection) {
+  return database_.write(Sync::now, [&](Connection& connection) {
     return connection.run(
         "insert into dags (dag, paused) values (?, ?) "
         "on conflict (dag) do update set paused = excluded.paused",
@@ -211,7 +211,7 @@ Status RunStore::fold(Timestamp fold_before, Timestamp delete_before) {
       "sum(busy_micros) as busy, max(end_at) as last_end from runs where {} "
       "group by dag, minute",
       kFoldable);
-  return database_.write([&](Connection& connection) -> Status {
+  return database_.write(Sync::later, [&](Connection& connection) -> Status {
     TRY_STATUS(connection.run("delete from runs where end_at < ?", {micros(delete_before)}));
     const auto groups = TRY(connection.query(kept + " having count(*) > 1", limit));
     for (const Row& group : groups) {

@@ -69,12 +69,13 @@ struct DagRow {
   std::optional<Timestamp> last_fire;   // the newest logical date that got its run
 };
 
-/// Rows that become durable together. Each replaces the one of its key.
+/// Rows that are written together. Each replaces the one of its key.
 struct Wave {
   std::vector<RunRow> runs;
   std::vector<TryRow> tries;
   std::vector<LogRow> log;
   std::vector<DagRow> dags;  // all but `paused`
+  Sync sync = Sync::later;
 
   bool empty() const { return runs.empty() && tries.empty() && log.empty() && dags.empty(); }
 };
@@ -88,10 +89,10 @@ class RunStore {
   /// An id that no run has.
   std::int64_t new_id() { return next_id_.fetch_add(1); }
 
-  /// Commits a wave: one transaction, one fsync.
+  /// Commits a wave: one transaction, synced as the wave says.
   Status write(const Wave& wave);
 
-  /// Adds one run.
+  /// Adds one run, durable when this returns.
   /// errors: already_exists where the DAG has a run of that run_id
   Status add(const RunRow& run);
 

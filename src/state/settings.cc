@@ -15,15 +15,15 @@ Result<std::optional<std::string>> Settings::get(std::string_view key) const {
   });
 }
 
-Status Settings::set(std::string_view key, std::string_view value) {
-  return database_.write([&](Connection& connection) {
+Status Settings::set(std::string_view key, std::string_view value, Sync sync) {
+  return database_.write(sync, [&](Connection& connection) {
     return connection.run("insert or replace into settings values (?, ?)",
                           {std::string(key), std::string(value)});
   });
 }
 
 Result<std::string> Settings::get_or_set(std::string_view key, std::string_view value) {
-  return database_.write([&](Connection& connection) -> Result<std::string> {
+  return database_.write(Sync::now, [&](Connection& connection) -> Result<std::string> {
     TRY_STATUS(connection.run("insert or ignore into settings values (?, ?)",
                               {std::string(key), std::string(value)}));
     const auto rows = TRY(connection.query(kGet, {std::string(key)}));

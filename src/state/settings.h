@@ -21,8 +21,8 @@ class Settings {
   /// The stored value; none where the key was never set.
   Result<std::optional<std::string>> get(std::string_view key) const;
 
-  /// promise: durable when this returns
-  Status set(std::string_view key, std::string_view value);
+  /// promise: durable when this returns, with Sync::now
+  Status set(std::string_view key, std::string_view value, Sync sync = Sync::now);
 
   /// The stored value, or, where there is none, `value`, which is stored then.
   Result<std::string> get_or_set(std::string_view key, std::string_view value);
