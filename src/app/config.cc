@@ -31,6 +31,8 @@ constexpr std::array kSettings = {
     Setting{"log_level", "TAPELINE_LOG_LEVEL", "", "info", "debug, info, warn or error"},
     Setting{"api.token", "TAPELINE_API_TOKEN", "", "", "what a client beyond loopback must send",
             true},
+    Setting{"api.view_token", "TAPELINE_VIEW_TOKEN", "", "",
+            "what may only read, with api.token set", true},
     Setting{"finnhub.api_key", "FINNHUB_API_KEY", "", "", "kept for the next release", true},
     Setting{"finnhub.fetch_interval", "FETCH_INTERVAL", "", "60", "kept for the next release"},
 };
