@@ -39,9 +39,10 @@ export function stepSymbol(by: number): void {
 
 function Spark({ symbol }: { symbol: string }) {
   const quote = quoteOf(symbol).value;
-  const points = quote === null ? sparkOf(symbol).value : [...sparkOf(symbol).value, quote.price];
+  const { of, points: known } = sparkOf(symbol).value;
+  const points = quote === null || of === "days" ? known : [...known, quote.price];
   if (points.length < 2) return <svg class="spark" viewBox="0 0 64 22" aria-hidden="true" />;
-  const base = quote?.referencePrice ?? null;
+  const base = of === "minutes" ? (quote?.referencePrice ?? null) : null;
   const low = Math.min(...points, base ?? Number.POSITIVE_INFINITY);
   const high = Math.max(...points, base ?? Number.NEGATIVE_INFINITY);
   const y = (value: number) =>
@@ -50,11 +51,16 @@ function Spark({ symbol }: { symbol: string }) {
   const line = points.map((value, i) => `${x(i)} ${y(value)}`).join("L");
   return (
     <svg
-      class={`spark ${direction(quote?.change ?? null)}`}
+      class={`spark ${direction(of === "minutes" ? (quote?.change ?? null) : (points.at(-1) ?? 0) - (points[0] ?? 0))}`}
       viewBox="0 0 64 22"
       preserveAspectRatio="none"
       aria-hidden="true"
     >
+      <title>
+        {of === "minutes"
+          ? "The day so far; dotted: the previous close"
+          : `The closes of ${points.length} days`}
+      </title>
       {base !== null && <path class="spark-base" d={`M0 ${y(base)}H64`} />}
       <path class="spark-line" d={`M${line}`} />
     </svg>
