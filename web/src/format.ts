@@ -14,7 +14,8 @@ export function fixed(value: number, digits: number): string {
     });
     grouped.set(digits, format);
   }
-  return format.format(value).replace("-", kMinus);
+  const shown = format.format(value);
+  return /[1-9]/.test(shown) ? shown.replace("-", kMinus) : shown.replace("-", "");
 }
 
 /** Two decimals for what costs a dollar or more, four below it, six below a cent. */

@@ -125,29 +125,23 @@ function counts(message: Message, intraday: boolean): boolean {
     : message.session === "regular";
 }
 
-function time(message: Message, intraday: boolean): string {
-  const day = intraday ? "" : `${exchangeDate(message.at)} `;
+function time(message: Message, { intraday, from, to }: Asked): string {
+  const day = intraday || from === to ? "" : `${exchangeDate(message.at)} `;
   const fraction = message.timestamp.slice(0, -1).split(".")[1] ?? "";
   return `${day}${clockTime(message.at)}${fraction === "" ? "" : `.${fraction}`}`;
 }
 
-function Row({ message, intraday }: { message: Message; intraday: boolean }) {
+function Row({ message, what }: { message: Message; what: Asked }) {
   const isOpen = opened.value?.offset === message.offset;
   const record = opened.value?.record ?? null;
   return (
     <>
-      <tr class={counts(message, intraday) ? "" : "aside"}>
+      <tr class={counts(message, what.intraday) ? "" : "aside"}>
         <th scope="row" class="num">
-          {time(message, intraday)}
+          {time(message, what)}
         </th>
         <td>{price(message.price)}</td>
         <td>{whole(message.volume)}</td>
-        <td class="textual">
-          {message.session}
-          {message.barLength === null ? "" : ` ${message.barLength}`}
-        </td>
-        <td class="textual">{message.dataSource}</td>
-        <td>{message.loadId}</td>
         <td>
           <button
             type="button"
@@ -158,6 +152,12 @@ function Row({ message, intraday }: { message: Message; intraday: boolean }) {
             {message.offset}
           </button>
         </td>
+        <td>{message.loadId}</td>
+        <td class="textual">
+          {message.session}
+          {message.barLength === null ? "" : ` ${message.barLength}`}
+        </td>
+        <td class="textual">{message.dataSource}</td>
       </tr>
       {isOpen && (
         <tr class="record">
@@ -165,13 +165,13 @@ function Row({ message, intraday }: { message: Message; intraday: boolean }) {
             {record === null ? (
               <p>The log no longer holds this record: its retention is shorter than the warehouse's.</p>
             ) : (
-              <>
+              <div>
                 <p>
                   Topic {message.topic}, partition {message.partition}, offset {message.offset},
                   key {record.key ?? "none"}, appended {record.appendedAt}
                 </p>
                 <pre tabIndex={0}>{readable(record.value)}</pre>
-              </>
+              </div>
             )}
           </td>
         </tr>
@@ -202,22 +202,22 @@ function Rows({ what }: { what: Asked }) {
           <table class="data">
             <thead>
               <tr>
-                <th scope="col">New York time</th>
+                <th scope="col">Time (NY)</th>
                 <th scope="col">Price</th>
                 <th scope="col">Volume</th>
+                <th scope="col">Offset</th>
+                <th scope="col">Load</th>
                 <th scope="col" class="textual">
                   Session
                 </th>
                 <th scope="col" class="textual">
                   Source
                 </th>
-                <th scope="col">Load</th>
-                <th scope="col">Offset</th>
               </tr>
             </thead>
             <tbody>
               {messages.map((message) => (
-                <Row key={message.timestamp} message={message} intraday={what.intraday} />
+                <Row key={message.timestamp} message={message} what={what} />
               ))}
             </tbody>
           </table>

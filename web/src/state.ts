@@ -239,21 +239,28 @@ export async function refreshAnalytics(): Promise<void> {
       analytics.value = answer;
       addSymbols(answer.rows.map((row) => String(row["symbol"])));
     });
-    await fillSparks();
+    await completeQuotes();
   } catch (error) {
     report(error);
   }
 }
 
-/** Symbols that came as history have no spark line on the stream; the quotes' answer has one. */
-async function fillSparks(): Promise<void> {
-  const bare = symbols.value.filter((symbol) => sparkOf(symbol).peek().points.length < 2);
-  if (bare.length === 0) return;
-  for (const { symbol, spark, sparkOf: kind } of await fetchQuotes()) {
-    if (spark !== null && bare.includes(symbol)) {
-      live(symbol).spark.value = { of: kind, points: spark };
+/** What came as history, or before its first day was in the mart, has neither a close to compare
+ * with nor a spark line on the stream; once the mart knows them, the quotes' answer has both. */
+async function completeQuotes(): Promise<void> {
+  const lacks = (symbol: string) => {
+    const quote = quoteOf(symbol).peek();
+    return quote === null || quote.reference === null || quote.class === "history";
+  };
+  if (!symbols.value.some(lacks)) return;
+  const quotes = await fetchQuotes();
+  batch(() => {
+    for (const quote of quotes) {
+      const shown = quoteOf(quote.symbol).peek();
+      const isOld = shown !== null && quote.eventTime < shown.eventTime;
+      if (lacks(quote.symbol) && !isOld) place(quote);
     }
-  }
+  });
 }
 
 function addSymbols(more: readonly string[]): void {

@@ -107,16 +107,23 @@ export function StatusStrip() {
       </span>
       <Equation />
       {dag !== null && (
-        <span class="strip-part" title={`DAG ${dag.id}, run ${dag.runId}`}>
+        <span
+          class="strip-part"
+          title={
+            dag.paused
+              ? `Nothing is loaded until: tapeline dag unpause ${dag.id}`
+              : `DAG ${dag.id}, run ${dag.runId}`
+          }
+        >
           {dag.paused ? (
-            <span class="bad">DAG paused: nothing is loaded</span>
+            <span class="bad">DAG paused</span>
           ) : ended === null ? (
             `DAG ${dag.state}`
           ) : (
             <>
               last run{" "}
               <span class={ended.state === "failed" ? "bad" : ""}>
-                {ended.state === "failed" ? "✕ failed" : ended.state}
+                {ended.state === "failed" ? "✕ failed" : "ok"}
               </span>{" "}
               <span class="num run-age">{age(second.value - ended.endedAt)} ago</span>
             </>

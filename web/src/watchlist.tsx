@@ -37,14 +37,22 @@ export function stepSymbol(by: number): void {
   if (next !== undefined) selectSymbol(next);
 }
 
+const kSparkReach = 4;
+
 function Spark({ symbol }: { symbol: string }) {
   const quote = quoteOf(symbol).value;
   const { of, points: known } = sparkOf(symbol).value;
   const points = quote === null || of === "days" ? known : [...known, quote.price];
   if (points.length < 2) return <svg class="spark" viewBox="0 0 64 22" aria-hidden="true" />;
-  const base = of === "minutes" ? (quote?.referencePrice ?? null) : null;
-  const low = Math.min(...points, base ?? Number.POSITIVE_INFINITY);
-  const high = Math.max(...points, base ?? Number.NEGATIVE_INFINITY);
+  const bottom = Math.min(...points);
+  const top = Math.max(...points);
+  const reference = of === "minutes" ? (quote?.referencePrice ?? null) : null;
+  // A close that is far away, as before a split, would press the day into a flat line.
+  const reach = (top - bottom) * kSparkReach;
+  const base =
+    reference !== null && reference > bottom - reach && reference < top + reach ? reference : null;
+  const low = Math.min(bottom, base ?? bottom);
+  const high = Math.max(top, base ?? top);
   const y = (value: number) =>
     (high === low ? 11 : 20 - ((value - low) / (high - low)) * 18).toFixed(1);
   const x = (i: number) => ((i / (points.length - 1)) * 64).toFixed(1);
