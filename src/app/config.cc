@@ -29,7 +29,7 @@ constexpr std::array kSettings = {
             "what the warehouse may take of memory"},
     Setting{"warehouse.threads", "TAPELINE_WAREHOUSE_THREADS", "", "2", "threads of one query"},
     Setting{"log_level", "TAPELINE_LOG_LEVEL", "", "info", "debug, info, warn or error"},
-    Setting{"api.token", "TAPELINE_API_TOKEN", "", "", "what a client beyond loopback must send",
+    Setting{"api.token", "TAPELINE_API_TOKEN", "", "", "what readers and writers must send, if set",
             true},
     Setting{"api.view_token", "TAPELINE_VIEW_TOKEN", "", "",
             "what may only read, with api.token set", true},

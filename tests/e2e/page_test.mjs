@@ -317,7 +317,8 @@ try {
       body: JSON.stringify(next),
     });
     assert.equal(answer.status, 200);
-    await view.waitForSelector(`tr[data-symbol=AAPL] td[data-column=daily_close][data-value="${price}"]`);
+    const cell = `td[data-column=daily_close][data-value="${price}"]`;
+    await view.waitForSelector(`tr[data-symbol=AAPL] ${cell}`);
     assert.ok(asked.includes("/api/v1/analytics"), asked.join(" "));
     await view.waitForFunction((wanted) => __tapeline.chart().last.close === wanted, price);
     await whenQuiet();
@@ -331,7 +332,8 @@ try {
         "price_date = (select max(price_date) from raw_stocks.stock_prices where symbol = 'AAPL')",
     );
     await view.click(".figures button");
-    await view.waitForSelector(`dialog p:has-text("${day.messages.toLocaleString("en-US")} message")`);
+    const count = day.messages.toLocaleString("en-US");
+    await view.waitForSelector(`dialog p:has-text("${count} message")`);
     await view.click("dialog tbody tr:first-of-type button");
     const shown = (await view.locator("dialog pre").innerText()).replace(/\n /g, "");
     const offset = Number(await view.locator("dialog tbody tr:first-of-type button").innerText());

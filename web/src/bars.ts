@@ -156,8 +156,9 @@ export function emptySlots(data: {
   const known = new Set(data.bars.map((bar) => bar.time));
   return data.gaps.map((gap) => {
     const slots: number[] = [];
-    const first = bucketStart(gap.start, length);
-    for (let at = first < gap.start ? first + length : first; at < gap.end && slots.length < kSlotsPerGap; at += length) {
+    let at = bucketStart(gap.start, length);
+    if (at < gap.start) at += length;
+    for (; at < gap.end && slots.length < kSlotsPerGap; at += length) {
       if (!known.has(at)) slots.push(at);
     }
     return slots;

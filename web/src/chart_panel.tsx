@@ -17,7 +17,7 @@ import {
   wanted,
 } from "./chart_data";
 import { DaySlider } from "./day_slider";
-import { age, compact, direction, percent, price, sentence, whole } from "./format";
+import { age, compact, counted, direction, percent, price, sentence, whole } from "./format";
 import { openBarMessages } from "./messages";
 import { Choice, Icon, IconButton } from "./parts";
 import { PriceChart } from "./price_chart";
@@ -171,7 +171,7 @@ function Legend() {
         title="The messages behind this bar. Click a bar to keep it here."
         onClick={() => openBarMessages(shown.symbol, bar, shown.interval)}
       >
-        {bar.count === null ? "Messages" : `${whole(bar.count)} ${bar.count === 1 ? "message" : "messages"}`}
+        {bar.count === null ? "Messages" : counted(bar.count, "message")}
       </button>
     </div>
   );
@@ -398,7 +398,8 @@ function Nothing() {
       </h3>
       <p>
         {onlyDays
-          ? `Of ${symbol}, only whole days are known here. A chart within a day needs quotes, trades or bars of a minute.`
+          ? `Of ${symbol}, only whole days are known here. A chart within a day needs quotes, ` +
+            "trades or bars of a minute."
           : `Nothing of ${symbol} was sent for this time, or it is not loaded yet.`}
       </p>
       <button
@@ -428,7 +429,8 @@ function Notes() {
         ...new Set(shown.gaps.map((gap) => gap.cause).filter((cause) => cause !== "")),
       ];
       notes.push(
-        `${gaps} ${gaps === 1 ? "gap" : "gaps"}, ${age(minutes)} hatched${causes.length > 0 ? ` (${causes.join(", ")})` : ""}`,
+        `${counted(gaps, "gap")}, ${age(minutes)} hatched` +
+          (causes.length > 0 ? ` (${causes.join(", ")})` : ""),
       );
     }
     if (shown.cut) notes.push("more bars than can be drawn, the first are shown");

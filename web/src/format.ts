@@ -94,6 +94,11 @@ export function duration(ms: number): string {
   return hours > 0 ? `${hours}h ${minutes % 60}m` : `${minutes}m`;
 }
 
+/** "1 message", "1,440 messages". */
+export function counted(count: number, one: string): string {
+  return `${whole(count)} ${one}${count === 1 ? "" : "s"}`;
+}
+
 /** An error's message as a sentence. */
 export function sentence(message: string): string {
   const whole = message.charAt(0).toUpperCase() + message.slice(1);

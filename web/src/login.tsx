@@ -33,8 +33,8 @@ export function LoginPanel() {
     >
       <h1>This tapeline asks for a token</h1>
       <p>
-        TAPELINE_API_TOKEN or TAPELINE_VIEW_TOKEN of the machine it runs on; or open the link that it
-        printed when it started.
+        TAPELINE_API_TOKEN or TAPELINE_VIEW_TOKEN of the machine it runs on; or open the link that
+        it printed when it started.
       </p>
       <div class="login">
         <input

@@ -141,7 +141,8 @@ function Waiting() {
       </h1>
       <p>
         {none
-          ? "No feed runs here. Import a file of daily bars, minutes or trades while this runs, and they appear by themselves. Or stop it and start the simulated exchange."
+          ? "No feed runs here. Import a file of daily bars, minutes or trades while this runs, and " +
+            "they appear by themselves. Or stop it and start the simulated exchange."
           : simulated
             ? "They usually come in under five seconds."
             : "They come with the first trade that the feed sends."}

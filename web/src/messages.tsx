@@ -4,7 +4,7 @@
 import { signal } from "@preact/signals";
 import { ApiError, fetchMessages, fetchRecord } from "./api";
 import { barEnd } from "./bars";
-import { price, sentence, whole } from "./format";
+import { counted, price, sentence, whole } from "./format";
 import { Modal } from "./modal";
 import { isIntraday } from "./range";
 import { clockMinutes, clockTime, exchangeDate, longDate, toInstant, zoneName } from "./time";
@@ -163,7 +163,9 @@ function Row({ message, what }: { message: Message; what: Asked }) {
         <tr class="record">
           <td colSpan={7}>
             {record === null ? (
-              <p>The log no longer holds this record: its retention is shorter than the warehouse's.</p>
+              <p>
+                The log no longer holds this record: its retention is shorter than the warehouse's.
+              </p>
             ) : (
               <div>
                 <p>
@@ -191,7 +193,8 @@ function Rows({ what }: { what: Asked }) {
       <p class="muted">
         {total === 0
           ? "No message is loaded for this time yet."
-          : `${whole(total)} ${total === 1 ? "message" : "messages"} in raw_stocks.stock_prices, oldest first. An offset opens the record as it came in.`}
+          : `${counted(total, "message")} in raw_stocks.stock_prices, oldest first. ` +
+            "An offset opens the record as it came in."}
         {aside &&
           (what.intraday
             ? " Dimmed ones are bars of more than a minute, which this bar leaves out."

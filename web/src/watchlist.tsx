@@ -56,10 +56,12 @@ function Spark({ symbol }: { symbol: string }) {
   const y = (value: number) =>
     (high === low ? 11 : 20 - ((value - low) / (high - low)) * 18).toFixed(1);
   const x = (i: number) => ((i / (points.length - 1)) * 64).toFixed(1);
+  const moved =
+    of === "minutes" ? (quote?.change ?? null) : (points.at(-1) ?? 0) - (points[0] ?? 0);
   const line = points.map((value, i) => `${x(i)} ${y(value)}`).join("L");
   return (
     <svg
-      class={`spark ${direction(of === "minutes" ? (quote?.change ?? null) : (points.at(-1) ?? 0) - (points[0] ?? 0))}`}
+      class={`spark ${direction(moved)}`}
       viewBox="0 0 64 22"
       preserveAspectRatio="none"
       aria-hidden="true"

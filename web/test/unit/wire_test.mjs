@@ -108,7 +108,8 @@ test("every answer of the fake server is understood", async () => {
     assert.equal(messages.length, total);
     assert.match(messages[0].timestamp, /\.\d{6}Z$/);
     const { topic, offset } = messages[0];
-    const [record] = wire.parseRecords(await get(`/api/v1/topics/${topic}/records?offset=${offset}`));
+    const place = `/api/v1/topics/${topic}/records?offset=${offset}`;
+    const [record] = wire.parseRecords(await get(place));
     assert.equal(record.offset, offset);
     assert.match(record.value, /"symbol":"AAPL"/);
   } finally {
