@@ -128,6 +128,8 @@ function barTime(bar: Bar, interval: Interval): string {
   return `${longDate(exchangeDate(bar.time))} ${clockMinutes(bar.time)} ${zoneName(bar.time)}`;
 }
 
+const kFromMart = ", this day's included, from the mart";
+
 function Legend() {
   legendTurn.value;
   const shown = chart.value;
@@ -137,8 +139,8 @@ function Legend() {
   const isOne = bar.high === bar.low;
   const moved = bar.open === 0 ? null : ((bar.close - bar.open) / bar.open) * 100;
   const way = direction(bar.close - bar.open);
-  const part = (name: string, value: string, colour = "") => (
-    <span class="legend-part">
+  const part = (name: string, value: string, colour = "", meaning = "") => (
+    <span class="legend-part" title={meaning}>
       <span class={`legend-name ${colour}`}>{name}</span>
       <span class={`num ${colour === "" ? way : ""}`}>{value}</span>
     </span>
@@ -159,12 +161,12 @@ function Legend() {
           </span>
         </>
       )}
-      <span class="legend-part">
+      <span class="legend-part" title="Shares traded in this bar">
         <span class="legend-name">V</span>
         <span class="num">{compact(bar.volume)}</span>
       </span>
-      {part("MA7", price(averages.ma7), "ma7")}
-      {part("MA30", price(averages.ma30), "ma30")}
+      {part("MA7", price(averages.ma7), "ma7", `Mean of 7 daily closes${kFromMart}`)}
+      {part("MA30", price(averages.ma30), "ma30", `Mean of 30 daily closes${kFromMart}`)}
       <button
         type="button"
         class="link legend-messages"

@@ -148,7 +148,11 @@ function Waiting() {
             : "They come with the first trade that the feed sends."}
       </p>
       {none ? (
-        <pre>tapeline import prices.csv{"\n"}tapeline up</pre>
+        <pre>
+          tapeline import prices.csv --data-dir {of.data.directory}
+          {"\n"}
+          tapeline up
+        </pre>
       ) : (
         <p class="num dim">
           {waited < 1000 ? " " : `for ${waited < 60_000 ? age(waited) : duration(waited)}`}

@@ -69,7 +69,7 @@ export interface Status {
     close: number | null;
     nextOpen: number | null;
   };
-  data: { kind: string; unadjusted: boolean };
+  data: { kind: string; directory: string; unadjusted: boolean };
   equation: Equation;
   lag: number | null;
   dag: {
@@ -304,6 +304,7 @@ export function parseStatus(value: unknown): Status {
     },
     data: {
       kind: text(data["kind"], "data.kind"),
+      directory: text(data["directory"], "data.directory"),
       unadjusted: flag(data["unadjusted"], "data.unadjusted"),
     },
     equation: {
