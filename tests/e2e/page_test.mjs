@@ -362,7 +362,7 @@ try {
     assert.equal(await view.locator(".watch-row .spark-line").count(), 2);
     assert.deepEqual(await serious(view), []);
     await view.getByRole("button", { name: "1D", exact: true }).click();
-    await view.waitForSelector(".nothing:has-text('only whole days are known')");
+    await view.waitForSelector(".nothing:has-text('nothing finer than days')");
     await view.getByRole("button", { name: "Show six months of days" }).click();
     await view.waitForURL(/r=6M/);
     await drawn(view);

@@ -22,6 +22,7 @@ import {
   quoteOf,
   selected,
   selectedMart,
+  selectedQuote,
   status,
   view,
 } from "./state";
@@ -79,7 +80,8 @@ export const preset = computed<Preset | null>(() => {
   const mart = selectedMart.value;
   const fewDays = Number(mart?.["window_days"] ?? kFewDays) < kFewDays;
   const manyQuotes = Number(mart?.["data_points_count"] ?? 0) >= kManyQuotes;
-  const still = feed === undefined || feed === "none";
+  const quoteClass = selectedQuote.value?.class ?? "history";
+  const still = feed === undefined || feed === "none" || quoteClass === "history";
   return still && !(fewDays && manyQuotes) ? "6M" : "1D";
 });
 const kFewDays = 10;

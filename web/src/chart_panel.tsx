@@ -400,8 +400,8 @@ function Nothing() {
       </h3>
       <p>
         {onlyDays
-          ? `Of ${symbol}, only whole days are known here. A chart within a day needs quotes, ` +
-            "trades or bars of a minute."
+          ? `Of ${symbol}, nothing finer than days can be drawn here. A chart within a day needs ` +
+            "quotes, trades or bars of a minute."
           : `Nothing of ${symbol} was sent for this time, or it is not loaded yet.`}
       </p>
       <button

@@ -8,7 +8,7 @@ import { clockSkew } from "./freshness";
 import { age, duration, sentence } from "./format";
 import { startKeys } from "./keys";
 import { LoginPanel } from "./login";
-import { MessagesDialog } from "./messages";
+import { MessagesDialog } from "./messages_dialog";
 import { IconButton } from "./parts";
 import { Performance } from "./performance";
 import { start as startSettings } from "./settings";
