@@ -31,8 +31,10 @@ constexpr std::array kSettings = {
     Setting{"dag.interval_ms", "TAPELINE_DAG_INTERVAL_MS", "", "800",
             "between the starts of continuous runs that have little to do"},
     Setting{"log_level", "TAPELINE_LOG_LEVEL", "", "info", "debug, info, warn or error"},
-    Setting{"api.token", "TAPELINE_API_TOKEN", "", "", "what a client beyond loopback must send",
+    Setting{"api.token", "TAPELINE_API_TOKEN", "", "", "what readers and writers must send, if set",
             true},
+    Setting{"api.view_token", "TAPELINE_VIEW_TOKEN", "", "",
+            "what may only read, with api.token set", true},
     Setting{"finnhub.api_key", "FINNHUB_API_KEY", "", "", "kept for the next release", true},
     Setting{"finnhub.fetch_interval", "FETCH_INTERVAL", "", "60", "kept for the next release"},
 };

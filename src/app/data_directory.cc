@@ -130,6 +130,16 @@ Status DataDirectory::announce(const std::string& address) {
   return lock_file->write_at(0, text::to_json(said) + "\n");
 }
 
+Result<std::string> random_token() {
+  std::array<unsigned char, 24> bytes{};
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    return Error{ErrorCode::unavailable, "the kernel gave no random bytes for a token", ""};
+  }
+  std::string text;
+  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
 Result<std::string> DataDirectory::token() {
   const std::string path = file("token");
   if (TRY(files_->info(path))) {
@@ -137,12 +147,7 @@ Result<std::string> DataDirectory::token() {
     while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
     if (!text.empty()) return text;
   }
-  std::array<unsigned char, 24> bytes{};
-  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
-    return Error{ErrorCode::unavailable, "the kernel gave no random bytes for the token", ""};
-  }
-  std::string text;
-  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
+  const std::string text = TRY(random_token());
   const mode_t before = umask(0077);
   const Status written = io::write_file_atomically(*files_, path, text + "\n");
   umask(before);

@@ -80,4 +80,7 @@ class DataDirectory {
   std::unique_ptr<io::FileLock> lock_;
 };
 
+/// Forty-eight hexadecimal digits that nobody can guess.
+Result<std::string> random_token();
+
 }  // namespace tapeline::app

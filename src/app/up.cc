@@ -46,8 +46,8 @@ Result<Address> parse_address(const std::string& text) {
     return Error{
         ErrorCode::unsupported,
         fmt::format("listening on '{}' would show the dashboard beyond this machine", address.host),
-        "That needs TLS and a login, which come with a later release; until then put a "
-        "reverse proxy before 127.0.0.1."};
+        "That needs TLS, which comes with a later release. Until then listen on 127.0.0.1 and put "
+        "a reverse proxy with TLS before it, or open a tunnel: ssh -L 8787:127.0.0.1:8787 HOST."};
   }
   address.port = static_cast<std::uint16_t>(port);
   return address;
@@ -248,6 +248,7 @@ class Running {
     serve::Api::Options options;
     options.tokens.local = TRY(directory.token());
     options.tokens.api = config_.text("api.token");
+    options.tokens.view = config_.text("api.view_token");
     api_ = std::make_unique<serve::Api>(clock_, appended_, metrics_, status_, shipped_web(),
                                         std::move(options));
     server_ = TRY(io::HttpServer::open(clock_, *api_,
@@ -256,6 +257,11 @@ class Running {
                                         .socket_path = directory.socket_path()}));
     url_ = fmt::format("http://{}:{}", plan_.address.host, server_->port());
     TRY_STATUS(directory.announce(url_));
+    if (!config_.text("api.token").empty()) {
+      const std::string code = TRY(random_token());
+      api_->access().allow_once(code);
+      login_ = fmt::format("  log in      {}/-/login?code={} (once)\n", url_, code);
+    }
     loops_.emplace_back("http-0", [this](std::stop_token stop) { server_->run(stop); });
     return Ok{};
   }
@@ -405,13 +411,13 @@ class Running {
     if (!config_.text("data_dir").empty()) next += " --data-dir " + path;
     call_.terminal.out(
         fmt::format("\n  tapeline {}\n\n"
-                    "  dashboard   {}\n"
+                    "  dashboard   {}\n{}"
                     "  feed        {}\n"
                     "  data        {}{}\n"
                     "  warehouse   {}\n"
                     "  try         {}\n"
                     "  stop        Ctrl-C\n\n",
-                    TAPELINE_VERSION, url_, feed, path, simulated ? " (simulated)" : "",
+                    TAPELINE_VERSION, url_, login_, feed, path, simulated ? " (simulated)" : "",
                     pipeline_->directory().file("stocks_fin.duckdb"), next));
   }
 
@@ -424,6 +430,7 @@ class Running {
   telemetry::Metrics metrics_;
   Wakeup appended_;
   std::string url_;
+  std::string login_;  // the line that tells how to log in, where reading needs it
   std::unique_ptr<serve::Api> api_;
   std::unique_ptr<io::HttpServer> server_;
   std::unique_ptr<Pipeline> pipeline_;

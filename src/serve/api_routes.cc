@@ -212,6 +212,26 @@ void Api::add_market_routes(std::vector<Route>& routes) {
                       return json_of(read_analytics(*call.warehouse, request));
                     }});
   routes.push_back({.method = "GET",
+                    .path = "/api/v1/messages",
+                    .summary = "The messages behind a bar or a day: raw rows with their offsets.",
+                    .runs = Runs::with_query,
+                    .params = {required(kSymbol),
+                               kFrom,
+                               kTo,
+                               {.name = "limit",
+                                .type = ParamType::integer,
+                                .description = "How many messages at most, the oldest first",
+                                .min = 1,
+                                .max = kMessagesMax}},
+                    .success = {200, "application/json", "Messages"},
+                    .answer = [](Call& call) -> Result<io::HttpResponse> {
+                      return json_of(read_messages(
+                          *call.warehouse, {.symbol = call.text("symbol"),
+                                            .from = time_param(call, "from"),
+                                            .to = time_param(call, "to"),
+                                            .limit = call.integer("limit", kMessagesDefault)}));
+                    }});
+  routes.push_back({.method = "GET",
                     .path = "/api/v1/stream",
                     .summary = "Quotes, status and runs as they happen, as server-sent events.",
                     .params = {kSymbols,

@@ -177,6 +177,18 @@ void LiveTable::each(const std::function<void(const LiveSymbol&)>& visit) const 
   visit_daily_before(nullptr);
 }
 
+/// The day's prices; where only days are known, their closes.
+void LiveTable::write_spark(const LiveSymbol& symbol, JsonWriter& json) const {
+  const auto daily = daily_.find(symbol.symbol);
+  const bool days = symbol.spark.empty() && daily != daily_.end();
+  json.field("spark_of", days ? "days" : "minutes").key("spark").begin_list();
+  for (const auto& [at, price] : symbol.spark) json.value(price);
+  if (days)
+    for (auto row = daily->second.rbegin(); row != daily->second.rend(); ++row)
+      json.value(row->close);
+  json.end_list();
+}
+
 void LiveTable::write(const LiveSymbol& symbol, bool with_spark, JsonWriter& json) const {
   const auto against = reference(symbol);
   json.begin_object().field("symbol", symbol.symbol).field("price", symbol.price);
@@ -218,11 +230,7 @@ void LiveTable::write(const LiveSymbol& symbol, bool with_spark, JsonWriter& jso
   } else {
     json.value(nullptr);
   }
-  if (with_spark) {
-    json.key("spark").begin_list();
-    for (const auto& [at, price] : symbol.spark) json.value(price);
-    json.end_list();
-  }
+  if (with_spark) write_spark(symbol, json);
   json.end_object();
 }
 

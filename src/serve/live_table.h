@@ -97,6 +97,7 @@ class LiveTable {
 
  private:
   void count(LiveSymbol& symbol, const wire::QuoteView& message);
+  void write_spark(const LiveSymbol& symbol, JsonWriter& json) const;
   LiveSymbol from_daily(const DailyRow& row) const;
 
   const Calendar& calendar_;

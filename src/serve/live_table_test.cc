@@ -113,7 +113,18 @@ TEST_F(LiveTableTest, the_reference_is_the_last_close_before_the_day) {
             R"("open":null,"high":null,"low":null,"volume":null,"session":"regular",)"
             R"("event_time":"2025-01-06T15:00:20Z","received_at":null,"data_source":"finnhub",)"
             R"("class":"live","bar":{"bar_start":"2025-01-06T15:00:00Z","open":100,"high":100,)"
-            R"("low":100,"close":100,"volume":null,"quote_count":1},"spark":[100]})");
+            R"("low":100,"close":100,"volume":null,"quote_count":1},"spark_of":"minutes",)"
+            R"("spark":[100]})");
+}
+
+TEST_F(LiveTableTest, where_only_days_are_known_the_sparkline_is_made_of_them) {
+  table_.set_daily({{"MSFT", *parse_date("2025-01-06"), {}, {}, {}, *Price::parse("410"), 7},
+                    {"MSFT", *parse_date("2025-01-03"), {}, {}, {}, *Price::parse("400"), 7}});
+  table_.each([&](const LiveSymbol& symbol) {
+    JsonWriter json;
+    table_.write(symbol, true, json);
+    EXPECT_TRUE(json.text().ends_with(R"("spark_of":"days","spark":[400,410]})")) << json.text();
+  });
 }
 
 TEST_F(LiveTableTest, a_symbol_without_messages_is_shown_by_its_last_day) {

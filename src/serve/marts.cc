@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/time_zone.h"
 #include "market/calendar.h"
 #include "serve/json_writer.h"
 
@@ -16,6 +17,7 @@ using warehouse::sql_text;
 
 constexpr warehouse::QueryLimits kLimits{.rows_max = 200'000, .time_max = std::chrono::seconds(10)};
 constexpr std::int64_t kGapsMax = 1000;
+constexpr int kDailyRows = 30;
 
 /// Runs `sql` over one table; no rows where that table does not exist yet.
 Result<Rows> query_table(Connection& warehouse, std::string_view schema, std::string_view table,
@@ -71,30 +73,60 @@ Date to_date(const TimeParam& to) {
                     : Calendar::new_york_date(to.at - std::chrono::microseconds(1));
 }
 
-std::string minute_bars(const BarsRequest& request) {
-  const std::int64_t minutes = minutes_of(request.interval);
+/// The instant of New York's midnight at the start of `price_date`, for the days of `where`.
+///
+/// why: whole hours are the same here and there, but four of them are not; and no SQL of ours knows
+///      time zones, so the days at which the offset changes are written out.
+Result<std::string> midnight_sql(Connection& warehouse, const std::string& where) {
+  const Rows found = TRY(query_table(
+      warehouse, "marts_stocks", "stock_bars_1m",
+      "select min(price_date), max(price_date) from marts_stocks.stock_bars_1m where " + where));
+  if (found.rows.empty() || warehouse::is_null(found.rows[0][0])) return std::string("price_date");
+  const auto zone = TRY(TimeZone::find("America/New_York"));
+  const Timestamp last = zone.to_utc(std::get<Date>(found.rows[0][1]), {});
+  std::string hours;
+  for (Timestamp at = zone.to_utc(std::get<Date>(found.rows[0][0]), {});;) {
+    const auto stretch = zone.stretch_at(at);
+    const auto behind = std::chrono::duration_cast<std::chrono::hours>(-stretch.offset).count();
+    if (last < stretch.end)
+      return fmt::format("price_date + (case {} else {} end) * interval '1 hour'",
+                         hours.empty() ? "when false then 0" : hours, behind);
+    // The clocks change after midnight: the day of the change still begins with the old offset.
+    hours += fmt::format("when price_date <= {} then {} ",
+                         date_literal(zone.to_local(stretch.end).date), behind);
+    at = stretch.end;
+  }
+}
+
+/// The beginning of the bucket that holds `at`.
+Result<Timestamp> bucket_start(Timestamp at, std::chrono::minutes length) {
+  const auto zone = TRY(TimeZone::find("America/New_York"));
+  const Timestamp midnight = zone.to_utc(zone.to_local(at).date, {});
+  return midnight + (at - midnight) / length * length;
+}
+
+Result<std::string> minute_bars(Connection& warehouse, const BarsRequest& request) {
+  const std::chrono::minutes length(minutes_of(request.interval));
   const Span span = span_of(request);
   std::string where = fmt::format("symbol = {}", sql_text(request.symbol));
-  if (span.from) {
-    const auto since = span.from->time_since_epoch();
-    const auto bucket = std::chrono::microseconds(std::chrono::minutes(minutes));
-    auto into = since % bucket;
-    if (into.count() < 0) into += bucket;
-    where += fmt::format(" and bar_start >= {}", timestamp_literal(Timestamp(since - into)));
-  }
+  if (span.from)
+    where += fmt::format(" and bar_start >= {}",
+                         timestamp_literal(TRY(bucket_start(*span.from, length))));
   if (span.to) where += fmt::format(" and bar_start < {}", timestamp_literal(*span.to));
-  if (minutes == 1)
+  if (length.count() == 1)
     return fmt::format(
         "select bar_start as start_at, open, high, low, close, volume, quote_count as count "
         "from marts_stocks.stock_bars_1m where {}",
         where);
+  const std::string origin =
+      length > std::chrono::hours(1) ? ", " + TRY(midnight_sql(warehouse, where)) : "";
   return fmt::format(
-      "select time_bucket(interval '{} minutes', bar_start) as start_at, "
+      "select time_bucket(interval '{} minutes', bar_start{}) as start_at, "
       "min_by(open, bar_start) as open, max(high) as high, min(low) as low, "
       "max_by(close, bar_start) as close, cast(sum(volume) as bigint) as volume, "
       "cast(sum(quote_count) as bigint) as count "
       "from marts_stocks.stock_bars_1m where {} group by 1",
-      minutes, where);
+      length.count(), origin, where);
 }
 
 std::string daily_bars(const BarsRequest& request) {
@@ -154,10 +186,10 @@ Result<std::string> read_bars(Connection& warehouse, const BarsRequest& request)
       request.interval == "1d" || request.interval == "1w" || request.interval == "1M";
   // Without a beginning the newest are wanted; one more than the limit tells whether there are
   // more.
+  const std::string sql = daily ? daily_bars(request) : TRY(minute_bars(warehouse, request));
   Rows rows =
       TRY(query_table(warehouse, "marts_stocks", daily ? "stock_analytics" : "stock_bars_1m",
-                      fmt::format("{} order by start_at {} limit {}",
-                                  daily ? daily_bars(request) : minute_bars(request),
+                      fmt::format("{} order by start_at {} limit {}", sql,
                                   request.from ? "asc" : "desc", request.limit + 1)));
   const bool more = static_cast<std::int64_t>(rows.rows.size()) > request.limit;
   if (more) rows.rows.pop_back();
@@ -209,12 +241,53 @@ Result<std::string> read_analytics(Connection& warehouse, const AnalyticsRequest
   return json.take();
 }
 
+Result<std::string> read_messages(Connection& warehouse, const MessagesRequest& request) {
+  std::string where = fmt::format("symbol = {}", sql_text(request.symbol));
+  const auto bound = [&](const std::optional<TimeParam>& at, std::string_view date_sign,
+                         std::string_view instant_sign) {
+    if (!at) return;
+    where += at->is_date
+                 ? fmt::format(" and price_date {} {}", date_sign,
+                               date_literal(std::chrono::floor<std::chrono::days>(at->at)))
+                 : fmt::format(" and \"timestamp\" {} {}", instant_sign, timestamp_literal(at->at));
+  };
+  bound(request.from, ">=", ">=");
+  bound(request.to, "<=", "<");
+  const Rows total =
+      TRY(query_table(warehouse, "raw_stocks", "stock_prices",
+                      "select count(*) as total from raw_stocks.stock_prices where " + where));
+  const Rows rows = TRY(query_table(
+      warehouse, "raw_stocks", "stock_prices",
+      fmt::format("select \"timestamp\", price, open, high, low, volume, previous_close, "
+                  "session::varchar as session, bar_length::varchar as bar_length, data_source, "
+                  "received_at, appended_at, load_id, loads.topic, "
+                  "loads.topic_partition as \"partition\", topic_offset as \"offset\" "
+                  "from (select * from raw_stocks.stock_prices where {} order by \"timestamp\" "
+                  "limit {}) as raw left join raw_stocks.loads using (load_id) "
+                  "order by \"timestamp\"",
+                  where, request.limit)));
+  JsonWriter json;
+  json.begin_object()
+      .field("symbol", request.symbol)
+      .field("total", total.rows.empty() ? warehouse::Value(std::int64_t{0}) : total.rows[0][0])
+      .key("messages")
+      .begin_list();
+  for (const auto& row : rows.rows) {
+    json.begin_object();
+    for (std::size_t i = 0; i < row.size(); ++i) json.field(rows.columns[i].name, row[i]);
+    json.end_object();
+  }
+  json.end_list().end_object();
+  return json.take();
+}
+
 Result<std::vector<DailyRow>> read_daily(Connection& warehouse) {
-  const Rows rows = TRY(
-      query_table(warehouse, "marts_stocks", "stock_analytics",
-                  "select symbol, price_date, daily_open, daily_high, daily_low, daily_close, "
+  const Rows rows = TRY(query_table(
+      warehouse, "marts_stocks", "stock_analytics",
+      fmt::format("select symbol, price_date, daily_open, daily_high, daily_low, daily_close, "
                   "cast(total_volume as bigint) from marts_stocks.stock_analytics "
-                  "qualify row_number() over (partition by symbol order by price_date desc) <= 2"));
+                  "qualify row_number() over (partition by symbol order by price_date desc) <= {}",
+                  kDailyRows)));
   std::vector<DailyRow> daily;
   for (const auto& row : rows.rows) {
     const auto* symbol = std::get_if<std::string>(&row[0]);

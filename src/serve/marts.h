@@ -1,4 +1,5 @@
-// What the API reads from the warehouse: bars, analytics, daily closes.
+// What the API reads from the warehouse: bars, analytics, daily closes, and the messages behind
+// them.
 //
 // Every query is bounded in rows and time, and names only what was checked before. Tables
 // that no run has made yet read as empty.
@@ -27,7 +28,8 @@ struct BarsRequest {
   std::int64_t limit = kBarsDefault;  // the oldest from `from` on; without `from` the newest
 };
 
-/// The answer of /api/v1/bars, as JSON.
+/// The answer of /api/v1/bars, as JSON. Buckets of minutes begin at multiples of their length since
+/// New York's midnight.
 /// errors: those of the query; timed_out after ten seconds
 Result<std::string> read_bars(warehouse::Connection& warehouse, const BarsRequest& request);
 
@@ -41,7 +43,22 @@ struct AnalyticsRequest {
 Result<std::string> read_analytics(warehouse::Connection& warehouse,
                                    const AnalyticsRequest& request);
 
-/// The two newest daily rows of each symbol, for LiveTable::set_daily.
+constexpr std::int64_t kMessagesMax = 1000;
+constexpr std::int64_t kMessagesDefault = 100;
+
+struct MessagesRequest {
+  std::string symbol;
+  std::optional<TimeParam> from;  // an instant, or a New York date
+  std::optional<TimeParam> to;    // an instant: exclusive; a date: inclusive
+  std::int64_t limit = kMessagesDefault;
+};
+
+/// The answer of /api/v1/messages, as JSON: the raw rows of a stretch, oldest first, each with the
+/// place of its message in the log.
+Result<std::string> read_messages(warehouse::Connection& warehouse, const MessagesRequest& request);
+
+/// The newest daily rows of each symbol, for LiveTable::set_daily: a reference, and a sparkline
+/// for who has no minutes.
 Result<std::vector<DailyRow>> read_daily(warehouse::Connection& warehouse);
 
 /// The symbols that raw has, sorted.

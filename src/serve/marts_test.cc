@@ -1,5 +1,6 @@
 #include "serve/marts.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "warehouse/duckdb/duckdb_warehouse.h"
@@ -23,7 +24,8 @@ class MartsTest : public testing::Test {
 
   void make_bars() {
     run(R"(create schema if not exists marts_stocks;
-           create table marts_stocks.stock_bars_1m as select * from (values
+           create table marts_stocks.stock_bars_1m as
+           select t.*, date '2025-01-06' as price_date from (values
              ('A', timestamp '2025-01-06 14:58:00', 1.000000::decimal(18,6), 2::decimal(18,6),
               0.5::decimal(18,6), 1.5::decimal(18,6), 10::bigint, 3::bigint),
              ('A', timestamp '2025-01-06 15:00:00', 2, 3, 1, 2.25, null, 1),
@@ -31,6 +33,26 @@ class MartsTest : public testing::Test {
              ('A', timestamp '2025-01-06 15:05:00', 5, 5, 5, 5, 1, 1),
              ('B', timestamp '2025-01-06 15:00:00', 7, 7, 7, 7, 7, 7))
            t(symbol, bar_start, open, high, low, close, volume, quote_count))");
+  }
+  /// One bar a minute named by its New York date and its instant.
+  void make_minutes(std::string_view minutes) {
+    run("create schema if not exists marts_stocks");
+    run(
+        fmt::format("create table marts_stocks.stock_bars_1m as select 'A' as symbol, "
+                    "d::date as price_date, t::timestamp as bar_start, 1.0::decimal(18,6) as open, "
+                    "1.0::decimal(18,6) as high, 1.0::decimal(18,6) as low, "
+                    "1.0::decimal(18,6) as close, 1::bigint as volume, 1::bigint as quote_count "
+                    "from (values {}) as v(d, t)",
+                    minutes));
+  }
+  /// When the bars of an answer begin.
+  std::vector<std::string> times(const BarsRequest& request) {
+    std::vector<std::string> found;
+    const std::string json = bars(request);
+    constexpr std::string_view kTime = R"("time":")";
+    for (auto at = json.find(kTime); at != std::string::npos; at = json.find(kTime, at + 1))
+      found.push_back(json.substr(at + kTime.size(), 16));
+    return found;
   }
   void make_analytics() {
     run(R"(create schema if not exists marts_stocks;
@@ -101,9 +123,35 @@ TEST_F(MartsTest, longer_bars_are_made_of_whole_buckets) {
             R"({"symbol":"A","interval":"5m","bars":[{"time":"2025-01-06T15:00:00Z","open":2,)"
             R"("high":9,"low":1,"close":5,"volume":7,"count":3}],"gaps":[],"more":false})");
   EXPECT_NE(bars({.symbol = "A", .interval = "4h"})
-                .find(R"({"time":"2025-01-06T12:00:00Z","open":1,"high":9,"low":0.5,"close":5,)"
+                .find(R"({"time":"2025-01-06T13:00:00Z","open":1,"high":9,"low":0.5,"close":5,)"
                       R"("volume":18,"count":7})"),
             std::string::npos);
+}
+
+TEST_F(MartsTest, four_hours_count_from_new_york_midnight_in_summer_and_winter) {
+  // Pre-market, the open and the close of a summer day, then of a winter day.
+  make_minutes(
+      "('2025-07-07', '2025-07-07 08:00'), ('2025-07-07', '2025-07-07 13:30'), "
+      "('2025-07-07', '2025-07-07 19:59'), ('2025-12-08', '2025-12-08 09:00'), "
+      "('2025-12-08', '2025-12-08 14:30'), ('2025-12-08', '2025-12-08 20:59')");
+  EXPECT_EQ(times({.symbol = "A", .interval = "4h"}),
+            (std::vector<std::string>{"2025-07-07T08:00", "2025-07-07T12:00", "2025-07-07T16:00",
+                                      "2025-12-08T09:00", "2025-12-08T13:00", "2025-12-08T17:00"}));
+  EXPECT_EQ(times({.symbol = "A", .interval = "4h", .from = instant("2025-12-08T14:45:00Z")}),
+            (std::vector<std::string>{"2025-12-08T13:00", "2025-12-08T17:00"}));
+}
+
+TEST_F(MartsTest, the_days_on_which_clocks_change_have_buckets_of_their_own_midnight) {
+  // 9 March 2025 begins at 05:00Z and ends at 04:00Z; 2 November begins at 04:00Z, ends at 05:00Z.
+  make_minutes(
+      "('2025-03-08', '2025-03-09 04:59'), ('2025-03-09', '2025-03-09 05:00'), "
+      "('2025-03-09', '2025-03-10 03:59'), ('2025-03-10', '2025-03-10 04:00'), "
+      "('2025-11-02', '2025-11-02 04:00'), ('2025-11-02', '2025-11-03 04:59'), "
+      "('2025-11-03', '2025-11-03 05:00')");
+  EXPECT_EQ(times({.symbol = "A", .interval = "4h"}),
+            (std::vector<std::string>{"2025-03-09T01:00", "2025-03-09T05:00", "2025-03-10T01:00",
+                                      "2025-03-10T04:00", "2025-11-02T04:00", "2025-11-03T04:00",
+                                      "2025-11-03T05:00"}));
 }
 
 TEST_F(MartsTest, weeks_and_months_are_made_of_days) {
@@ -164,12 +212,49 @@ TEST_F(MartsTest, a_quote_in_a_symbol_is_only_text) {
   EXPECT_EQ(bars({.symbol = "A' or '1'='1", .interval = "1m"}).find("time"), std::string::npos);
 }
 
-TEST_F(MartsTest, the_two_newest_days_of_each_symbol_are_its_references) {
+TEST_F(MartsTest, the_newest_days_of_each_symbol_are_its_references_and_its_sparkline) {
   make_analytics();
+  run("insert into marts_stocks.stock_analytics select 'C', date '2025-01-06' - i::integer, "
+      "1, 1, 1, 1 + i, 1, 1, null, 1 from range(40) t(i)");
   const auto rows = read_daily(*connection_);
   ASSERT_TRUE(rows) << rows.error().message;
-  EXPECT_EQ(rows->size(), 3U);
-  for (const auto& row : *rows) EXPECT_NE(row.date, *parse_date("2025-01-03"));
+  EXPECT_EQ(rows->size(), 3U + 1U + 30U);
+  for (const auto& row : *rows)
+    EXPECT_TRUE(row.symbol != "C" || row.date > *parse_date("2024-12-07"));
+}
+
+TEST_F(MartsTest, a_day_and_a_minute_lead_to_their_messages_and_these_to_the_log) {
+  run(R"(insert into raw_stocks.loads values
+         (7, 'r', 't-id', 'stock_prices', 3, 100, 200, 3, 3, 0, 0, 0, 'f', now()))");
+  run(R"(insert into raw_stocks.stock_prices
+         (symbol, price, volume, "timestamp", data_source, session, bar_length, price_date,
+          price_hour, appended_at, topic_offset, load_id) values
+         ('A', 2.5, null, '2025-01-07 01:00:00', 'x', 'post', null, '2025-01-06', 20,
+          '2025-01-07 01:00:01', 102, 7),
+         ('A', 1.5, 10, '2025-01-06 15:00:00.5', 'x', 'regular', '1m', '2025-01-06', 10,
+          '2025-01-06 15:00:01', 101, 7),
+         ('B', 1.5, 10, '2025-01-06 15:00:00', 'x', 'regular', null, '2025-01-06', 10,
+          '2025-01-06 15:00:01', 100, 7))");
+  const auto day = read_messages(
+      *connection_, {.symbol = "A", .from = date("2025-01-06"), .to = date("2025-01-06")});
+  ASSERT_TRUE(day) << day.error().message;
+  EXPECT_TRUE(day->starts_with(R"({"symbol":"A","total":2,"messages":[{"timestamp":)"
+                               R"("2025-01-06T15:00:00.500Z","price":1.5,"open":null,)"))
+      << *day;
+  EXPECT_NE(day->find(R"("session":"regular","bar_length":"1m","data_source":"x")"),
+            std::string::npos)
+      << *day;
+  EXPECT_NE(day->find(R"("load_id":7,"topic":"stock_prices","partition":3,"offset":102}]})"),
+            std::string::npos)
+      << *day;
+  const auto minute = read_messages(*connection_, {.symbol = "A",
+                                                   .from = instant("2025-01-06T15:00:00Z"),
+                                                   .to = instant("2025-01-06T15:01:00Z")});
+  EXPECT_NE(minute->find(R"("total":1,)"), std::string::npos) << *minute;
+  EXPECT_EQ(minute->find(R"("offset":102)"), std::string::npos) << *minute;
+  const auto first = read_messages(*connection_, {.symbol = "A", .limit = 1});
+  EXPECT_NE(first->find(R"("total":2,)"), std::string::npos) << *first;
+  EXPECT_EQ(first->find(R"("offset":102)"), std::string::npos) << *first;
 }
 
 }  // namespace

@@ -114,6 +114,8 @@ def main():
                 ("GET", "/api/v1/bars", "/api/v1/bars?symbol=AAPL&interval=1d", 200, None),
                 ("GET", "/api/v1/bars", "/api/v1/bars?symbol=AAPL", 400, None),
                 ("GET", "/api/v1/analytics", "/api/v1/analytics?symbol=AAPL", 200, None),
+                ("GET", "/api/v1/messages", "/api/v1/messages?symbol=AAPL&limit=3", 200, None),
+                ("GET", "/api/v1/messages", "/api/v1/messages?symbol=AAPL&from=noon", 400, None),
                 ("GET", "/api/v1/topics/{topic}/records", "/api/v1/topics/stock_prices/records?limit=3", 200, None),
                 ("GET", "/api/v1/topics/{topic}/records", "/api/v1/topics/nope/records", 404, None),
                 ("POST", "/api/v1/topics/{topic}/records", "/api/v1/topics/stock_prices/records", 200, record),

@@ -4,7 +4,9 @@
 //
 // Starts the simulator on a directory and a port of its own and looks: ten prices move in time,
 // nothing serious for axe, nothing asked of another host. Then it kills the server, starts it again
-// without a feed, so that the data hold still, and compares each cell of the table with SQL.
+// without a feed, so that the data hold still, compares each cell of the table with SQL, and goes
+// from a figure down to the message behind it. Then the same page over an imported history of days,
+// and with a token before it.
 // CHROMIUM names another browser than /usr/bin/chromium. Prints `N passed, N failed`.
 
 import assert from "node:assert/strict";
@@ -31,8 +33,10 @@ const fromWeb = createRequire(fileURLToPath(new URL("../../web/package.json", im
 const { chromium } = fromWeb("playwright-core");
 const axe = readFileSync(fromWeb.resolve("axe-core/axe.min.js"), "utf8");
 const home = mkdtempSync(join(tmpdir(), "tapeline-page-"));
-const directory = join(home, "data");
-const env = { PATH: process.env.PATH, HOME: home };
+const kHistory = fileURLToPath(new URL("../data/daily/wiki.csv.gz", import.meta.url));
+const kTopic = "/api/v1/topics/stock_prices/records";
+let directory = join(home, "data");
+let env = { PATH: process.env.PATH, HOME: home };
 
 function freePort() {
   return new Promise((done) => {
@@ -46,7 +50,10 @@ function freePort() {
 const base = `http://127.0.0.1:${await freePort()}`;
 let server = null;
 
-/** Starts the program and answers when its start lines name the dashboard: the time of that. */
+/** What the program has said since its last start. */
+let said = "";
+
+/** Starts the program and answers when its start lines are there: the time of that. */
 function up(...flags) {
   const child = spawn(
     tapeline,
@@ -55,12 +62,12 @@ function up(...flags) {
   );
   server = child;
   return new Promise((done, fail) => {
-    let said = "";
+    said = "";
     const late = setTimeout(() => fail(new Error(`no start line: ${said}`)), 30_000);
     child.stderr.on("data", (text) => (said += text));
     child.stdout.on("data", (text) => {
       said += text;
-      if (!said.includes(`dashboard   ${base}`)) return;
+      if (!said.includes(`dashboard   ${base}`) || !said.includes("stop ")) return;
       clearTimeout(late);
       done(performance.now());
     });
@@ -75,15 +82,16 @@ async function down(signal) {
   await ended;
 }
 
-function sql(query) {
-  const { stdout, stderr, status } = spawnSync(
-    tapeline,
-    ["sql", "-c", query, "--format", "json", "--data-dir", directory],
-    { env, encoding: "utf8" },
-  );
+function run(...words) {
+  const { stdout, stderr, status } = spawnSync(tapeline, [...words, "--data-dir", directory], {
+    env,
+    encoding: "utf8",
+  });
   assert.equal(status, 0, stderr);
-  return JSON.parse(stdout);
+  return stdout;
 }
+
+const sql = (query) => JSON.parse(run("sql", "-c", query, "--format", "json"));
 
 const get = async (path) => (await fetch(base + path)).json();
 
@@ -112,6 +120,7 @@ async function open(browser, query = "", options = {}) {
   page.on("console", (message) => {
     if (message.type() !== "error") return;
     if (page.serverWasKilled && message.text().includes("net::ERR_")) return;
+    if (env.TAPELINE_API_TOKEN !== undefined && message.text().includes("401")) return;
     wrong(message.text());
   });
   page.on("request", (request) => {
@@ -165,16 +174,19 @@ async function serious(page) {
 }
 
 /** What each cell must say: the mart's latest row, and the newest valid quote beside it. */
-function expectedCells() {
+function expectedCells(classOfQuotes) {
   const marts = sql(
     "select * from marts_stocks.stock_analytics qualify row_number() over " +
       "(partition by symbol order by price_date desc) = 1 order by symbol",
   );
   const quotes = sql(
-    "select symbol, price as last, price - previous_close as change, " +
-      "100 * (price - previous_close)::double / previous_close as change_pct, " +
+    "select symbol, price as last, price - reference as change, " +
+      "100 * (price - reference)::double / reference as change_pct, " +
       `strftime("timestamp", '%Y-%m-%dT%H:%M:%S.%gZ') as event_time, data_source, ` +
-      "'simulated' as class from stg_stocks.stg_stock_prices where is_valid " +
+      `'${classOfQuotes}' as class from (select *, coalesce(previous_close, (select ` +
+      "max_by(daily_close, day.price_date) from marts_stocks.stock_analytics as day " +
+      "where day.symbol = quote.symbol and day.price_date < quote.price_date)) as reference " +
+      "from stg_stocks.stg_stock_prices as quote where is_valid) " +
       `qualify row_number() over (partition by symbol order by "timestamp" desc) = 1`,
   );
   return new Map(
@@ -190,9 +202,9 @@ function isEqual(column, shown, expected) {
   return shown !== "" && Math.abs(Number(shown) - expected) <= 1e-9 * Math.max(1, Math.abs(expected));
 }
 
-async function compareTable(page) {
+async function compareTable(page, classOfQuotes) {
   await page.waitForSelector(".performance tbody tr");
-  const expected = expectedCells();
+  const expected = expectedCells(classOfQuotes);
   const shown = await page.locator(".performance tbody tr").evaluateAll((rows) =>
     rows.map((row) => ({
       symbol: row.dataset.symbol,
@@ -278,9 +290,113 @@ try {
     assert.equal(consumed, loaded + duplicate + superseded + dead);
     return `${consumed} consumed`;
   });
-  await check("every cell of the table is SQL's answer", async () =>
-    compareTable(await open(browser, "?set=all")),
-  );
+  await check("every cell of the table is SQL's answer", async () => {
+    const view = await open(browser, "?set=all");
+    const note = await compareTable(view, "simulated");
+    await view.context().close();
+    return note;
+  });
+  await check("a finished run makes the page fetch the marts again", async () => {
+    const view = await open(browser, "?s=AAPL&set=all&r=6M");
+    await drawn(view);
+    const [last] = sql(
+      "select price, topic_offset from raw_stocks.stock_prices where symbol = 'AAPL' " +
+        'order by "timestamp" desc limit 1',
+    );
+    const { records } = await get(`${kTopic}?offset=${last.topic_offset}&limit=1`);
+    const price = Math.round(last.price * 110) / 100;
+    const next = { ...JSON.parse(records[0].value), price, timestamp: new Date().toISOString() };
+    const asked = [];
+    view.on("request", (request) => asked.push(new URL(request.url()).pathname));
+    const answer = await fetch(base + kTopic, {
+      method: "POST",
+      headers: {
+        "content-type": "application/x-ndjson",
+        authorization: `Bearer ${readFileSync(join(directory, "token"), "utf8").trim()}`,
+      },
+      body: JSON.stringify(next),
+    });
+    assert.equal(answer.status, 200);
+    const cell = `td[data-column=daily_close][data-value="${price}"]`;
+    await view.waitForSelector(`tr[data-symbol=AAPL] ${cell}`);
+    assert.ok(asked.includes("/api/v1/analytics"), asked.join(" "));
+    await view.waitForFunction((wanted) => __tapeline.chart().last.close === wanted, price);
+    await whenQuiet();
+    await view.context().close();
+  });
+  await check("a figure leads to its messages, and these to the bytes in the log", async () => {
+    const view = await open(browser, "?s=AAPL&r=6M", { bypassCSP: true });
+    await drawn(view);
+    const [day] = sql(
+      "select count(*) as messages from raw_stocks.stock_prices where symbol = 'AAPL' and " +
+        "price_date = (select max(price_date) from raw_stocks.stock_prices where symbol = 'AAPL')",
+    );
+    await view.click(".figures button");
+    const count = day.messages.toLocaleString("en-US");
+    await view.waitForSelector(`dialog p:has-text("${count} message")`);
+    await view.click("dialog tbody tr:first-of-type button");
+    const shown = (await view.locator("dialog pre").innerText()).replace(/\n /g, "");
+    const offset = Number(await view.locator("dialog tbody tr:first-of-type button").innerText());
+    const { records } = await get(`${kTopic}?offset=${offset}&limit=1`);
+    assert.equal(shown, records[0].value);
+    assert.equal(JSON.parse(shown).symbol, "AAPL");
+    assert.deepEqual(await serious(view), []);
+    await view.keyboard.press("Escape");
+    await view.locator(".canvas").focus();
+    await view.keyboard.press("ArrowLeft");
+    await view.keyboard.press("ArrowLeft");
+    await view.keyboard.press("Enter");
+    await view.waitForSelector("dialog[open] p:has-text('1 message in')");
+    await view.context().close();
+    return `${day.messages} messages of the day`;
+  });
+
+  await down("SIGTERM");
+  directory = join(home, "days");
+  run("import", kHistory);
+  await up("--feed", "none");
+  await check("an imported history of days opens on its months, with spark lines", async () => {
+    const view = await open(browser, "", { bypassCSP: true });
+    await drawn(view);
+    assert.equal(await view.locator(".preset[aria-pressed=true]").first().innerText(), "6M");
+    assert.equal(await view.locator(".watch-row .spark-line").count(), 2);
+    assert.deepEqual(await serious(view), []);
+    await view.getByRole("button", { name: "1D", exact: true }).click();
+    await view.waitForSelector(".nothing:has-text('nothing finer than days')");
+    await view.getByRole("button", { name: "Show six months of days" }).click();
+    await view.waitForURL(/r=6M/);
+    await drawn(view);
+    await view.context().close();
+  });
+  await check("every cell of the imported table is SQL's answer", async () => {
+    const view = await open(browser, "?set=all");
+    const note = await compareTable(view, "history");
+    await view.context().close();
+    return note;
+  });
+
+  await down("SIGTERM");
+  env = { ...env, TAPELINE_API_TOKEN: "all-of-it", TAPELINE_VIEW_TOKEN: "to-read" };
+  await up("--feed", "none");
+  await check("with a token set the page asks for it, and the printed link logs in once", async () => {
+    assert.equal((await fetch(`${base}/api/v1/quotes`)).status, 401);
+    const view = await open(browser, "", { bypassCSP: true });
+    await view.waitForSelector("h1:has-text('asks for a token')");
+    assert.deepEqual(await serious(view), []);
+    await view.fill("input[name=token]", "guess");
+    await view.keyboard.press("Enter");
+    await view.waitForSelector("[role=alert]:has-text('not known')");
+    await view.fill("input[name=token]", "to-read");
+    await view.keyboard.press("Enter");
+    await drawn(view);
+    await view.context().close();
+    const link = new URL(/http:\S+login\?code=\w+/.exec(said)[0]);
+    const linked = await open(browser, link.pathname.slice(1) + link.search);
+    await drawn(linked);
+    assert.equal(new URL(linked.url()).search, "");
+    await linked.context().close();
+    assert.equal((await fetch(link, { redirect: "manual" })).status, 401);
+  });
   await check("no error in the console, nothing against the policy, no other host asked", () =>
     assert.deepEqual(wrongs, []),
   );

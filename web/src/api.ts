@@ -4,13 +4,17 @@
 import {
   parseAnalytics,
   parseBars,
+  parseMessages,
   parseProblem,
   parseQuotes,
+  parseRecords,
   parseStatus,
   type Analytics,
   type Bar,
   type Bars,
   type Interval,
+  type LogRecord,
+  type Messages,
   type Quote,
   type Status,
 } from "./wire";
@@ -25,13 +29,18 @@ export class ApiError extends Error {
   constructor(
     message: string,
     readonly hint: string,
+    /** The server wants a token first. */
+    readonly needsLogin = false,
   ) {
     super(message);
     this.name = "ApiError";
   }
 }
 
-async function get(path: string, cancel?: AbortSignal): Promise<unknown> {
+const get = (path: string, cancel?: AbortSignal): Promise<unknown> =>
+  ask(path, { headers: { accept: "application/json" } }, cancel);
+
+async function ask(path: string, request: RequestInit, cancel?: AbortSignal): Promise<unknown> {
   const deadline = AbortSignal.timeout(kDeadlineMs);
   const stop = new AbortController();
   const end = () => stop.abort();
@@ -42,7 +51,7 @@ async function get(path: string, cancel?: AbortSignal): Promise<unknown> {
   let answer: Response;
   let body: unknown;
   try {
-    answer = await fetch(path, { signal: stop.signal, headers: { accept: "application/json" } });
+    answer = await fetch(path, { ...request, signal: stop.signal });
     body = await answer.json().catch(() => null);
   } catch (error) {
     if (cancel?.aborted) throw error;
@@ -57,7 +66,14 @@ async function get(path: string, cancel?: AbortSignal): Promise<unknown> {
   throw new ApiError(
     problem?.message ?? `the server answered ${answer.status}`,
     problem?.hint ?? "",
+    answer.status === 401,
   );
+}
+
+/** Logs this browser in: from now on it sends a cookie that scripts cannot read. */
+export async function login(token: string): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  await ask("/api/v1/login", { method: "POST", headers, body: JSON.stringify({ token }) });
 }
 
 export async function fetchStatus(): Promise<Status> {
@@ -79,6 +95,35 @@ export async function fetchAnalytics(
 ): Promise<Analytics> {
   const query = new URLSearchParams({ symbol, from: span.from, to: span.to });
   return parseAnalytics(await get(`/api/v1/analytics?${query}`, cancel));
+}
+
+/** Raw rows from `from` on, oldest first: instants, or New York dates, `to` as the API means it. */
+export async function fetchMessages(
+  symbol: string,
+  from: string,
+  to: string,
+  limit: number,
+  cancel: AbortSignal,
+): Promise<Messages> {
+  const query = new URLSearchParams({ symbol, from, to, limit: String(limit) });
+  return parseMessages(await get(`/api/v1/messages?${query}`, cancel));
+}
+
+/** The record at an offset; null where the log no longer has it. */
+export async function fetchRecord(
+  topic: string,
+  partition: number,
+  offset: number,
+  cancel: AbortSignal,
+): Promise<LogRecord | null> {
+  const query = new URLSearchParams({
+    partition: String(partition),
+    offset: String(offset),
+    limit: "1",
+  });
+  const path = `/api/v1/topics/${encodeURIComponent(topic)}/records?${query}`;
+  const [record] = parseRecords(await get(path, cancel));
+  return record?.offset === offset ? record : null;
 }
 
 /** The bars of whole New York days, page after page; `more` is true where even that was cut. */

@@ -3,7 +3,7 @@
 // came from the mart, from the stream, or from both.
 
 import { intervalMs, isIntraday } from "./range";
-import { exchangeDate } from "./time";
+import { exchangeDate, startOfExchangeDate } from "./time";
 import type { Bar, Cell, Gap, Interval, MartRow, MinuteBar, Quote } from "./wire";
 
 /** The mart's moving averages as they stand at a bar; null where the window is not full. */
@@ -14,10 +14,28 @@ export interface Averages {
 
 const kSlotsPerGap = 400;
 
-/** The start of the bucket that holds a minute, in step with the bars the server cut. */
-export function bucketStart(minute: number, length: number, lastBar: number | null): number {
-  const origin = lastBar ?? 0;
-  return origin + Math.floor((minute - origin) / length) * length;
+/** The start of the bucket that holds a minute: buckets count from New York's midnight. */
+export function bucketStart(minute: number, length: number): number {
+  const midnight = startOfExchangeDate(exchangeDate(minute));
+  return midnight + Math.floor((minute - midnight) / length) * length;
+}
+
+const kFlatShare = 0.8;
+
+/** True where most bars are of one price, as those made of one message each: candles of these are
+ * dashes, and a line says more. */
+export function areFlat(bars: readonly Bar[]): boolean {
+  const flat = bars.filter((bar) => bar.high === bar.low).length;
+  return bars.length > 1 && flat >= bars.length * kFlatShare;
+}
+
+/** When a bar ends: instants for minutes, midnight UTC of New York dates for days and longer. */
+export function barEnd(time: number, interval: Interval): number {
+  const length = intervalMs(interval);
+  if (length !== null) return time + length;
+  const start = new Date(time);
+  if (interval === "1M") return start.setUTCMonth(start.getUTCMonth() + 1);
+  return start.setUTCDate(start.getUTCDate() + (interval === "1w" ? 7 : 1));
 }
 
 /** One bar of several minutes, in order of time; null for none. */
@@ -63,7 +81,7 @@ export class OpenBucket {
   }
 
   private put(minute: Bar): Bar | null {
-    const start = bucketStart(minute.time, this.length, this.start);
+    const start = bucketStart(minute.time, this.length);
     if (this.start !== null && start < this.start) return null;
     if (start !== this.start) {
       this.minutes.clear();
@@ -138,8 +156,9 @@ export function emptySlots(data: {
   const known = new Set(data.bars.map((bar) => bar.time));
   return data.gaps.map((gap) => {
     const slots: number[] = [];
-    const start = Math.ceil(gap.start / length) * length;
-    for (let at = start; at < gap.end && slots.length < kSlotsPerGap; at += length) {
+    let at = bucketStart(gap.start, length);
+    if (at < gap.start) at += length;
+    for (; at < gap.end && slots.length < kSlotsPerGap; at += length) {
       if (!known.has(at)) slots.push(at);
     }
     return slots;

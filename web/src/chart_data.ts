@@ -3,7 +3,7 @@
 
 import { computed, effect, signal, untracked } from "@preact/signals";
 import { ApiError, fetchAnalytics, fetchBars, fetchBarsBetween } from "./api";
-import { dayBar, growsLive, mergeBars, OpenBucket } from "./bars";
+import { areFlat, dayBar, growsLive, mergeBars, OpenBucket } from "./bars";
 import {
   intervalFor,
   intervalMs,
@@ -22,10 +22,12 @@ import {
   quoteOf,
   selected,
   selectedMart,
+  selectedQuote,
   status,
   view,
 } from "./state";
 import { addDays, exchangeDate } from "./time";
+import type { ChartType } from "./url";
 import type { Bar, Gap, Interval, MartRow, Quote, RunEvent } from "./wire";
 
 export interface ChartData {
@@ -43,10 +45,12 @@ export interface ChartData {
 export const chart = signal<ChartData | null>(null);
 /** The last bar as it grows; set between loads only. */
 export const grown = signal<Bar | null>(null);
+/** The bar that was clicked on, by index; what the legend shows while nothing is pointed at. */
+export const pinned = signal<number | null>(null);
 export const loading = signal(false);
 export const problem = signal<{ message: string; hint: string } | null>(null);
-/** Weekly bars of all days known, for the overview under the chart. */
-export const overview = signal<{ symbol: string; bars: Bar[] } | null>(null);
+/** Bars of all days known, weekly or, where these are few, daily: the overview under the chart. */
+export const overview = signal<{ symbol: string; bars: Bar[]; days: number } | null>(null);
 
 /** The last day with data of the selected symbol: the mart's or the live price's. */
 export const anchor = computed<string | null>(() => {
@@ -66,14 +70,28 @@ export const firstDay = computed<string | null>(() => {
   return bar === undefined ? anchor.value : new Date(bar.time).toISOString().slice(0, 10);
 });
 
-/** The preset in force: the one chosen; without a choice, today where prices move, else half a year. */
+/** The preset in force: the one chosen; without a choice, the day where prices move or little else
+ * is known, else half a year. */
 export const preset = computed<Preset | null>(() => {
   const { preset: chosen, from } = view.value;
   if (chosen !== null) return chosen;
   if (from !== null) return null;
   const feed = status.value?.feed.class;
-  return feed === undefined || feed === "none" ? "6M" : "1D";
+  const mart = selectedMart.value;
+  const fewDays = Number(mart?.["window_days"] ?? kFewDays) < kFewDays;
+  const manyQuotes = Number(mart?.["data_points_count"] ?? 0) >= kManyQuotes;
+  const quoteClass = selectedQuote.value?.class ?? "history";
+  const still = feed === undefined || feed === "none" || quoteClass === "history";
+  return still && !(fewDays && manyQuotes) ? "6M" : "1D";
 });
+const kFewDays = 10;
+const kManyQuotes = 20;
+
+/** How the chart is drawn: as chosen, else as it suits the bars. */
+export const chartType = computed<ChartType>(
+  () =>
+    view.value.type ?? (chart.value !== null && areFlat(chart.value.bars) ? "line" : "candles"),
+);
 
 interface Wanted {
   symbol: string;
@@ -112,6 +130,7 @@ async function load(want: Wanted): Promise<void> {
       openMinutes(want, stop),
     ]);
     bucket = newBucket(want.interval, bars.bars.at(-1) ?? null, minutes);
+    if (!isSameView(chart.value, want)) pinned.value = null;
     grown.value = null;
     problem.value = null;
     chart.value = {
@@ -132,6 +151,15 @@ async function load(want: Wanted): Promise<void> {
   } finally {
     if (!stop.aborted) loading.value = false;
   }
+}
+
+function isSameView(shown: ChartData | null, want: Wanted): boolean {
+  return (
+    shown?.symbol === want.symbol &&
+    shown.interval === want.interval &&
+    shown.span.from === want.span.from &&
+    shown.span.to === want.span.to
+  );
 }
 
 function uniqueGaps(gaps: readonly Gap[]): Gap[] {
@@ -183,6 +211,7 @@ let missed = false;
 let refreshTimer = 0;
 
 function ran(run: RunEvent | null): void {
+  if (selected.value !== null && outgrown(run)) overviewSoon();
   const shown = chart.value;
   if (shown === null) {
     if (wanted.value !== null && !loading.value) void load(wanted.value);
@@ -246,16 +275,40 @@ function openBar(shown: ChartData): number | null {
   return last !== undefined && minute !== undefined && minute >= last.time ? last.time : null;
 }
 
+const kWeeksEnough = 40;
+
 async function loadOverview(symbol: string): Promise<void> {
   const stop = new AbortController().signal;
   try {
     const all = { from: "1970-01-02", to: anchor.value ?? "2100-01-01" };
-    const { bars } = await fetchBars(symbol, "1w", all, stop);
-    if (selected.value === symbol) overview.value = { symbol, bars };
+    let { bars } = await fetchBars(symbol, "1w", all, stop);
+    const isShort = bars.length < kWeeksEnough;
+    if (isShort) ({ bars } = await fetchBars(symbol, "1d", all, stop));
+    if (selected.value === symbol) overview.value = { symbol, bars, days: isShort ? 1 : 7 };
   } catch (error) {
-    overview.value = { symbol, bars: [] };
+    overview.value ??= { symbol, bars: [], days: 1 };
     console.warn(`the overview was not loaded: ${String(error)}`);
   }
+}
+
+/** True where a run touched days that the overview does not end with. */
+function outgrown(run: RunEvent | null): boolean {
+  const known = overview.value;
+  const last = known?.bars.at(-1);
+  if (run === null || known === null || last === undefined) return true;
+  if (run.symbols.length > 0 && !run.symbols.includes(selected.value ?? "")) return false;
+  const day = new Date(last.time).toISOString().slice(0, 10);
+  return run.from === null || run.from < day || (run.to ?? day) > addDays(day, known.days - 1);
+}
+
+let overviewTimer = 0;
+
+function overviewSoon(): void {
+  if (overviewTimer !== 0) return;
+  overviewTimer = window.setTimeout(() => {
+    overviewTimer = 0;
+    if (selected.value !== null) void loadOverview(selected.value);
+  }, kOldDaysPauseMs);
 }
 
 export function reload(): void {

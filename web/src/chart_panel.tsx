@@ -3,16 +3,29 @@
 
 import { computed, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { chart, grown, loading, overview, preset, problem, reload, wanted } from "./chart_data";
+import { areFlat } from "./bars";
+import {
+  chart,
+  chartType,
+  grown,
+  loading,
+  overview,
+  pinned,
+  preset,
+  problem,
+  reload,
+  wanted,
+} from "./chart_data";
 import { DaySlider } from "./day_slider";
-import { age, compact, direction, percent, price, sentence, whole } from "./format";
+import { age, compact, counted, direction, percent, price, sentence, whole } from "./format";
+import { openBarMessages } from "./messages";
 import { Choice, Icon, IconButton } from "./parts";
 import { PriceChart } from "./price_chart";
 import { intervalFor, isIntraday, kIntervals, kPresets } from "./range";
 import { paintCount } from "./settings";
 import { changeView, selected, selectedMart, selectedQuote, status, view } from "./state";
 import { clockMinutes, exchangeDate, longDate, zoneName } from "./time";
-import type { ChartType, Scale } from "./url";
+import type { ChartType, Scale, View } from "./url";
 import type { Bar, Interval } from "./wire";
 
 let drawn: PriceChart | null = null;
@@ -45,7 +58,7 @@ const kScaleNames: readonly (readonly [Scale, string])[] = [
 ];
 
 function Toolbar() {
-  const { type, scale, asTable } = view.value;
+  const { scale, asTable } = view.value;
   const interval = wanted.value?.interval ?? "1m";
   return (
     <div class="toolbar">
@@ -73,7 +86,7 @@ function Toolbar() {
         />
         <Choice
           label="Chart type"
-          value={type}
+          value={chartType.value}
           options={kTypeNames}
           onChoose={(next) => changeView({ type: next })}
         />
@@ -115,16 +128,19 @@ function barTime(bar: Bar, interval: Interval): string {
   return `${longDate(exchangeDate(bar.time))} ${clockMinutes(bar.time)} ${zoneName(bar.time)}`;
 }
 
+const kFromMart = ", this day's included, from the mart";
+
 function Legend() {
   legendTurn.value;
   const shown = chart.value;
-  const at = drawn?.barAt(cursor.value) ?? null;
+  const at = drawn?.barAt(cursor.value ?? pinned.value) ?? null;
   if (shown === null || at === null) return <div class="legend" />;
   const { bar, averages } = at;
+  const isOne = bar.high === bar.low;
   const moved = bar.open === 0 ? null : ((bar.close - bar.open) / bar.open) * 100;
   const way = direction(bar.close - bar.open);
-  const part = (name: string, value: string, colour = "") => (
-    <span class="legend-part">
+  const part = (name: string, value: string, colour = "", meaning = "") => (
+    <span class="legend-part" title={meaning}>
       <span class={`legend-name ${colour}`}>{name}</span>
       <span class={`num ${colour === "" ? way : ""}`}>{value}</span>
     </span>
@@ -132,17 +148,33 @@ function Legend() {
   return (
     <div class="legend">
       <span class="legend-time num">{barTime(bar, shown.interval)}</span>
-      {part("O", price(bar.open))}
-      {part("H", price(bar.high))}
-      {part("L", price(bar.low))}
-      {part("C", price(bar.close))}
-      <span class={`legend-part num ${way}`}>{percent(moved)}</span>
-      <span class="legend-part">
+      {isOne ? (
+        part("Price", price(bar.close))
+      ) : (
+        <>
+          {part("O", price(bar.open))}
+          {part("H", price(bar.high))}
+          {part("L", price(bar.low))}
+          {part("C", price(bar.close))}
+          <span class={`legend-part legend-change num ${way}`} title="Close against the bar's open">
+            {percent(moved)}
+          </span>
+        </>
+      )}
+      <span class="legend-part" title="Shares traded in this bar">
         <span class="legend-name">V</span>
         <span class="num">{compact(bar.volume)}</span>
       </span>
-      {part("MA7", price(averages.ma7), "ma7")}
-      {part("MA30", price(averages.ma30), "ma30")}
+      {part("MA7", price(averages.ma7), "ma7", `Mean of 7 daily closes${kFromMart}`)}
+      {part("MA30", price(averages.ma30), "ma30", `Mean of 30 daily closes${kFromMart}`)}
+      <button
+        type="button"
+        class="link legend-messages"
+        title="The messages behind this bar. Click a bar to keep it here."
+        onClick={() => openBarMessages(shown.symbol, bar, shown.interval)}
+      >
+        {bar.count === null ? "Messages" : counted(bar.count, "message")}
+      </button>
     </div>
   );
 }
@@ -159,7 +191,8 @@ const summary = computed(() => {
   return (
     `Price chart of ${shown.symbol}, ${shown.bars.length} bars of ${shown.interval} from ` +
     `${barTime(first, shown.interval)}: between ${low} and ${high}, ` +
-    `last ${price(last.close)}. Left and right arrow keys read bar by bar.`
+    `last ${price(last.close)}. Left and right arrow keys read bar by bar, ` +
+    `Enter shows the messages behind one.`
   );
 });
 
@@ -180,10 +213,20 @@ function chartKey(event: KeyboardEvent): void {
   if (step !== undefined) speak(drawn.step(step));
   else if (event.key === "+" || event.key === "=") drawn.zoom(0.7);
   else if (event.key === "-") drawn.zoom(1 / 0.7);
-  else if (event.key === "Escape") drawn.clearCrosshair();
+  else if (event.key === "Enter") openAt(cursor.peek() ?? pinned.peek());
+  else if (event.key === "Escape") {
+    pinned.value = null;
+    drawn.clearCrosshair();
+  }
   else return;
   event.preventDefault();
   event.stopPropagation();
+}
+
+function openAt(index: number | null): void {
+  const at = drawn?.barAt(index) ?? null;
+  const shown = chart.peek();
+  if (at !== null && shown !== null) openBarMessages(shown.symbol, at.bar, shown.interval);
 }
 
 function Canvas() {
@@ -202,6 +245,7 @@ function Canvas() {
         if (follows) seen = chart.peek()?.bars.length ?? 0;
         if (follows) behind.value = 0;
       },
+      (index) => (pinned.value = index),
     );
     const target = drawn;
     const stops = [
@@ -221,10 +265,9 @@ function Canvas() {
             behind.value = Math.max(0, (chart.peek()?.bars.length ?? 0) - seen);
         });
       }),
-      view.subscribe(({ type, scale }) => {
-        target.setType(type);
-        target.setScale(scale);
-      }),
+      chartType.subscribe((type) => target.setType(type)),
+      view.subscribe(({ scale }) => target.setScale(scale)),
+      pinned.subscribe((index) => target.pin(index)),
       watermark.subscribe((text) => target.setWatermark(text)),
       levels.subscribe((text) => target.setLevels(JSON.parse(text))),
     ];
@@ -299,7 +342,16 @@ function BarsTable() {
         <tbody>
           {bars.map((bar) => (
             <tr key={bar.time}>
-              <th scope="row">{barTime(bar, shown.interval)}</th>
+              <th scope="row">
+                <button
+                  type="button"
+                  class="link"
+                  title="The messages behind this bar"
+                  onClick={() => openBarMessages(shown.symbol, bar, shown.interval)}
+                >
+                  {barTime(bar, shown.interval)}
+                </button>
+              </th>
               <td>{price(bar.open)}</td>
               <td>{price(bar.high)}</td>
               <td>{price(bar.low)}</td>
@@ -332,31 +384,32 @@ function Nothing() {
   }
   const shown = chart.value;
   if (shown === null || shown.bars.length > 0 || shown.symbol !== selected.value) return null;
+  const { span, symbol, interval } = shown;
+  const days = shown.days.filter((row) => String(row["price_date"]).slice(0, 10) >= span.from);
+  const onlyDays = isIntraday(interval) && days.length > 0;
+  const when =
+    span.from === span.to
+      ? `on ${longDate(span.from)}`
+      : `from ${longDate(span.from)} to ${longDate(span.to)}`;
+  const show = (change: Partial<View>) =>
+    changeView({ preset: null, from: null, to: null, interval: null, ...change }, "push");
   return (
     <div class="nothing">
       <h3>
-        No {shown.interval} bars of {shown.symbol} here
+        No bars of {interval} {when}
       </h3>
       <p>
-        Between {longDate(shown.span.from)} and {longDate(shown.span.to)} nothing finer than days
-        may be known, or nothing was sent yet.
+        {onlyDays
+          ? `Of ${symbol}, nothing finer than days can be drawn here. A chart within a day needs ` +
+            "quotes, trades or bars of a minute."
+          : `Nothing of ${symbol} was sent for this time, or it is not loaded yet.`}
       </p>
       <button
         type="button"
         class="button primary"
-        onClick={() =>
-          changeView(
-            {
-              preset: isIntraday(shown.interval) ? "6M" : "All",
-              from: null,
-              to: null,
-              interval: null,
-            },
-            "push",
-          )
-        }
+        onClick={() => show(onlyDays ? { preset: "6M" } : { preset: "All" })}
       >
-        {isIntraday(shown.interval) ? "Show days" : "Show all"}
+        {onlyDays ? "Show six months of days" : "Show all there is"}
       </button>
     </div>
   );
@@ -369,6 +422,8 @@ function Notes() {
   if (status.value?.data.unadjusted === true) notes.push("Unadjusted for splits and dividends");
   if (shown !== null) {
     if (isIntraday(shown.interval)) notes.push("New York time");
+    if (areFlat(shown.bars) && view.value.type === null)
+      notes.push("One price a bar, so drawn as a line");
     const gaps = shown.gaps.length;
     if (gaps > 0) {
       const minutes = shown.gaps.reduce((sum, gap) => sum + gap.end - gap.start, 0);
@@ -376,7 +431,8 @@ function Notes() {
         ...new Set(shown.gaps.map((gap) => gap.cause).filter((cause) => cause !== "")),
       ];
       notes.push(
-        `${gaps} ${gaps === 1 ? "gap" : "gaps"}, ${age(minutes)} hatched${causes.length > 0 ? ` (${causes.join(", ")})` : ""}`,
+        `${counted(gaps, "gap")}, ${age(minutes)} hatched` +
+          (causes.length > 0 ? ` (${causes.join(", ")})` : ""),
       );
     }
     if (shown.cut) notes.push("more bars than can be drawn, the first are shown");

@@ -26,6 +26,7 @@ export type Kind =
   | "volume"
   | "count"
   | "flag"
+  | "id"
   | "instant"
   | "raw";
 
@@ -48,6 +49,7 @@ type Described = readonly [label: string, kind: Kind, meaning: string];
 
 const kMart: Readonly<Record<string, Described>> = {
   symbol: ["Symbol", "text", "Symbol"],
+  stock_analytics_id: ["Row id", "id", "Hash of symbol and day"],
   price_date: ["Day", "date", "Trading day of this row, New York"],
   daily_open: ["Open", "price", "First price of the regular session"],
   daily_high: ["High", "price", "Highest price of the regular session"],
@@ -78,6 +80,38 @@ const kMart: Readonly<Record<string, Described>> = {
   window_days: ["Days known", "count", "Daily rows behind this one, at most 252"],
   load_id: ["Load", "count", "The load that this row last came from"],
 };
+
+/** How many days a column looks back over; with fewer it is null. */
+const kDaysNeeded: Readonly<Record<string, number>> = {
+  daily_return_pct: 2,
+  ma_7_day: 7,
+  ma_30_day: 30,
+  volatility_30_day: 30,
+  momentum_vs_30ma: 30,
+  volume_ratio: 30,
+  rsi_14: 15,
+  return_volatility_30_day: 31,
+  return_z_30_day: 32,
+  is_anomaly: 32,
+  high_52_week: 252,
+  low_52_week: 252,
+  pct_from_52w_high: 252,
+  pct_from_52w_low: 252,
+};
+
+/** Why a column of the mart has no value, as a sentence; null where the days are not the reason. */
+export function missing(name: string, row: MartRow | null): string | null {
+  const needed = kDaysNeeded[name];
+  const known = row?.["window_days"];
+  if (needed === undefined || typeof known !== "number" || known >= needed) return null;
+  return `Needs ${needed} days, ${known} ${known === 1 ? "is" : "are"} known.`;
+}
+
+/** What hovering over a cell tells: what the number is, and all its digits, or why there is none. */
+export function explain({ name, meaning }: Column, value: Cell, row: TableRow): string {
+  if (value !== null) return `${meaning}: ${String(value)}`;
+  return `${meaning}. ${missing(name, row.mart) ?? "Not known."}`;
+}
 
 const quoted = (read: (quote: Quote) => Cell) => (row: TableRow) =>
   row.quote === null ? null : read(row.quote);
@@ -199,7 +233,7 @@ export function columnsOf(set: ColumnSet, mart: readonly string[]): Column[] {
 
 /** True for columns that read best flush left. */
 export function isTextual(kind: Kind): boolean {
-  return kind === "text" || kind === "raw";
+  return kind === "text" || kind === "raw" || kind === "id";
 }
 
 /** True for values whose sign is good or bad news, shown by arrow and colour. */
@@ -210,6 +244,7 @@ export function isSigned(kind: Kind): boolean {
 export function showCell(value: Cell, kind: Kind, priceForDigits: number): string {
   if (value === null) return format.kNone;
   if (kind === "raw" || kind === "text" || kind === "date") return String(value);
+  if (kind === "id") return `${String(value).slice(0, 8)}…`;
   if (kind === "flag") return value === true ? "yes" : value === false ? "no" : String(value);
   if (kind === "instant") {
     const at = Date.parse(String(value));

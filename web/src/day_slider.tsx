@@ -32,7 +32,7 @@ export function DaySlider({ children }: { children: ComponentChildren }) {
   const known = overview.value;
   if (first === null || last === null || span === null || known === null || first >= last) {
     return (
-      <div class="slider">
+      <div class={known === null ? "slider" : "slider bare"}>
         <div class="slider-days">{children}</div>
       </div>
     );

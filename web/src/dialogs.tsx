@@ -1,8 +1,7 @@
 // The two dialogs: how the page looks, and what the keys do.
 
-import { useEffect, useRef } from "preact/hooks";
 import { signal } from "@preact/signals";
-import { IconButton } from "./parts";
+import { Modal } from "./modal";
 import {
   choosePalette,
   chooseSingleKeys,
@@ -39,6 +38,7 @@ const kKeys: readonly (readonly [string, string])[] = [
   ["1 5 15 30 60 240", "interval in minutes"],
   ["← →", "in the chart: one bar; with Ctrl, ten"],
   ["+ −", "in the chart: zoom"],
+  ["Enter", "in the chart: the messages behind a bar"],
   ["Alt+R", "reset the view"],
   ["Alt+L", "logarithmic scale"],
   ["Alt+P", "percent scale"],
@@ -115,28 +115,11 @@ function Help() {
 }
 
 export function Dialogs() {
-  const dialog = useRef<HTMLDialogElement>(null);
   const which = opened.value;
-  useEffect(() => {
-    if (which !== null && dialog.current?.open === false) dialog.current.showModal();
-  }, [which]);
-  const close = () => dialog.current?.close();
+  const title = which === null ? null : which === "help" ? "Keyboard" : "Display";
   return (
-    <dialog
-      ref={dialog}
-      aria-labelledby="dialog-title"
-      onClose={() => (opened.value = null)}
-      onClick={(event) => event.target === dialog.current && close()}
-    >
-      {which !== null && (
-        <div class="dialog-body">
-          <div class="dialog-head">
-            <h2 id="dialog-title">{which === "help" ? "Keyboard" : "Display"}</h2>
-            <IconButton icon="close" label="Close" onClick={close} />
-          </div>
-          {which === "help" ? <Help /> : <Settings />}
-        </div>
-      )}
-    </dialog>
+    <Modal title={title} onClose={() => (opened.value = null)}>
+      {which === "help" ? <Help /> : <Settings />}
+    </Modal>
   );
 }

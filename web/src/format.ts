@@ -14,7 +14,8 @@ export function fixed(value: number, digits: number): string {
     });
     grouped.set(digits, format);
   }
-  return format.format(value).replace("-", kMinus);
+  const shown = format.format(value);
+  return /[1-9]/.test(shown) ? shown.replace("-", kMinus) : shown.replace("-", "");
 }
 
 /** Two decimals for what costs a dollar or more, four below it, six below a cent. */
@@ -91,6 +92,11 @@ export function duration(ms: number): string {
   const hours = Math.floor(minutes / 60);
   if (hours >= 48) return `${Math.floor(hours / 24)}d`;
   return hours > 0 ? `${hours}h ${minutes % 60}m` : `${minutes}m`;
+}
+
+/** "1 message", "1,440 messages". */
+export function counted(count: number, one: string): string {
+  return `${whole(count)} ${one}${count === 1 ? "" : "s"}`;
 }
 
 /** An error's message as a sentence. */

@@ -7,12 +7,15 @@ import { Dialogs, openHelp, openSettings } from "./dialogs";
 import { clockSkew } from "./freshness";
 import { age, duration, sentence } from "./format";
 import { startKeys } from "./keys";
+import { LoginPanel } from "./login";
+import { MessagesDialog } from "./messages_dialog";
 import { IconButton } from "./parts";
 import { Performance } from "./performance";
 import { start as startSettings } from "./settings";
 import {
   analytics,
   connection,
+  needsLogin,
   notices,
   paused,
   retry,
@@ -68,7 +71,7 @@ function Banners() {
   const skew = server === null ? null : clockSkew(server.server, server.page);
   return (
     <div class="banners">
-      {state === "reconnecting" && (
+      {state === "reconnecting" && !needsLogin.value && (
         <div
           class="banner warn"
           role="status"
@@ -86,7 +89,7 @@ function Banners() {
           </button>
         </div>
       )}
-      {trouble.value !== null && state !== "reconnecting" && (
+      {trouble.value !== null && state !== "reconnecting" && !needsLogin.value && (
         <div class="banner warn" role="alert">
           <span>
             Not everything could be loaded. {sentence(trouble.value.message)} {trouble.value.hint}
@@ -138,13 +141,18 @@ function Waiting() {
       </h1>
       <p>
         {none
-          ? "No feed runs here. Import a file of prices, or start tapeline with the simulator, and they appear by themselves."
+          ? "No feed runs here. Import a file of daily bars, minutes or trades while this runs, and " +
+            "they appear by themselves. Or stop it and start the simulated exchange."
           : simulated
             ? "They usually come in under five seconds."
             : "They come with the first trade that the feed sends."}
       </p>
       {none ? (
-        <pre>tapeline import prices.csv{"\n"}tapeline up</pre>
+        <pre>
+          tapeline import prices.csv --data-dir {of.data.directory}
+          {"\n"}
+          tapeline up
+        </pre>
       ) : (
         <p class="num dim">
           {waited < 1000 ? " " : `for ${waited < 60_000 ? age(waited) : duration(waited)}`}
@@ -167,6 +175,7 @@ function Unknown({ symbol }: { symbol: string }) {
 function Main() {
   const symbol = selected.value;
   const loaded = status.value !== null && analytics.value !== null;
+  if (needsLogin.value) return <LoginPanel />;
   if (loaded && symbol === null) return <Waiting />;
   if (loaded && symbol !== null && symbols.value.length > 0 && !symbols.value.includes(symbol)) {
     return <Unknown symbol={symbol} />;
@@ -201,6 +210,7 @@ function Page() {
       <Banners />
       <StatusStrip />
       <Dialogs />
+      <MessagesDialog />
     </>
   );
 }

@@ -122,7 +122,7 @@ export function Change({ quote, short }: { quote: Quote; short?: boolean }) {
   const way = direction(quote.change);
   if (quote.change === null) {
     return (
-      <span class="flat num" title="No previous close is known">
+      <span class="flat num small-note" title="No close before this day is known">
         {short === true ? "–" : "no previous close"}
       </span>
     );

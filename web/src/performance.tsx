@@ -6,6 +6,7 @@ import { useEffect, useRef } from "preact/hooks";
 import {
   allColumns,
   columnsOf,
+  explain,
   isSigned,
   isTextual,
   kColumnSets,
@@ -15,6 +16,7 @@ import {
 } from "./columns";
 import { arrow, direction } from "./format";
 import { freshness } from "./freshness";
+import { openDayMessages } from "./messages";
 import { IconButton } from "./parts";
 import {
   analytics,
@@ -45,21 +47,40 @@ const rows = computed<TableRow[]>(() => {
   return untracked(() => sortRows(tableRows.value.filter(matches), keys, all));
 });
 
+/** Columns whose cells lead to the messages behind the row. */
+const kLeading: ReadonlySet<string> = new Set(["price_date", "data_points_count", "load_id"]);
+
 function Cell({ column, row }: { column: Column; row: TableRow }) {
   const value = column.value(row);
   const signed = isSigned(column.kind) && typeof value === "number";
   const shown = showCell(value, column.kind, row.quote?.price ?? 0);
-  const cell = useRef<HTMLTableCellElement>(null);
+  const day = row.mart?.["price_date"];
+  const leads = kLeading.has(column.name) && typeof day === "string" && value !== null;
   const warm = column.name === "is_anomaly" && value === true;
   return (
     <td
-      ref={cell}
+      title={explain(column, value, row)}
       data-column={column.name}
       data-value={value === null ? "" : String(value)}
       class={`${isTextual(column.kind) ? "textual" : ""} ${signed ? direction(value) : ""} ${value === null ? "dim" : ""} ${warm ? "bad" : ""}`}
     >
       {signed && <span class="arrow">{arrow(value)}</span>}
-      {shown}
+      {leads ? (
+        <button
+          type="button"
+          class="link"
+          tabIndex={-1}
+          title={`${explain(column, value, row)}. Opens the messages of this day.`}
+          onClick={(event) => {
+            event.stopPropagation();
+            openDayMessages(row.symbol, day.slice(0, 10));
+          }}
+        >
+          {shown}
+        </button>
+      ) : (
+        shown
+      )}
     </td>
   );
 }

@@ -46,6 +46,14 @@ export interface Levels {
 
 type MainSeries = ISeriesApi<"Candlestick"> | ISeriesApi<"Bar"> | ISeriesApi<"Line">;
 
+/** A title in full and for a narrow chart. */
+type Title = readonly [string, string];
+
+/** Below this width, in pixels, names on the chart are short. */
+const kNarrow = 560;
+/** Right of the newest bar, in pixels: the names of the levels stand there. */
+const kRoom = 76;
+const kRoomNarrow = 40;
 const kPriceFormat = { type: "custom" as const, formatter: price, minMove: 0.0001 };
 const kVolumeFormat = { type: "custom" as const, formatter: compact, minMove: 1 };
 
@@ -68,6 +76,7 @@ export class PriceChart {
   private lines: IPriceLine[] = [];
   private levels: Levels = { previousClose: null, high52: null, low52: null };
   private cursor: number | null = null;
+  private pinned: number | null = null;
   private drawn = 0;
   /** Places on the time axis: bars, and holes where bars were expected. */
   private slots = 0;
@@ -77,6 +86,7 @@ export class PriceChart {
     private readonly box: HTMLElement,
     private readonly onBar: (index: number | null) => void,
     private readonly onFollow: (follows: boolean) => void,
+    private readonly onPin: (index: number | null) => void,
   ) {
     this.api = createChart(box, {
       autoSize: true,
@@ -89,7 +99,6 @@ export class PriceChart {
         secondsVisible: false,
         minBarSpacing: 0.05,
         maxBarSpacing: 28,
-        rightOffset: 3,
         fixLeftEdge: true,
         lockVisibleTimeRangeOnResize: true,
         tickMarkFormatter: (time: Time, mark: TickMarkType) => this.tickLabel(Number(time), mark),
@@ -106,7 +115,7 @@ export class PriceChart {
       priceFormat: kPriceFormat,
     };
     this.ma7 = this.api.addSeries(LineSeries, line);
-    this.ma30 = this.api.addSeries(LineSeries, { ...line, lineStyle: LineStyle.Solid });
+    this.ma30 = this.api.addSeries(LineSeries, line);
     this.volume = this.api.addSeries(
       HistogramSeries,
       { priceFormat: kVolumeFormat, priceLineVisible: false, lastValueVisible: false },
@@ -118,7 +127,9 @@ export class PriceChart {
     top?.attachPrimitive(this.watermark);
     top?.attachPrimitive(this.hatching);
     this.api.subscribeCrosshairMove((event) => this.crosshairMoved(event));
+    this.api.subscribeClick((event) => this.clicked(event));
     this.api.timeScale().subscribeVisibleLogicalRangeChange(() => this.viewMoved());
+    this.api.timeScale().subscribeSizeChange(() => this.resized());
     box.addEventListener("wheel", this.userMoved, { passive: true });
     box.addEventListener("pointerdown", this.userMoved);
     box.addEventListener("dblclick", this.fit);
@@ -201,16 +212,21 @@ export class PriceChart {
 
   setLevels(levels: Levels): void {
     this.levels = levels;
+    const narrow = this.box.clientWidth < kNarrow;
+    // Only where it differs: the chart jumps to its newest bar when it is told.
+    const room = narrow ? kRoomNarrow : kRoom;
+    const scale = this.api.timeScale();
+    if (scale.options().rightOffsetPixels !== room) scale.applyOptions({ rightOffsetPixels: room });
     for (const line of this.lines) this.main.removePriceLine(line);
     const style = getComputedStyle(this.box);
     const colour = (name: string) => style.getPropertyValue(name).trim();
-    const at = (value: number | null, title: string, lineStyle: LineStyle, name: string) =>
+    const at = (value: number | null, [wide, short]: Title, lineStyle: LineStyle, name: string) =>
       value === null
         ? []
         : [
             this.main.createPriceLine({
               price: value,
-              title,
+              title: narrow ? short : wide,
               lineStyle,
               lineWidth: 1,
               color: colour(name),
@@ -220,9 +236,9 @@ export class PriceChart {
             }),
           ];
     this.lines = [
-      ...at(levels.previousClose, "prev close", LineStyle.Dotted, "--faint-line"),
-      ...at(levels.high52, "52w high", LineStyle.Dashed, "--level"),
-      ...at(levels.low52, "52w low", LineStyle.Dashed, "--level"),
+      ...at(levels.previousClose, ["prev close", "prev"], LineStyle.Dotted, "--faint-line"),
+      ...at(levels.high52, ["52w high", "52w H"], LineStyle.Dashed, "--level"),
+      ...at(levels.low52, ["52w low", "52w L"], LineStyle.Dashed, "--level"),
     ];
   }
 
@@ -309,6 +325,13 @@ export class PriceChart {
     return index;
   }
 
+  /** Keeps the crosshair at a bar while nothing is pointed at; null lets it go. */
+  pin(index: number | null): void {
+    this.pinned = index;
+    if (index !== null) this.pointAt(index);
+    else this.clearCrosshair();
+  }
+
   clearCrosshair(): void {
     this.cursor = null;
     this.api.clearCrosshairPosition();
@@ -320,8 +343,12 @@ export class PriceChart {
     const range = scale.getVisibleLogicalRange();
     if (range === null) return;
     this.fitted = false;
-    const width = Math.max(5, (range.to - range.from) * factor);
-    scale.setVisibleLogicalRange({ from: range.to - width, to: range.to });
+    // The room right of the newest bar stays as wide as it is, however wide the bars become.
+    const end = Math.min(range.to, this.slots - 1);
+    const width = Math.max(5, (end - range.from) * factor);
+    const pixels = end < range.to ? (scale.options().rightOffsetPixels ?? 0) : 0;
+    const room = (pixels * width) / Math.max(1, scale.width() - pixels);
+    scale.setVisibleLogicalRange({ from: end - width, to: end + room });
   }
 
   readonly fit = (): void => {
@@ -436,8 +463,22 @@ export class PriceChart {
 
   private crosshairMoved(event: MouseEventParams): void {
     const index = event.time === undefined ? undefined : this.indexOf.get(Number(event.time));
+    if (index === undefined && this.pinned !== null) {
+      this.pointAt(this.pinned);
+      return;
+    }
     this.cursor = index ?? null;
     this.onBar(this.cursor);
+  }
+
+  private clicked(event: MouseEventParams): void {
+    const index = event.time === undefined ? undefined : this.indexOf.get(Number(event.time));
+    this.onPin(index === undefined || index === this.pinned ? null : index);
+  }
+
+  private resized(): void {
+    this.setLevels(this.levels);
+    if (this.fitted) this.fit();
   }
 
   private viewMoved(): void {

@@ -23,6 +23,8 @@ export const view = signal<View>(first.view);
 export const notices = signal<string[]>(first.notices);
 
 export const status = signal<Status | null>(null);
+/** The last run that ended: while the next one goes on, its end is what counts. */
+export const lastRun = signal<{ state: string; endedAt: number } | null>(null);
 export const symbols = signal<string[]>([]);
 export const connection = signal<Connection>({
   state: "connecting",
@@ -32,6 +34,8 @@ export const connection = signal<Connection>({
 export const analytics = signal<Analytics | null>(null);
 /** Why the first answers have not come; old data stays where there is any. */
 export const trouble = signal<{ message: string; hint: string } | null>(null);
+/** The server wants a token before it answers. */
+export const needsLogin = signal(false);
 export const paused = signal(false);
 /** The page's clock: ten times and once a second, for what shows tenths and what does not. */
 export const now = signal(Date.now());
@@ -39,9 +43,14 @@ export const second = signal(Date.now());
 /** The page's clock less the server's when its last status came. */
 export const serverAhead = signal<{ server: number; page: number } | null>(null);
 
+export interface Spark {
+  of: "minutes" | "days";
+  points: number[];
+}
+
 interface Live {
   quote: Signal<Quote | null>;
-  spark: Signal<number[]>;
+  spark: Signal<Spark>;
   sparkAt: number;
   /** The usual pause between quotes in ms, a running mean; null until three came. */
   cadence: number | null;
@@ -55,7 +64,13 @@ let frame = 0;
 function live(symbol: string): Live {
   let found = lives.get(symbol);
   if (found === undefined) {
-    found = { quote: signal(null), spark: signal([]), sparkAt: 0, cadence: null, lastAt: null };
+    found = {
+      quote: signal(null),
+      spark: signal({ of: "minutes", points: [] }),
+      sparkAt: 0,
+      cadence: null,
+      lastAt: null,
+    };
     lives.set(symbol, found);
   }
   return found;
@@ -65,7 +80,7 @@ export function quoteOf(symbol: string): Signal<Quote | null> {
   return live(symbol).quote;
 }
 
-export function sparkOf(symbol: string): Signal<number[]> {
+export function sparkOf(symbol: string): Signal<Spark> {
   return live(symbol).spark;
 }
 
@@ -161,10 +176,12 @@ function place(quote: Quote): void {
   const of = live(quote.symbol);
   of.quote.value = quote;
   if (quote.spark !== null) {
-    of.spark.value = quote.spark;
+    of.spark.value = { of: quote.sparkOf, points: quote.spark };
     of.sparkAt = quote.eventTime;
   } else if (quote.eventTime - of.sparkAt >= kSparkStepMs) {
-    of.spark.value = [...of.spark.value, quote.price].slice(-kSparkPoints);
+    const { of: kind, points } = of.spark.value;
+    const known = kind === "minutes" ? points : [];
+    of.spark.value = { of: "minutes", points: [...known, quote.price].slice(-kSparkPoints) };
     of.sparkAt = quote.eventTime;
   }
   if (!symbols.value.includes(quote.symbol)) {
@@ -181,6 +198,10 @@ export function setPaused(on: boolean): void {
 
 function takeStatus(next: Status): void {
   status.value = next;
+  const { dag } = next;
+  if (dag !== null && dag.endedAt !== null) {
+    lastRun.value = { state: dag.state, endedAt: dag.endedAt };
+  }
   serverAhead.value = { server: next.now, page: Date.now() };
 }
 
@@ -201,6 +222,7 @@ let analyticsTimer = 0;
 const kAnalyticsPauseMs = 2000;
 
 function ran(run: RunEvent | null): void {
+  if (run !== null) lastRun.value = { state: run.state, endedAt: Date.now() };
   for (const listener of runListeners) listener(run);
   if (analyticsTimer !== 0) return;
   analyticsTimer = window.setTimeout(() => {
@@ -217,9 +239,28 @@ export async function refreshAnalytics(): Promise<void> {
       analytics.value = answer;
       addSymbols(answer.rows.map((row) => String(row["symbol"])));
     });
+    await completeQuotes();
   } catch (error) {
     report(error);
   }
+}
+
+/** What came as history, or before its first day was in the mart, has neither a close to compare
+ * with nor a spark line on the stream; once the mart knows them, the quotes' answer has both. */
+async function completeQuotes(): Promise<void> {
+  const lacks = (symbol: string) => {
+    const quote = quoteOf(symbol).peek();
+    return quote === null || quote.reference === null || quote.class === "history";
+  };
+  if (!symbols.value.some(lacks)) return;
+  const quotes = await fetchQuotes();
+  batch(() => {
+    for (const quote of quotes) {
+      const shown = quoteOf(quote.symbol).peek();
+      const isOld = shown !== null && quote.eventTime < shown.eventTime;
+      if (lacks(quote.symbol) && !isOld) place(quote);
+    }
+  });
 }
 
 function addSymbols(more: readonly string[]): void {
@@ -228,6 +269,7 @@ function addSymbols(more: readonly string[]): void {
 }
 
 function report(error: unknown): void {
+  needsLogin.value = error instanceof ApiError && error.needsLogin;
   trouble.value =
     error instanceof ApiError
       ? { message: error.message, hint: error.hint }
@@ -247,9 +289,11 @@ async function loadAll(): Promise<boolean> {
       addSymbols(quotes.map((quote) => quote.symbol));
       for (const quote of quotes) place(quote);
       trouble.value = null;
+      needsLogin.value = false;
     });
   } catch (error) {
     report(error);
+    if (needsLogin.value) return false;
     troubleTimer = window.setTimeout(() => void resync(), backoffMs(++troubles));
     return false;
   }

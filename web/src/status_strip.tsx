@@ -4,7 +4,7 @@
 import { computed } from "@preact/signals";
 import { feedFreshness, marketLine } from "./freshness";
 import { age, fixed, kNone, whole } from "./format";
-import { connection, newest, now, second, status, symbols } from "./state";
+import { connection, lastRun, newest, now, second, status, symbols } from "./state";
 
 /** The word and age of the feed; the connection's trouble comes before the feed's. */
 const chip = computed(() => {
@@ -82,14 +82,16 @@ export function StatusStrip() {
     );
   }
   const { feed, dag, tests, lag } = of;
-  const ended = dag?.endedAt ?? null;
+  const ended = lastRun.value;
   return (
     <footer class="strip" aria-label="Pipeline status">
       <FreshnessChip />
-      <span class="strip-part" title="The feed that prices come from">
-        {feed.class === "none" ? "no feed" : `feed ${feed.name}`}
-        {feed.state === "live" || feed.class === "none" ? "" : ` ${feed.state}`}
-      </span>
+      {feed.class !== "none" && (
+        <span class="strip-part" title="The feed that prices come from">
+          feed {feed.name}
+          {feed.state === "live" ? "" : ` ${feed.state}`}
+        </span>
+      )}
       {feed.class !== "none" && feed.symbols > 0 && (
         <span class="strip-part num" title="Symbols that the feed has sent, of those known">
           {feed.symbols}/{Math.max(feed.symbols, symbols.value.length)} symbols
@@ -105,10 +107,26 @@ export function StatusStrip() {
       </span>
       <Equation />
       {dag !== null && (
-        <span class="strip-part" title={`DAG ${dag.id}, run ${dag.runId}`}>
-          {dag.paused ? "DAG paused" : `DAG ${dag.state}`}
-          {!dag.paused && ended !== null && dag.state !== "running" && (
-            <span class="num"> {age(second.value - ended)} ago</span>
+        <span
+          class="strip-part"
+          title={
+            dag.paused
+              ? `Nothing is loaded until: tapeline dag unpause ${dag.id}`
+              : `DAG ${dag.id}, run ${dag.runId}`
+          }
+        >
+          {dag.paused ? (
+            <span class="bad">DAG paused</span>
+          ) : ended === null ? (
+            `DAG ${dag.state}`
+          ) : (
+            <>
+              last run{" "}
+              <span class={ended.state === "failed" ? "bad" : ""}>
+                {ended.state === "failed" ? "✕ failed" : "ok"}
+              </span>{" "}
+              <span class="num run-age">{age(second.value - ended.endedAt)} ago</span>
+            </>
           )}
         </span>
       )}

@@ -1,7 +1,9 @@
 // The symbol in large: price, change, how old and from where, and its key figures.
 
 import { freshness } from "./freshness";
-import { age, compact, fixed, kNone, percent, price } from "./format";
+import { age, compact, fixed, kNone, percent, price, whole } from "./format";
+import { missing } from "./columns";
+import { openDayMessages } from "./messages";
 import { Change, FlashingPrice, Icon, RangeBar } from "./parts";
 import { cadenceOf, now, second, selected, selectedMart, selectedQuote, status } from "./state";
 import { clockTime, exchangeDate, longDate, zoneName } from "./time";
@@ -30,8 +32,8 @@ function AsOf({ quote }: { quote: Quote }) {
         as of {today ? "" : `${longDate(exchangeDate(at))} `}
         {clockTime(at)} {zoneName(at)}
       </span>
-      <span class="dim">{quote.dataSource}</span>
-      {shown.state !== "stale" && shown.ageMs !== null && (
+      <span class="dim as-of-source">{quote.dataSource}</span>
+      {shown.state !== "stale" && shown.state !== "stopped" && shown.ageMs !== null && (
         <span class="num dim">{age(shown.ageMs)}</span>
       )}
     </span>
@@ -76,6 +78,7 @@ export function SymbolHead() {
 }
 
 export function KeyFigures() {
+  const symbol = selected.value;
   const quote = selectedQuote.value;
   const mart = selectedMart.value;
   const of = (name: string) => {
@@ -85,21 +88,36 @@ export function KeyFigures() {
   const last = quote?.price ?? of("daily_close");
   const ratio = (value: number | null) => (value === null ? kNone : fixed(value, 2));
   const volatility = of("return_volatility_30_day");
+  const day = mart?.["price_date"];
+  const count = of("data_points_count");
+  /** What a figure of the mart means, or why there is none. */
+  const told = (name: string, meaning: string) =>
+    of(name) === null ? (missing(name, mart) ?? meaning) : meaning;
   const figures: [string, string, string][] = [
     ["Open", price(quote?.open ?? of("daily_open")), "First price of the day's regular session"],
     [
       "Prev close",
-      price(quote?.previousClose ?? null),
-      "The previous day's close, as the feed tells it",
+      price(quote?.referencePrice ?? quote?.previousClose ?? null),
+      quote?.reference === "daily_close"
+        ? "The last daily close before this day, from the mart"
+        : "The previous day's close, as the feed tells it",
     ],
-    ["Volume", compact(quote?.volume ?? of("total_volume")), "Shares traded today"],
-    ["Vol ratio", ratio(of("volume_ratio")), "Volume against the mean of 30 days"],
-    ["RSI 14", ratio(of("rsi_14")), "Relative strength index over 14 closes"],
-    ["vs MA30", percent(of("momentum_vs_30ma")), "Close against the mean of 30 closes"],
+    ["Volume", compact(quote?.volume ?? of("total_volume")), "Shares traded on this day so far"],
+    [
+      "Vol ratio",
+      ratio(of("volume_ratio")),
+      told("volume_ratio", "Volume against the mean of 30 days"),
+    ],
+    ["RSI 14", ratio(of("rsi_14")), told("rsi_14", "Relative strength index over 14 closes")],
+    [
+      "vs MA30",
+      percent(of("momentum_vs_30ma")),
+      told("momentum_vs_30ma", "Close against the mean of 30 closes"),
+    ],
     [
       "Vol 30d p.a.",
       volatility === null ? kNone : `${fixed(volatility * 100, 1)}\u202f%`,
-      "A year's deviation of log returns, from 30 days",
+      told("return_volatility_30_day", "A year's deviation of log returns, from 30 days"),
     ],
   ];
   return (
@@ -118,6 +136,21 @@ export function KeyFigures() {
             <dd class="num">{value}</dd>
           </div>
         ))}
+        {symbol !== null && typeof day === "string" && count !== null && (
+          <div>
+            <dt>Messages</dt>
+            <dd>
+              <button
+                type="button"
+                class="link num"
+                title="The messages that this day's figures come from, down to their bytes"
+                onClick={() => openDayMessages(symbol, day.slice(0, 10))}
+              >
+                {whole(count)}
+              </button>
+            </dd>
+          </div>
+        )}
       </dl>
     </div>
   );

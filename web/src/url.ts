@@ -19,7 +19,8 @@ export interface View {
   to: string | null;
   /** Null: the interval that belongs to the range. */
   interval: Interval | null;
-  type: ChartType;
+  /** Null: what suits the bars. */
+  type: ChartType | null;
   scale: Scale;
   asTable: boolean;
   set: ColumnSet;
@@ -33,7 +34,7 @@ export const kDefaultView: View = {
   from: null,
   to: null,
   interval: null,
-  type: "candles",
+  type: null,
   scale: "linear",
   asTable: false,
   set: "overview",
@@ -79,7 +80,7 @@ export function parseView(search: string): { view: View; notices: string[] } {
     from: whole ? from : null,
     to: whole ? to : null,
     interval: read("i", oneOf(kIntervals)),
-    type: read("t", oneOf(kChartTypes)) ?? kDefaultView.type,
+    type: read("t", oneOf(kChartTypes)),
     scale: read("scale", oneOf(kScales)) ?? kDefaultView.scale,
     asTable: read("as", oneOf(["table"])) !== null,
     set: read("set", oneOf(kColumnSets.map(({ id }) => id))) ?? kDefaultView.set,
@@ -107,7 +108,7 @@ export function viewQuery(view: View): string {
     query.set("to", view.to);
   }
   if (view.interval !== null) query.set("i", view.interval);
-  if (view.type !== kDefaultView.type) query.set("t", view.type);
+  if (view.type !== null) query.set("t", view.type);
   if (view.scale !== kDefaultView.scale) query.set("scale", view.scale);
   if (view.asTable) query.set("as", "table");
   if (view.set !== kDefaultView.set) query.set("set", view.set);

@@ -37,24 +37,40 @@ export function stepSymbol(by: number): void {
   if (next !== undefined) selectSymbol(next);
 }
 
+const kSparkReach = 4;
+
 function Spark({ symbol }: { symbol: string }) {
   const quote = quoteOf(symbol).value;
-  const points = quote === null ? sparkOf(symbol).value : [...sparkOf(symbol).value, quote.price];
+  const { of, points: known } = sparkOf(symbol).value;
+  const points = quote === null || of === "days" ? known : [...known, quote.price];
   if (points.length < 2) return <svg class="spark" viewBox="0 0 64 22" aria-hidden="true" />;
-  const base = quote?.referencePrice ?? null;
-  const low = Math.min(...points, base ?? Number.POSITIVE_INFINITY);
-  const high = Math.max(...points, base ?? Number.NEGATIVE_INFINITY);
+  const bottom = Math.min(...points);
+  const top = Math.max(...points);
+  const reference = of === "minutes" ? (quote?.referencePrice ?? null) : null;
+  // A close that is far away, as before a split, would press the day into a flat line.
+  const reach = (top - bottom) * kSparkReach;
+  const base =
+    reference !== null && reference > bottom - reach && reference < top + reach ? reference : null;
+  const low = Math.min(bottom, base ?? bottom);
+  const high = Math.max(top, base ?? top);
   const y = (value: number) =>
     (high === low ? 11 : 20 - ((value - low) / (high - low)) * 18).toFixed(1);
   const x = (i: number) => ((i / (points.length - 1)) * 64).toFixed(1);
+  const moved =
+    of === "minutes" ? (quote?.change ?? null) : (points.at(-1) ?? 0) - (points[0] ?? 0);
   const line = points.map((value, i) => `${x(i)} ${y(value)}`).join("L");
   return (
     <svg
-      class={`spark ${direction(quote?.change ?? null)}`}
+      class={`spark ${direction(moved)}`}
       viewBox="0 0 64 22"
       preserveAspectRatio="none"
       aria-hidden="true"
     >
+      <title>
+        {of === "minutes"
+          ? "The day so far; dotted: the previous close"
+          : `The closes of ${points.length} days`}
+      </title>
       {base !== null && <path class="spark-base" d={`M0 ${y(base)}H64`} />}
       <path class="spark-line" d={`M${line}`} />
     </svg>

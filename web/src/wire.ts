@@ -34,6 +34,8 @@ export interface Quote {
   class: string;
   bar: MinuteBar | null;
   spark: number[] | null;
+  /** What the spark line is made of: the day's minutes, or days where no minute is known. */
+  sparkOf: "minutes" | "days";
 }
 
 export interface Feed {
@@ -67,7 +69,7 @@ export interface Status {
     close: number | null;
     nextOpen: number | null;
   };
-  data: { kind: string; unadjusted: boolean };
+  data: { kind: string; directory: string; unadjusted: boolean };
   equation: Equation;
   lag: number | null;
   dag: {
@@ -104,6 +106,35 @@ export interface Bars {
   bars: Bar[];
   gaps: Gap[];
   more: boolean;
+}
+
+/** A raw row as it was loaded, with the place of its message in the log. */
+export interface Message {
+  /** The exchange's time as written, to the microsecond. */
+  timestamp: string;
+  at: number;
+  price: number;
+  volume: number | null;
+  session: string;
+  barLength: string | null;
+  dataSource: string;
+  loadId: number;
+  topic: string | null;
+  partition: number | null;
+  offset: number;
+}
+
+export interface Messages {
+  total: number;
+  messages: Message[];
+}
+
+/** A record of the topic: its bytes as text, base64 where they are none. */
+export interface LogRecord {
+  offset: number;
+  appendedAt: string;
+  key: string | null;
+  value: string;
 }
 
 export type MartRow = Readonly<Record<string, Cell>>;
@@ -234,6 +265,7 @@ export function parseQuote(value: unknown, path = "quote"): Quote {
       orNull(list, of["spark"], `${path}.spark`)?.map((each, i) =>
         number(each, `${path}.spark[${i}]`),
       ) ?? null,
+    sparkOf: of["spark_of"] === "days" ? "days" : "minutes",
   };
 }
 
@@ -272,6 +304,7 @@ export function parseStatus(value: unknown): Status {
     },
     data: {
       kind: text(data["kind"], "data.kind"),
+      directory: text(data["directory"], "data.directory"),
       unadjusted: flag(data["unadjusted"], "data.unadjusted"),
     },
     equation: {
@@ -356,6 +389,46 @@ function cell(value: unknown, path: string): Cell {
   if (value === undefined) return null;
   if (value === null || typeof value === "string" || typeof value === "boolean") return value;
   return number(value, path);
+}
+
+export function parseMessages(value: unknown): Messages {
+  const of = fields(value, "answer");
+  return {
+    total: number(of["total"], "total"),
+    messages: list(of["messages"], "messages").map((each, i) => message(each, `messages[${i}]`)),
+  };
+}
+
+function message(value: unknown, path: string): Message {
+  const of = fields(value, path);
+  return {
+    timestamp: text(of["timestamp"], `${path}.timestamp`),
+    at: instant(of["timestamp"], `${path}.timestamp`),
+    price: number(of["price"], `${path}.price`),
+    volume: orNull(number, of["volume"], `${path}.volume`),
+    session: text(of["session"], `${path}.session`),
+    barLength: orNull(text, of["bar_length"], `${path}.bar_length`),
+    dataSource: text(of["data_source"], `${path}.data_source`),
+    loadId: number(of["load_id"], `${path}.load_id`),
+    topic: orNull(text, of["topic"], `${path}.topic`),
+    partition: orNull(number, of["partition"], `${path}.partition`),
+    offset: number(of["offset"], `${path}.offset`),
+  };
+}
+
+export function parseRecords(value: unknown): LogRecord[] {
+  return list(fields(value, "answer")["records"], "records").map((each, i) => {
+    const path = `records[${i}]`;
+    const of = fields(each, path);
+    return {
+      offset: number(of["offset"], `${path}.offset`),
+      appendedAt: text(of["appended_at"], `${path}.appended_at`),
+      key: orNull(text, of["key"], `${path}.key`),
+      value:
+        orNull(text, of["value"], `${path}.value`) ??
+        text(of["value_base64"], `${path}.value_base64`),
+    };
+  });
 }
 
 export function parseRun(value: unknown): RunEvent {

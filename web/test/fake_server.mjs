@@ -255,6 +255,7 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     ageMs: 0,
     nextOpen: null,
     close: null,
+    token: null,
     ...scene,
   };
   const born = Date.now();
@@ -314,6 +315,7 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
         quote_count: minute.count,
       },
       ...(withSpark && {
+        spark_of: "minutes",
         spark: minutes
           .filter((m, i) => i % Math.max(1, Math.ceil(minutes.length / 58)) === 0)
           .map((m) => m.close),
@@ -457,7 +459,10 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
           m.at < to &&
           !gaps.some((g) => m.at >= Date.parse(g.start) && m.at < Date.parse(g.end)),
       );
-      const start0 = (m) => Math.floor(m.at / (length * kMinute)) * length * kMinute;
+      const start0 = (m) => {
+        const midnight = midnightOf(dateOf(m.at));
+        return midnight + Math.floor((m.at - midnight) / (length * kMinute)) * length * kMinute;
+      };
       bars =
         length === 1
           ? kept.map(({ at, ...bar }) => ({ time: iso(at), ...bar }))
@@ -474,6 +479,39 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
       bars = bucketed(days, key, key);
     }
     return { symbol, interval, bars: bars.slice(0, limit), gaps, more: bars.length > limit };
+  };
+
+  const messagesAnswer = (query) => {
+    const from = query.get("from");
+    const at = from.includes("T") ? Date.parse(from) : midnightOf(from) + 9.5 * 3_600_000;
+    const total = 3;
+    const messages = Array.from({ length: total }, (_, i) => ({
+      timestamp: iso(at + i * 1000).replace("Z", "250Z"),
+      price: 100.25 + i,
+      open: null,
+      high: null,
+      low: null,
+      volume: i === 0 ? null : 10 * i,
+      previous_close: null,
+      session: i === 2 ? "post" : "regular",
+      bar_length: null,
+      data_source: "simulator",
+      received_at: iso(at),
+      appended_at: iso(at),
+      load_id: 7,
+      topic: "stock_prices",
+      partition: 0,
+      offset: 41 + i,
+    }));
+    return { symbol: query.get("symbol"), total, messages };
+  };
+
+  const recordsAnswer = (query) => {
+    const at = Number(query.get("offset"));
+    const value = JSON.stringify({ symbol: "AAPL", price: 100.25, timestamp: iso(Date.now()) });
+    const records =
+      at === 43 ? [] : [{ offset: at, appended_at: iso(Date.now()), key: "AAPL", value }];
+    return { topic: "stock_prices", partition: 0, records, next: at + 1, earliest: 0, end: 99 };
   };
 
   const analyticsAnswer = (query) => {
@@ -506,7 +544,30 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
       send("status", status());
       return json({ done: true });
     }
+    if (request.method === "POST" && url.pathname === "/api/v1/login") {
+      let body = "";
+      for await (const chunk of request) body += chunk;
+      if (JSON.parse(body).token !== state.token) {
+        return json(
+          { error: { code: "invalid_argument", message: "the token is not known here", hint: "" } },
+          401,
+        );
+      }
+      state.token = null;
+      response.writeHead(204);
+      return response.end();
+    }
+    if (state.token !== null && url.pathname.startsWith("/api/")) {
+      return json(
+        { error: { code: "invalid_argument", message: "the request carries no token", hint: "" } },
+        401,
+      );
+    }
     switch (url.pathname) {
+      case "/api/v1/messages":
+        return json(messagesAnswer(url.searchParams));
+      case "/api/v1/topics/stock_prices/records":
+        return json(recordsAnswer(url.searchParams));
       case "/api/v1/status":
         return json(status());
       case "/api/v1/symbols":

@@ -465,3 +465,57 @@ test("a reader who has panned back is not moved, and is told of new bars", async
   await page.waitForSelector(".pill", { state: "detached" });
   await close();
 });
+
+test("a clicked bar stays in the legend and leads to its messages and their bytes", async (t) => {
+  if (fake === null) return t.skip("knows the fake server's messages");
+  const { page, wrongs, close } = await open("?s=AAPL&r=6M", { axe: true });
+  await drawn(page);
+  const box = await page.locator(".canvas").boundingBox();
+  await page.mouse.click(box.x + box.width / 3, box.y + 120);
+  const pointed = await page.locator(".legend-time").innerText();
+  await page.mouse.move(box.x + box.width / 3, box.y - 60);
+  await page.waitForTimeout(200);
+  assert.equal(await page.locator(".legend-time").innerText(), pointed);
+  await page.click(".legend-messages");
+  await page.waitForSelector(`dialog[open] h2:has-text("${pointed}")`);
+  await page.waitForSelector("dialog p:has-text('3 messages'):has-text('Dimmed')");
+  assert.equal(await page.locator("dialog tr.aside").count(), 1);
+  const offsets = page.locator("dialog td .link");
+  await offsets.nth(0).click();
+  await page.waitForSelector("dialog pre:has-text('\"symbol\":\"AAPL\"')");
+  assert.deepEqual(await serious(page), []);
+  await offsets.nth(2).click();
+  await page.waitForSelector("dialog .record:has-text('no longer holds')");
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("dialog[open]", { state: "detached" });
+  assert.deepEqual(wrongs, []);
+  await close();
+});
+
+test("a chart that is resized goes on showing its whole range", async () => {
+  const { page, close } = await open("?r=1Y");
+  await drawn(page);
+  for (const width of [700, 1300]) {
+    await page.setViewportSize({ width, height: 900 });
+    await page.waitForTimeout(400);
+    const { bars, from, to } = await page.evaluate(() => globalThis.__tapeline.chart());
+    assert.ok(from < 1 && to >= bars - 1, `${width}: ${from} to ${to} of ${bars}`);
+  }
+  await close();
+});
+
+test("where a token is wanted the page asks for it, and goes on with the right one", async (t) => {
+  if (fake === null) return t.skip("needs the fake server's scenes");
+  await scene({ token: "right" });
+  const { page, close } = await open("", { axe: true });
+  await page.waitForSelector("h1:has-text('asks for a token')");
+  assert.deepEqual(await serious(page), []);
+  await page.fill("input[name=token]", "wrong");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("[role=alert]:has-text('not known')");
+  await page.fill("input[name=token]", "right");
+  await page.keyboard.press("Enter");
+  await drawn(page);
+  assert.equal(await page.locator("[data-banner]").count(), 0);
+  await close();
+});

@@ -44,11 +44,13 @@ test("a minute told twice counts once", () => {
   assert.equal(bucket.take(live(0, 10, 13, 9, 12, 150)).volume, 150);
 });
 
-test("the next bucket starts in step with the bars the server cut", () => {
-  const bucket = new bars.OpenBucket(4 * 60 * kMinute, kStart, []);
-  assert.equal(bucket.take(live(239, 1, 1, 1, 1, 1)).time, kStart);
-  assert.deepEqual(bucket.take(live(240, 2, 2, 2, 2, 2)), {
-    time: kStart + 240 * kMinute,
+test("buckets of four hours count from New York's midnight, in winter and in summer", () => {
+  const kNoon = Date.UTC(2026, 0, 6, 17);
+  const before = kNoon - 4 * 60 * kMinute;
+  const bucket = new bars.OpenBucket(4 * 60 * kMinute, before, []);
+  assert.equal(bucket.take(live(149, 1, 1, 1, 1, 1)).time, before);
+  assert.deepEqual(bucket.take(live(150, 2, 2, 2, 2, 2)), {
+    time: kNoon,
     open: 2,
     high: 2,
     low: 2,
@@ -57,15 +59,25 @@ test("the next bucket starts in step with the bars the server cut", () => {
     count: 1,
   });
   assert.equal(bucket.take(live(3, 9, 9, 9, 9, 9)), null);
+  const summer = Date.UTC(2026, 6, 6, 13, 31);
+  assert.equal(bars.bucketStart(summer, 4 * 60 * kMinute), Date.UTC(2026, 6, 6, 12));
 });
 
-test("buckets go on in the server's step over midnight, and start on UTC's without a bar", () => {
-  const nextDay = Date.UTC(2026, 0, 7, 5, 7);
-  assert.equal(
-    bars.bucketStart(nextDay, 240 * kMinute, Date.UTC(2026, 0, 6, 12)),
-    Date.UTC(2026, 0, 7, 4),
-  );
-  assert.equal(bars.bucketStart(nextDay, 30 * kMinute, null), Date.UTC(2026, 0, 7, 5));
+test("a bar ends where the next may begin", () => {
+  const end = (written, interval) =>
+    new Date(bars.barEnd(Date.parse(written), interval)).toISOString();
+  assert.equal(end("2026-01-06T14:30:00Z", "5m"), "2026-01-06T14:35:00.000Z");
+  assert.equal(end("2026-02-28", "1d"), "2026-03-01T00:00:00.000Z");
+  assert.equal(end("2026-01-26", "1w"), "2026-02-02T00:00:00.000Z");
+  assert.equal(end("2026-12-01", "1M"), "2027-01-01T00:00:00.000Z");
+});
+
+test("bars of one price each are told from candles", () => {
+  const flat = Array.from({ length: 8 }, (_, i) => minute(i, 5, 5, 5, 5, 1));
+  const candle = minute(9, 5, 6, 4, 5, 1);
+  assert.equal(bars.areFlat([...flat, candle]), true);
+  assert.equal(bars.areFlat([...flat, candle, candle, candle]), false);
+  assert.equal(bars.areFlat([minute(0, 5, 5, 5, 5, 1)]), false);
 });
 
 test("unknown volume stays unknown in an aggregate", () => {

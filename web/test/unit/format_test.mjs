@@ -16,6 +16,7 @@ test("a change has a sign, a real minus, and none when it rounds to nothing", ()
   assert.equal(format.change(-1.314, 189), "−1.31");
   assert.equal(format.change(0.0012, 0.5), "+0.0012");
   assert.equal(format.percent(0.0001), "0.00\u202f%");
+  assert.equal(format.percent(-0.0001), "0.00\u202f%");
   assert.equal(format.percent(-0.5), "−0.50\u202f%");
 });
 

@@ -103,6 +103,15 @@ test("every answer of the fake server is understood", async () => {
       assert.ok(bars.length > 0);
       assert.ok(bars.every((bar, i) => i === 0 || bar.time > bars[i - 1].time));
     }
+    const day = "symbol=AAPL&from=2026-01-06&to=2026-01-06";
+    const { total, messages } = wire.parseMessages(await get(`/api/v1/messages?${day}`));
+    assert.equal(messages.length, total);
+    assert.match(messages[0].timestamp, /\.\d{6}Z$/);
+    const { topic, offset } = messages[0];
+    const place = `/api/v1/topics/${topic}/records?offset=${offset}`;
+    const [record] = wire.parseRecords(await get(place));
+    assert.equal(record.offset, offset);
+    assert.match(record.value, /"symbol":"AAPL"/);
   } finally {
     await server.stop();
   }
