@@ -25,6 +25,8 @@ constexpr std::array kSettings = {
     Setting{"simulator.faults", "", "faults", "", "drop=P,duplicate=P,malformed=P"},
     Setting{"log.retention_bytes", "TAPELINE_LOG_RETENTION_BYTES", "", "20000000000",
             "what the topics may take on disk"},
+    Setting{"log.segment_bytes", "TAPELINE_LOG_SEGMENT_BYTES", "", "67108864",
+            "how large a file of a topic grows before the next begins"},
     Setting{"warehouse.memory_bytes", "TAPELINE_WAREHOUSE_MEMORY_BYTES", "", "2147483648",
             "what the warehouse may take of memory"},
     Setting{"warehouse.threads", "TAPELINE_WAREHOUSE_THREADS", "", "2", "threads of one query"},

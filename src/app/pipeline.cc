@@ -53,6 +53,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   runs_ = TRY(state::RunStore::open(*state_));
 
   const auto log_bytes_max = TRY(config_.integer("log.retention_bytes"));
+  const auto segment_bytes = TRY(config_.integer("log.segment_bytes"));
   const auto memory_bytes_max = TRY(config_.integer("warehouse.memory_bytes"));
   const auto threads = TRY(config_.integer("warehouse.threads"));
   const std::chrono::milliseconds run_interval(TRY(config_.integer("dag.interval_ms")));
@@ -62,6 +63,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
                                        {.directory = directory_.file("log"),
                                         .seed = rng_.next(),
                                         .size_bytes_max = log_bytes_max,
+                                        .segment_bytes = segment_bytes,
                                         .appended = &its_.appended,
                                         .metrics = &its_.metrics}));
   const Status made = log_->create_topic(std::string(kTopic), 1);

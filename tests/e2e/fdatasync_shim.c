@@ -1,7 +1,8 @@
 /* Preloaded into tapeline: after an fdatasync or fsync of a segment has returned, and before the
    caller learns it, a line `<length> <path>` goes into the file that KILL_NOTES names. The length is
    how far the file had been written when the sync began; what stands behind it may be lost by a
-   power cut. KILL_PAUSE_US holds each sync back, so that a kill finds bytes that are not synced. */
+   power cut. KILL_PAUSE_US holds each sync back, so that a kill finds bytes that are not synced;
+   while it does, the file that KILL_SYNCING names has grown by a byte, so that the killer can tell. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -72,6 +73,15 @@ static void note(const char* path, long long length) {
   REAL("close", int (*)(int))(fd);
 }
 
+/* Says that a sync of bytes that are new has begun. */
+static void announce(void) {
+  const char* path = getenv("KILL_SYNCING");
+  const int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+  if (fd < 0) return;
+  if (write(fd, ".", 1) != 1) abort();
+  REAL("close", int (*)(int))(fd);
+}
+
 static int sync_file(const char* name, int fd) {
   char link[64], path[PATH_BYTES];
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
@@ -81,7 +91,10 @@ static int sync_file(const char* name, int fd) {
   const int is_segment = known(fd) && end && strcmp(end, ".segment") == 0;
   const long long length = is_segment ? atomic_load(&written_to[fd]) : 0;
   const char* pause = getenv("KILL_PAUSE_US");
-  if (is_segment && pause) usleep((useconds_t)atoi(pause));
+  if (is_segment && pause && length > 0) {
+    announce();
+    usleep((useconds_t)atoi(pause));
+  }
   const int failed = REAL(name, int (*)(int))(fd);
   const int why = errno;
   if (is_segment && failed == 0) note(path, length);

@@ -5,9 +5,11 @@
 
 kill_feeder.py, a process of its own that outlives the kills, sends its list and keeps every
 acknowledgement. A cycle starts tapeline, kills it at a random moment (while it starts, after some
-time, right after an acknowledgement), and in every other cycle damages the newest segment as a power
-cut may: behind the length that the last returned fdatasync covered, as fdatasync_shim.c noted it,
-bytes are cut, zeroed or flipped. At the end tapeline runs undisturbed until all is loaded; then
+time, right after an acknowledgement, as a new segment begins), and in every other cycle damages the
+newest segment as a power cut may: behind the length that the last returned fdatasync covered, as
+fdatasync_shim.c noted it, bytes are cut, zeroed or flipped. Most of those kills come between a write
+and the end of its fdatasync, which the shim holds back for a moment; a kill finds bytes that are not
+synced there only. Segments are small, so that the log has many of them. At the end tapeline runs undisturbed until all is loaded; then
 topic, raw rows, equation and marts are compared with what the feeder's files say. Prints a line for
 ten cycles and one for each check, and `N passed, N failed`.
 """
@@ -35,6 +37,7 @@ import zoneinfo
 HERE = pathlib.Path(__file__).resolve().parent
 ORACLE = HERE.parent / "oracle" / "marts.py"
 READY_SECONDS_MAX = 60
+SEGMENT_BYTES = 150_000  # some hundred messages
 TABLES = {"stock_prices": "raw_stocks", "stg_stock_prices": "stg_stocks", "int_stock_daily_aggregates": "int_stocks",
           "stock_analytics": "marts_stocks", "stock_bars_1m": "marts_stocks"}
 COUNTS = ("consumed", "loaded", "duplicate", "superseded", "dead")
@@ -73,7 +76,7 @@ class Tapeline:
 
     def __init__(self, binary, folder):
         self.binary, self.folder, self.data = binary, folder, folder / "data"
-        self.notes, self.shim = folder / "synced", folder / "shim.so"
+        self.notes, self.syncing, self.shim = folder / "synced", folder / "syncing", folder / "shim.so"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -82,7 +85,8 @@ class Tapeline:
                        check=True)
 
     def start(self, pause_us=0):
-        environment = {**os.environ, "LD_PRELOAD": str(self.shim), "KILL_NOTES": str(self.notes), "KILL_PAUSE_US": str(pause_us)}
+        environment = {**os.environ, "LD_PRELOAD": str(self.shim), "KILL_NOTES": str(self.notes), "KILL_SYNCING": str(self.syncing),
+                       "KILL_PAUSE_US": str(pause_us), "TAPELINE_LOG_SEGMENT_BYTES": str(SEGMENT_BYTES)}
         with open(self.folder / "up.log", "ab") as log:
             self.process = subprocess.Popen(
                 [self.binary, "up", "--feed", "none", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}"],
@@ -138,6 +142,9 @@ class Tapeline:
     def rows(self, query):
         return list(csv.DictReader(self.output("sql", "-c", query, "--format", "csv").splitlines()))
 
+    def segments(self):
+        return sorted(self.data.glob("log/stock_prices/*/*.segment"))
+
     def was_running_dag(self):
         """Whether the kill met a DAG run, by a copy of the state database."""
         with tempfile.TemporaryDirectory() as copy:
@@ -154,7 +161,7 @@ class Tapeline:
 
 def damage(tapeline, rng, seen):
     """Damages the newest segment behind what was synced, and says how."""
-    segments = sorted(tapeline.data.glob("log/stock_prices/*/*.segment"))
+    segments = tapeline.segments()
     if not segments:
         return
     lengths = [line.split(" ", 1) for line in read_lines(tapeline.notes)]
@@ -181,24 +188,45 @@ def damage(tapeline, rng, seen):
         file.write(piece)
 
 
+def size_of(path):
+    return path.stat().st_size if path.exists() else 0
+
+
+def wait_until(tapeline, what, holds):
+    give_up = time.monotonic() + 60
+    while not holds():
+        if time.monotonic() > give_up:
+            raise Failure(f"no {what} for 60 s: {tapeline.last_words()}")
+        time.sleep(0.0005)
+
+
 def cycle(tapeline, rng, number, seen, acknowledged):
     damaging = number % 2 == 1
-    way = "while it starts" if number == 0 else rng.choice(("while it starts", "later", "later", "after an acknowledgement"))
+    ways = ["while it starts", "later", "after an acknowledgement", "as a segment begins"]
+    way = "while it starts" if number == 0 else rng.choice(ways + ["in a sync"] * 12 if damaging else ways + ["later"])
     seen[way] += 1
-    tapeline.start(pause_us=rng.choice((20000, 60000)) if damaging else 0)
+    pause_us = rng.choice((5000, 20000, 60000)) if damaging else 0
+    tapeline.start(pause_us)
     if way == "while it starts":
         time.sleep(rng.uniform(0, 1.2 * seen["seconds to ready"] or 1.0))
     else:
         seen["seconds to ready"] = tapeline.wait_ready()
         seen["seconds to ready, most"] = max(seen["seconds to ready, most"], seen["seconds to ready"])
         time.sleep(rng.uniform(0, 4))
-        if way == "after an acknowledgement":
-            before = acknowledged.stat().st_size if acknowledged.exists() else 0
-            give_up = time.monotonic() + 60
-            while not acknowledged.exists() or acknowledged.stat().st_size == before:
-                if time.monotonic() > give_up:
-                    raise Failure(f"no acknowledgement for 60 s: {tapeline.last_words()}")
+    if way == "after an acknowledgement":
+        before = size_of(acknowledged)
+        wait_until(tapeline, "acknowledgement", lambda: size_of(acknowledged) > before)
+    elif way == "in a sync":
+        before = size_of(tapeline.syncing)
+        wait_until(tapeline, "sync", lambda: size_of(tapeline.syncing) > before)
+        time.sleep(rng.uniform(0, pause_us / 1e6))
+    elif way == "as a segment begins":
+        before = tapeline.segments()
+        wait_until(tapeline, "segment", lambda: tapeline.segments() != before)
     tapeline.kill()
+    segments = tapeline.segments()
+    seen["segments"] = len(segments)
+    seen["in an empty segment"] += len(segments) > 1 and not segments[-1].read_bytes().rstrip(b"\0")
     seen["in a DAG run"] += tapeline.was_running_dag()
     if damaging:
         seen["damaged"] += 1
@@ -369,9 +397,10 @@ def run(tapeline, folder, options, checks):
                 raise Failure("the feeder ended: " + (folder / "feeder.log").read_text()[-600:])
             if (number + 1) % 10 == 0 or number + 1 == options.cycles:
                 print(f"{number + 1} cycles: killed while starting {seen['while it starts']}, later {seen['later']}, right after an "
-                      f"acknowledgement {seen['after an acknowledgement']}, {seen['in a DAG run']} of all in a DAG run; damaged "
-                      f"{seen['damaged']} (cut {seen['cut']}, zeroed {seen['zeroed']}, flipped {seen['flipped']}; "
-                      f"{seen['with bytes not synced']} had bytes not synced); "
+                      f"acknowledgement {seen['after an acknowledgement']}, in a sync {seen['in a sync']}, as a segment begins "
+                      f"{seen['as a segment begins']}; {seen['in a DAG run']} of all in a DAG run, {seen['in an empty segment']} while the "
+                      f"newest of {seen['segments']} segments was empty; damaged {seen['damaged']} (cut {seen['cut']}, zeroed "
+                      f"{seen['zeroed']}, flipped {seen['flipped']}; {seen['with bytes not synced']} had bytes not synced); "
                       f"{len(read_lines(acknowledged))} requests acknowledged, ready within {seen['seconds to ready, most']:.2f} s",
                       flush=True)
         tapeline.start()

@@ -405,7 +405,8 @@ def same(column, want, got):
     return want == got
 
 
-def compare(name, path, want):
+def differences(name, path, want):
+    """Where the table in a CSV file is not the one that was computed."""
     with open(path, newline="", encoding="utf-8") as text:
         found = list(csv.DictReader(text))
     norm = lambda column, value: instant(value) if column in TIMES else value
@@ -422,7 +423,11 @@ def compare(name, path, want):
             continue
         wrong += [f"{key} {c}: expected {as_text(row[c])!r}, got {mine.get(c)!r}" for c in columns
                   if c not in mine or not same(c, as_text(row[c]), mine[c])]
-    wrong += [f"{key} is too much" for key in got]
+    return wrong + [f"{key} is too much" for key in got]
+
+
+def compare(name, path, want):
+    wrong = differences(name, path, want)
     print(f"{'FAIL' if wrong else 'ok  '} {name}: {len(want)} rows, {len(wrong)} differences", flush=True)
     for line in wrong[:10]:
         print("      ", line)

@@ -396,9 +396,9 @@ Status DuckDbWarehouse::query_as_user(
   // Unqualified names are found in every layer, marts first.
   TRY_STATUS(
       connection->execute("set search_path = 'marts_stocks,int_stocks,stg_stocks,raw_stocks'"));
-  const std::string_view query = without_explain(sql);
-  const auto parsed =
-      TRY(connection->query(fmt::format("select json_serialize_sql({})", sql_text(query)), {}));
+  const UserSql user = TRY(split_explain(sql));
+  const auto parsed = TRY(
+      connection->query(fmt::format("select json_serialize_sql({})", sql_text(user.select)), {}));
   const auto parse = TRY(text::parse_json(std::get<std::string>(parsed.rows.at(0).at(0))));
   if (parse.bool_or("error", false)) {
     return Error{ErrorCode::invalid_argument, parse.string_or("error_message", "no SELECT"),
@@ -406,12 +406,13 @@ Status DuckDbWarehouse::query_as_user(
   }
   const Catalog catalog = TRY(user_catalog(*connection));
   TRY_STATUS(check_user_parse(parse, catalog));
-  const auto kind = TRY(connection->kind_of_one(sql));
+  const std::string judged = user.text();
+  const auto kind = TRY(connection->kind_of_one(judged));
   if (kind != DUCKDB_STATEMENT_TYPE_SELECT && kind != DUCKDB_STATEMENT_TYPE_EXPLAIN) {
     return Error{ErrorCode::invalid_argument, "only SELECT and EXPLAIN are allowed", ""};
   }
   TRY_STATUS(connection->execute("begin transaction read only"));
-  Status answered = connection->stream(sql, limits, on_columns, on_row);
+  Status answered = connection->stream(judged, limits, on_columns, on_row);
   const Status ended = connection->execute("rollback");
   TRY_STATUS(std::move(answered));
   return ended;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cmath>
 #include <vector>
 
 namespace tapeline::warehouse {
@@ -17,6 +18,18 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+/// Where a comment that begins `sql` ends; DuckDB's nest.
+std::size_t comment_size(std::string_view sql) {
+  int depth = 0;
+  for (std::size_t at = 0; at < sql.size();) {
+    const auto two = sql.substr(at, 2);
+    depth += two == "/*" ? 1 : two == "*/" ? -1 : 0;
+    at += two == "/*" || two == "*/" ? 2 : 1;
+    if (depth == 0) return at;
+  }
+  return sql.size();
+}
+
 /// Steps over blanks and comments.
 std::string_view skip_blank(std::string_view sql) {
   for (;;) {
@@ -26,8 +39,7 @@ std::string_view skip_blank(std::string_view sql) {
       const auto end = sql.find('\n');
       sql.remove_prefix(end == std::string_view::npos ? sql.size() : end);
     } else if (sql.starts_with("/*")) {
-      const auto end = sql.find("*/", 2);
-      sql.remove_prefix(end == std::string_view::npos ? sql.size() : end + 2);
+      sql.remove_prefix(comment_size(sql));
     } else {
       return sql;
     }
@@ -50,24 +62,31 @@ bool skip_word(std::string_view& sql, std::string_view word) {
 constexpr std::array<std::string_view, 4> kTableFunctions = {"range", "generate_series", "unnest",
                                                              "repeat_row"};
 
-// Scalar functions that reach out of the query: the environment, sequences, settings, the
-// log, other SQL, time.
-constexpr std::array<std::string_view, 16> kForbiddenFunctions = {"getenv",
-                                                                  "nextval",
-                                                                  "currval",
-                                                                  "write_log",
-                                                                  "getvariable",
-                                                                  "current_setting",
-                                                                  "query",
-                                                                  "query_table",
-                                                                  "json_execute_serialized_sql",
-                                                                  "sleep_ms",
-                                                                  "sleep",
-                                                                  "set_config",
-                                                                  "parse_duckdb_log_message",
-                                                                  "in_search_path",
-                                                                  "json_deserialize_sql",
-                                                                  "json_serialize_plan"};
+// Scalar functions that reach out of the query: the environment, sequences, settings, the log,
+// other SQL, time.
+constexpr std::array<std::string_view, 16> kForbiddenFunctions = {
+    "getenv",          "nextval",    "currval",     "write_log",    "getvariable",
+    "current_setting", "query",      "query_table", "sleep_ms",     "sleep",
+    "pg_sleep",        "set_config", "make_type",   "cast_to_type", "parse_duckdb_log_message",
+    "in_search_path"};
+
+// Families of them. Those of JSON that are not listed below run SQL, or end the process by a
+// stack overflow on deep values, as casts to VARIANT do.
+constexpr std::array<std::string_view, 7> kForbiddenPrefixes = {
+    "pragma_", "duckdb_", "read_", "json_", "from_json", "variant_", "__internal"};
+constexpr std::array<std::string_view, 15> kJsonFunctions = {
+    "json_array",          "json_array_length", "json_exists",
+    "json_extract",        "json_extract_path", "json_extract_path_text",
+    "json_extract_string", "json_group_array",  "json_group_object",
+    "json_keys",           "json_object",       "json_quote",
+    "json_type",           "json_valid",        "json_value"};
+
+// Functions that make a value as long as a number says, in one call that no time limit ends:
+// their numbers are written out, and small.
+constexpr std::array<std::string_view, 8> kLengthFunctions = {
+    "repeat",      "lpad",         "rpad",  "bitstring",
+    "list_resize", "array_resize", "range", "generate_series"};
+constexpr double kLengthMax = 100'000;
 
 // Views of DuckDB's own that hold nothing secret.
 constexpr std::array<std::string_view, 3> kSystemTables = {
@@ -132,10 +151,36 @@ class Judge {
     if (node.find("sample") && !node.find("select_list")) return check_table(node, type);
     if (expression_class == "FUNCTION" || expression_class == "WINDOW") {
       const std::string name = lower(node.string_or("function_name", ""));
-      if (listed(kForbiddenFunctions, name) || name.starts_with("pragma_") ||
-          name.starts_with("duckdb_") || name.starts_with("read_")) {
+      const auto begins = [&](std::string_view prefix) { return name.starts_with(prefix); };
+      if (listed(kForbiddenFunctions, name) ||
+          (std::any_of(kForbiddenPrefixes.begin(), kForbiddenPrefixes.end(), begins) &&
+           !listed(kJsonFunctions, name))) {
         return refused(fmt::format("function '{}' is not allowed", name));
       }
+      if (listed(kLengthFunctions, name) && &node != table_function_) {
+        TRY_STATUS(check_length(node, name));
+      }
+    }
+    // A type by its id, or by a name that is looked up later.
+    if (node.string_or("id", "") == "VARIANT" ||
+        (type == "UNBOUND_TYPE_INFO" && lower(node.string_or("name", "")) == "variant")) {
+      return refused("type VARIANT is not allowed");
+    }
+    return Ok{};
+  }
+
+  static Status check_length(const text::Value& function, const std::string& name) {
+    const text::Value* arguments = function.find("children");
+    if (!arguments || !arguments->is_list()) return Ok{};
+    const auto& list = arguments->as_list();
+    const bool all = name == "range" || name == "generate_series";
+    for (std::size_t i = all ? 0 : 1; i < list.size() && (all || i < 2); ++i) {
+      const text::Value* constant = list[i].find("value");
+      const text::Value* number = constant ? constant->find("value") : nullptr;
+      if (number && number->is_number() && std::abs(number->as_double()) <= kLengthMax) continue;
+      return refused(fmt::format(
+          "function '{}' needs its length written out, as a number up to {}{}", name, kLengthMax,
+          all ? fmt::format(" (or write it after FROM: from {}(...))", name) : ""));
     }
     return Ok{};
   }
@@ -147,6 +192,7 @@ class Judge {
       if (!listed(kTableFunctions, name)) {
         return refused(fmt::format("table function '{}' is not allowed", name));
       }
+      table_function_ = function;
       return Ok{};
     }
     // DESCRIBE and SUMMARIZE hold the query that they describe; SHOW holds a name only.
@@ -177,24 +223,28 @@ class Judge {
 
   const Catalog& catalog_;
   std::vector<std::string> ctes_;
+  const text::Value* table_function_ = nullptr;  // gives its rows one after another
 };
 
 }  // namespace
 
-std::string_view without_explain(std::string_view sql) {
+Result<UserSql> split_explain(std::string_view sql) {
+  if (sql.find('\0') != std::string_view::npos) return refused("a zero byte is not allowed");
   std::string_view rest = skip_blank(sql);
-  if (!skip_word(rest, "explain")) return sql;
-  skip_word(rest, "analyze");
-  if (rest.starts_with("(")) {
-    const std::string_view inside = skip_blank(rest.substr(1));
-    // EXPLAIN (FORMAT json) select …, but EXPLAIN (select …) has a query in its parentheses.
-    const std::string word = lower(inside.substr(0, 7));
-    if (word.starts_with("format") || word == "analyze") {
-      const auto end = rest.find(')');
-      rest = skip_blank(rest.substr(end == std::string_view::npos ? rest.size() : end + 1));
+  if (!skip_word(rest, "explain")) return UserSql{"", sql};
+  if (skip_word(rest, "analyze")) return UserSql{"EXPLAIN ANALYZE ", rest};
+  // EXPLAIN (FORMAT json) select …, but EXPLAIN (select …) has a query in its parentheses.
+  const auto end = rest.find(')');
+  if (rest.starts_with("(") && end != std::string_view::npos) {
+    const std::string options = lower(rest.substr(1, end - 1));
+    const bool plain =
+        options.find_first_not_of("abcdefghijklmnopqrstuvwxyz, \t\r\n") == std::string::npos;
+    std::string_view words = skip_blank(options);
+    if (plain && (skip_word(words, "format") || skip_word(words, "analyze"))) {
+      return UserSql{"EXPLAIN (" + options + ") ", rest.substr(end + 1)};
     }
   }
-  return rest;
+  return UserSql{"EXPLAIN ", rest};
 }
 
 Status check_user_parse(const text::Value& parse, const Catalog& catalog) {

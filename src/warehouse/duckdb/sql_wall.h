@@ -20,9 +20,19 @@ namespace tapeline::warehouse {
 /// Every table and view that a user may name, as "schema.table" in lower case.
 using Catalog = std::set<std::string>;
 
-/// The statement after a leading EXPLAIN or EXPLAIN ANALYZE and its options, comments before
-/// it included; the text itself where there is none.
-std::string_view without_explain(std::string_view sql);
+/// A user's text in the two parts that are run one behind the other. Only `select` is the user's
+/// and judged; `explain` is written by us, so that what was judged is what runs: a comment that
+/// the two sides end at different places would hide a second statement.
+struct UserSql {
+  std::string explain;  // "", "EXPLAIN ", "EXPLAIN ANALYZE " or with a format
+  std::string_view select;
+
+  std::string text() const { return explain + std::string(select); }
+};
+
+/// Takes a leading EXPLAIN and its options off, comments before it included.
+/// errors: invalid_argument (a zero byte: DuckDB's C interface would not see what follows it)
+Result<UserSql> split_explain(std::string_view sql);
 
 /// Judges the parse that json_serialize_sql made of a SELECT.
 /// errors: invalid_argument, naming the table, function or form that is not allowed
