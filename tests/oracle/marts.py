@@ -121,25 +121,32 @@ def decode(text, appended_at, load_id, kind, calendar):
             raise Dead(f"{name} has not the form")
         return value
 
-    symbol = text_of("symbol", SYMBOL)
-    stamp = text_of("timestamp")
-    source = text_of("data_source", SOURCE)
-    prices = {name: number(name) for name in PRICES}
-    for name, value in (("symbol", symbol), ("price", prices["price"]), ("timestamp", stamp), ("data_source", source)):
+    def optional(read, *of):
+        """What is optional and does not fit is read as absent."""
+        try:
+            return read(*of)
+        except Dead:
+            return None
+
+    symbol, stamp, price = text_of("symbol", SYMBOL), text_of("timestamp"), number("price")
+    for name, value in (("symbol", symbol), ("price", price), ("timestamp", stamp)):
         if value is None:
             raise Dead(f"{name} is missing")
     at = instant(stamp)
     if appended_at is not None and at > appended_at + datetime.timedelta(days=1):
         raise Dead("timestamp is more than a day ahead")
-    volume = said.get("volume")
-    if volume is not None and (isinstance(volume, bool) or not isinstance(volume, int) or not -2**63 <= volume < 2**63):
-        raise Dead("volume is not an integer")
-    if volume == 0 and "schema_version" not in said and source == "finnhub":
-        volume = None
+    source = optional(text_of, "data_source", SOURCE) or "unknown"
     if (source.split("-")[0] == "simulator") != (kind == "simulated"):
         raise Dead("data_source does not fit the directory")
-    bar_length = text_of("bar_length", values=BAR_LENGTHS)
-    session = text_of("session", values=SESSIONS) or calendar.session(at, source, bar_length)
+    prices = {name: optional(number, name) for name in PRICES if name != "price"} | {"price": price}
+    volume = said.get("volume")
+    if isinstance(volume, bool) or not isinstance(volume, (int, decimal.Decimal)) or volume != int(volume) or not -2**63 <= volume < 2**63:
+        volume = None
+    if volume == 0 and "schema_version" not in said and source == "finnhub":
+        volume = None
+    volume = None if volume is None else int(volume)
+    bar_length = optional(text_of, "bar_length", None, BAR_LENGTHS)
+    session = optional(text_of, "session", None, SESSIONS) or calendar.session(at, source, bar_length)
     local = at.replace(tzinfo=UTC).astimezone(NEW_YORK)
     return Row(symbol=symbol, timestamp=at, volume=volume, data_source=source, session=session, bar_length=bar_length,
                price_date=local.date(), price_hour=local.hour, appended_at=appended_at, load_id=load_id, **prices)
