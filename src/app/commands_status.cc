@@ -140,14 +140,14 @@ ExitCode audit(Pipeline& pipeline, const Call& call) {
       report.raw = TRY(ingest::audit_raw(pipeline.log(), *connection, pipeline.calendar(),
                                          pipeline.tasks().loader_options(), topic, 0, call.stop));
       report.findings = report.raw.findings;
-      // Of a log that is not the one that was loaded, nothing can be proved.
-      const Status belongs = pipeline.tasks().check_log();
-      if (!belongs) report.findings.push_back(belongs.error().message);
     }
     if (pipeline.tasks().status().load_id == 0) return Ok{};  // there are no models yet
     return audit_models(pipeline, call, report);
   });
   TRY_STATUS(done);
+  // Of a log that is not the one that was loaded, nothing can be proved.
+  const Status belongs = pipeline.tasks().check_log();
+  if (!belongs) report.findings.push_back(belongs.error().message);
   print_audit(call, report);
   return report.findings.empty() ? 0 : 1;
 }
