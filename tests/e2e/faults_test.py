@@ -5,7 +5,7 @@
 
 Bad messages, the first of a topic among them; files that cannot be read; SIGTERM while it loads; a
 clock that steps back; a full and a read-only disk (where this user may mount one); damaged files of
-its own; bad HTTP. After each part the equation balances and `tapeline audit` passes. Prints a line a
+its own; user SQL; bad HTTP. After each part the equation balances and `tapeline audit` passes. Prints a line a
 check and `N passed, N failed`.
 """
 import argparse
@@ -378,6 +378,47 @@ def own_files(checks, tapeline):
     tapeline.sound(checks, "own files")
 
 
+def user_sql(checks, tapeline):
+    """Attacks through the command line: with nobody in the directory, and through a running `up`."""
+    secret, file = tapeline.folder / "secret.csv", tapeline.data / "stocks_fin.duckdb"
+    secret.write_text("a\ncanary7f3a\n")
+    path = tapeline.folder / "some.csv.gz"
+    big_file(path, 1000)
+    tapeline.call("import", path)
+    deep = "repeat('[', 90000) || repeat(']', 90000)"
+    attacks = [f"select * from read_text('{secret}')", f"select * from '{secret}'", f"select * from read_blob('{file}')",
+               f"/* /* */ explain select 1 -- */ select octet_length(content) from read_blob('{file}')",
+               "/* /* */ explain select 1 -- */ select * from duckdb_settings()", f"copy (select 42) to '{file}'",
+               f"copy raw_stocks.stock_prices to '{tapeline.folder}/out.csv'", f"attach '{file}' as again", "install httpfs", "load httpfs",
+               "select getenv('HOME')", "select current_setting('temp_directory')", "from duckdb_secrets()", "delete from raw_stocks.stock_prices",
+               "commit; drop table raw_stocks.stock_prices", "begin", "checkpoint", "explain analyze delete from raw_stocks.stock_prices",
+               "set threads = 1", "pragma database_list", "call force_checkpoint()", "create temp table x (a int)", "select ?", "select",
+               "select 1; select 2", f"select json_structure({deep})", f"select ({deep})::json::variant", f"select json_transform('1', {deep})",
+               "select len(range(1000000000))", "select repeat('x', 3000000000)", "(" * 50_000 + "select 1" + ")" * 50_000,
+               "select " + "(" * 3000 + "1" + ")" * 3000, "select " + "1+" * 20_000 + "1", "select " + "not " * 20_000 + "true",
+               "select [" * 2000 + "1" + "]" * 2000, "select * from a" + " join a" * 5000, "with recursive r(n) as (select 1 union all select n + 1 from r) "
+               "select count(*) from r", "select * from range(1000000000000)", "select pg_sleep(100)", "select '" + "x" * 900_000, "select \x00\x01\x02"]
+    for running in (False, True):
+        if running:
+            tapeline.up()
+        wrong = []
+        for attack in attacks:
+            done = subprocess.run([tapeline.binary, "sql", "--timeout", "2s", "--data-dir", tapeline.data], input=attack, capture_output=True, text=True,
+                                  errors="replace", timeout=120)
+            if done.returncode not in (1, 2) or "error: " not in done.stderr or "canary7f3a" in done.stdout + done.stderr:
+                wrong.append((attack[:80], done.returncode, done.stdout[-100:], done.stderr[-200:]))
+            if running and tapeline.process.poll() is not None:
+                wrong.append((attack[:80], "ended the server with", tapeline.process.returncode))
+                tapeline.up()
+        how = "through a running up" if running else "alone"
+        checks.check(f"sql: {len(attacks)} attacks are refused, {how}", not wrong, wrong)
+        many = tapeline.rows("select count(*)::int as n from raw_stocks.stock_prices")
+        checks.check(f"sql: the rows are still there, {how}", many == [{"n": 1000}], many)
+    checks.check("sql: no file was written", not (tapeline.folder / "out.csv").exists())
+    checks.check("sql: up stops", tapeline.stop() == 0)
+    tapeline.sound(checks, "sql")
+
+
 def bad_http(checks, tapeline):
     tapeline.up()
     host = f"Host: 127.0.0.1:{tapeline.port}\r\n"
@@ -436,7 +477,7 @@ def bad_http(checks, tapeline):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("tapeline", type=pathlib.Path)
-    parts = {part.__name__: part for part in (messages, files, sigterm, clock, disk, own_files, bad_http)}
+    parts = {part.__name__: part for part in (messages, files, sigterm, clock, disk, own_files, user_sql, bad_http)}
     arguments.add_argument("--only", choices=parts)
     options = arguments.parse_args()
     checks = Checks()

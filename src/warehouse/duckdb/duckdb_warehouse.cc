@@ -205,6 +205,11 @@ Result<std::int64_t> DuckDbConnection::run(std::string_view sql, QueryLimits lim
         DuckDBError) {
       return sql_error(duckdb_prepare_error(prepared.get()));
     }
+    // Their columns have no type, so no cast would ever do.
+    if (duckdb_nparams(prepared.get()) > 0) {
+      return Error{ErrorCode::invalid_argument, "a parameter has no value",
+                   "Write the value where '?' or '$1' stands."};
+    }
     const bool last = i + 1 == count;
     if (last && count == 1 &&
         duckdb_prepared_statement_type(prepared.get()) == DUCKDB_STATEMENT_TYPE_SELECT) {

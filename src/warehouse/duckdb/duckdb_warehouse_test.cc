@@ -214,6 +214,13 @@ TEST(UserSql, selects_of_the_catalog_are_answered) {
       << as_user(*warehouse, "describe gaps");
 }
 
+TEST(UserSql, a_parameter_is_refused_by_its_name) {
+  auto warehouse = open();
+  for (const std::string_view sql : {"select ?", "select $1", "select $name", "select [?]"}) {
+    EXPECT_EQ(as_user(*warehouse, sql), "error: a parameter has no value") << sql;
+  }
+}
+
 // Goal: no user's SQL writes anything, reads a file, or leaves its transaction (design §8).
 // Method: every way that we could think of, on a database in a file; each must be refused,
 // and afterwards the database must be whole and no file be there that was not before.

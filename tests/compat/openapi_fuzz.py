@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Schemathesis makes requests from /openapi.json, bodies of records among them, and judges the answers.
+
+    openapi_fuzz.py TAPELINE SCHEMATHESIS [--examples N] [--seed N]
+
+No answer may be a 5xx (503 apart, which the description promises), of another form than described, or
+accept what it should refuse. Afterwards `tapeline audit` must pass. Exit status 0 only if all is well.
+"""
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+import faults_test
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("tapeline", type=pathlib.Path)
+    arguments.add_argument("schemathesis", type=pathlib.Path)
+    arguments.add_argument("--examples", type=int, default=40)
+    arguments.add_argument("--seed", type=int, default=7)
+    options = arguments.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tapeline-openapi-") as folder:
+        tapeline = faults_test.Tapeline(options.tapeline.resolve(), pathlib.Path(folder))
+        tapeline.up()
+        try:
+            token = (tapeline.data / "token").read_text().strip()
+            fuzzed = subprocess.run(
+                [options.schemathesis, "run", f"http://127.0.0.1:{tapeline.port}/openapi.json", "-H", f"Authorization: Bearer {token}",
+                 "--exclude-path-regex", "stream|commands", "--exclude-checks", "unsupported_method,ignored_auth,positive_data_acceptance",
+                 "--max-examples", str(options.examples), "--seed", str(options.seed), "--request-timeout", "30", "--no-color"],
+                cwd=folder, env={**os.environ, "SCHEMATHESIS_HOOKS": "openapi_hooks", "PYTHONPATH": str(HERE)}).returncode
+            alive = tapeline.process.poll() is None
+            tapeline.call("dag", "unpause", "stock_data_ingestion")
+            faults_test.until("all is loaded", lambda: tapeline.status().get("lag") == 0, 120)
+            records = tapeline.rows("select sum(consumed)::int as n from raw_stocks.loads")
+        finally:
+            stopped = tapeline.stop()
+        audit = tapeline.call("audit")
+    print(f"{records} records came from it\n{audit.stdout.strip()}")
+    good = records and records[0]["n"] and fuzzed == 0 and alive and stopped == 0 and audit.returncode == 0
+    print(f"{int(good)} passed, {int(not good)} failed")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
