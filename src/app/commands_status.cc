@@ -132,6 +132,10 @@ void print_audit(const Call& call, const AuditReport& report) {
 
 ExitCode audit(Pipeline& pipeline, const Call& call) {
   AuditReport report;
+  // Of a log that is not the one that was loaded, nothing can be proved.
+  if (const Status belongs = pipeline.tasks().check_log(); !belongs) {
+    report.findings.push_back(belongs.error().message);
+  }
   const Status done = pipeline.tasks().at_rest([&]() -> Status {
     for (const auto& topic : TRY(pipeline.log().topics())) {
       if (topic.name != kTopic) continue;
@@ -139,15 +143,13 @@ ExitCode audit(Pipeline& pipeline, const Call& call) {
       auto connection = TRY(pipeline.warehouse().connect());
       report.raw = TRY(ingest::audit_raw(pipeline.log(), *connection, pipeline.calendar(),
                                          pipeline.tasks().loader_options(), topic, 0, call.stop));
-      report.findings = report.raw.findings;
+      report.findings.insert(report.findings.end(), report.raw.findings.begin(),
+                             report.raw.findings.end());
     }
     if (pipeline.tasks().status().load_id == 0) return Ok{};  // there are no models yet
     return audit_models(pipeline, call, report);
   });
   TRY_STATUS(done);
-  // Of a log that is not the one that was loaded, nothing can be proved.
-  const Status belongs = pipeline.tasks().check_log();
-  if (!belongs) report.findings.push_back(belongs.error().message);
   print_audit(call, report);
   return report.findings.empty() ? 0 : 1;
 }

@@ -21,9 +21,10 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <mutex>
 #include <optional>
 #include <unordered_set>
+
+#include "io/http_peer.h"
 
 namespace tapeline::io {
 namespace {
@@ -70,7 +71,8 @@ struct HttpServer::Shared {
 
 /// One connection, and the one request on it that is being read or answered.
 /// threads: the server's; the `post_` functions from any
-class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
+class HttpServer::Connection final : public HttpPeer,
+                                     public std::enable_shared_from_this<Connection> {
  public:
   Connection(std::shared_ptr<Shared> shared, Socket socket, bool over_socket)
       : shared_(std::move(shared)),
@@ -84,9 +86,9 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
   void stop();
   void close();
 
-  void post_send(HttpResponse response);
-  void post_stream(std::shared_ptr<HttpStream::State> stream, HttpStream::Options options);
-  void post_flush();
+  void post_send(HttpResponse response) override;
+  void post_stream(std::shared_ptr<HttpStream::State> stream, HttpStream::Options options) override;
+  void post_flush() override;
 
  private:
   enum class Phase { idle, reading, answering, streaming, closing };
@@ -132,92 +134,6 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
   std::size_t dropped_bytes_ = 0;
   std::array<char, 512> dropped_;
 };
-
-struct HttpStream::State {
-  std::mutex mutex;
-  std::string pending;
-  bool scheduled = true;  // a write or a flush is under way; the head is the first
-  bool ended = false;
-  bool closed = false;
-  std::size_t pending_bytes_max = 0;
-  Events events;
-  std::weak_ptr<HttpServer::Connection> connection;
-};
-
-struct HttpReply::State {
-  std::weak_ptr<HttpServer::Connection> connection;
-  bool answered = false;
-
-  ~State() {
-    if (answered) return;
-    if (const auto open = connection.lock())
-      open->post_send(http_error(500, "internal", "the request was dropped unanswered", ""));
-  }
-};
-
-// HttpStream and HttpReply: handles for any thread.
-
-bool HttpStream::write(std::string bytes) {
-  if (!state_) return false;
-  std::shared_ptr<HttpServer::Connection> connection;
-  {
-    std::lock_guard lock(state_->mutex);
-    if (state_->closed || state_->ended) return false;
-    if (state_->pending.size() + bytes.size() > state_->pending_bytes_max) return false;
-    if (state_->pending.empty())
-      state_->pending = std::move(bytes);
-    else
-      state_->pending += bytes;
-    if (state_->scheduled) return true;
-    connection = state_->connection.lock();
-    if (!connection) return false;
-    state_->scheduled = true;
-  }
-  connection->post_flush();
-  return true;
-}
-
-void HttpStream::end() {
-  if (!state_) return;
-  std::shared_ptr<HttpServer::Connection> connection;
-  {
-    std::lock_guard lock(state_->mutex);
-    if (state_->closed || state_->ended) return;
-    state_->ended = true;
-    if (state_->scheduled) return;
-    state_->scheduled = true;
-    connection = state_->connection.lock();
-  }
-  if (connection) connection->post_flush();
-}
-
-bool HttpStream::closed() const {
-  if (!state_) return true;
-  std::lock_guard lock(state_->mutex);
-  return state_->closed;
-}
-
-void HttpReply::send(HttpResponse response) {
-  if (std::exchange(state_->answered, true)) return;
-  if (const auto connection = state_->connection.lock()) connection->post_send(std::move(response));
-}
-
-HttpStream HttpReply::stream(HttpStream::Options options, HttpStream::Events events) {
-  HttpStream stream;
-  stream.state_ = std::make_shared<HttpStream::State>();
-  stream.state_->pending_bytes_max = options.pending_bytes_max;
-  stream.state_->events = std::move(events);
-  const auto connection =
-      std::exchange(state_->answered, true) ? nullptr : state_->connection.lock();
-  if (connection) {
-    stream.state_->connection = connection;
-    connection->post_stream(stream.state_, std::move(options));
-  } else {
-    stream.state_->closed = true;
-    if (stream.state_->events.on_closed) stream.state_->events.on_closed();
-  }
-  return stream;
-}
 
 // Connection: reading.
 
@@ -364,7 +280,7 @@ void HttpServer::Connection::dispatch() {
   request_.body = std::move(parser_->get().body());
   HttpReply reply;
   reply.state_ = std::make_shared<HttpReply::State>();
-  reply.state_->connection = weak_from_this();
+  reply.state_->peer = weak_from_this();
   shared_->handler.handle(std::move(request_), std::move(reply));
 }
 

@@ -52,6 +52,7 @@ class HttpStream {
   bool closed() const;
 
  private:
+  friend class HttpPeer;
   friend class HttpReply;
   friend class HttpServer;
   struct State;

@@ -119,7 +119,8 @@ async function open(browser, query = "", options = {}) {
   page.on("pageerror", (error) => wrong(error.message));
   page.on("console", (message) => {
     if (message.type() !== "error") return;
-    if (page.serverWasKilled && message.text().includes("net::ERR_")) return;
+    // Nobody listens at first; then the new process does, and is not ready yet.
+    if (page.serverWasKilled && /net::ERR_|status of 503/.test(message.text())) return;
     if (env.TAPELINE_API_TOKEN !== undefined && message.text().includes("401")) return;
     wrong(message.text());
   });
