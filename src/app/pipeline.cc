@@ -52,10 +52,20 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   settings_ = std::make_unique<state::Settings>(*state_);
   runs_ = TRY(state::RunStore::open(*state_));
 
-  const auto log_bytes_max = TRY(config_.integer("log.retention_bytes"));
-  const auto segment_bytes = TRY(config_.integer("log.segment_bytes"));
-  const auto memory_bytes_max = TRY(config_.integer("warehouse.memory_bytes"));
-  const auto threads = TRY(config_.integer("warehouse.threads"));
+  const auto between = [&](std::string_view key, std::int64_t least,
+                           std::int64_t most) -> Result<std::int64_t> {
+    const auto number = TRY(config_.integer(key));
+    if (number >= least && number <= most) return number;
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("{} is out of range for '{}' (from {})", number, key,
+                             config_.value(key).origin),
+                 fmt::format("It goes from {} to {}.", least, most)};
+  };
+  constexpr std::int64_t kBytesMost = 1LL << 50;
+  const auto log_bytes_max = TRY(between("log.retention_bytes", 1 << 20, kBytesMost));
+  const auto segment_bytes = TRY(between("log.segment_bytes", 1 << 10, 1 << 30));
+  const auto memory_bytes_max = TRY(between("warehouse.memory_bytes", 64 << 20, kBytesMost));
+  const auto threads = TRY(between("warehouse.threads", 1, 256));
   const std::chrono::milliseconds run_interval(TRY(config_.integer("dag.interval_ms")));
 
   on_progress("opening the message log");

@@ -5,7 +5,7 @@
 
 Bad messages, the first of a topic among them; files that cannot be read; SIGTERM while it loads; a
 clock that steps back; a full and a read-only disk (where this user may mount one); damaged files of
-its own; user SQL; bad HTTP. After each part the equation balances and `tapeline audit` passes. Prints a line a
+its own; settings; user SQL; bad HTTP. After each part the equation balances and `tapeline audit` passes. Prints a line a
 check and `N passed, N failed`.
 """
 import argparse
@@ -379,6 +379,17 @@ def own_files(checks, tapeline):
     tapeline.sound(checks, "own files")
 
 
+def settings(checks, tapeline):
+    for name, key in (("LOG_SEGMENT_BYTES", "log.segment_bytes"), ("LOG_RETENTION_BYTES", "log.retention_bytes"),
+                      ("WAREHOUSE_MEMORY_BYTES", "warehouse.memory_bytes"), ("WAREHOUSE_THREADS", "warehouse.threads")):
+        wrong = []
+        for value in ("-5", "0", "x", "", "1e9", "9223372036854775807", "99999999999999999999"):
+            done = tapeline.call("import", "/dev/null", env={**os.environ, f"TAPELINE_{name}": value}, timeout=60)
+            if done.returncode != 2 or key not in done.stderr:
+                wrong.append((value, done.returncode, done.stderr[-200:]))
+        checks.check(f"settings: {key} out of its range is refused by name", not wrong, wrong)
+
+
 def user_sql(checks, tapeline):
     """Attacks through the command line: with nobody in the directory, and through a running `up`."""
     secret, file = tapeline.folder / "secret.csv", tapeline.data / "stocks_fin.duckdb"
@@ -478,7 +489,7 @@ def bad_http(checks, tapeline):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("tapeline", type=pathlib.Path)
-    parts = {part.__name__: part for part in (messages, files, sigterm, clock, disk, own_files, user_sql, bad_http)}
+    parts = {part.__name__: part for part in (messages, files, sigterm, clock, disk, own_files, settings, user_sql, bad_http)}
     arguments.add_argument("--only", choices=parts)
     options = arguments.parse_args()
     checks = Checks()
