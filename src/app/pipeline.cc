@@ -56,7 +56,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   const auto segment_bytes = TRY(config_.integer("log.segment_bytes"));
   const auto memory_bytes_max = TRY(config_.integer("warehouse.memory_bytes"));
   const auto threads = TRY(config_.integer("warehouse.threads"));
-  const std::chrono::milliseconds run_interval(TRY(config_.integer("dag.interval_ms")));
+  const std::chrono::milliseconds rest_max(TRY(config_.integer("dag.rest_ms_max")));
 
   on_progress("opening the message log");
   log_ = TRY(msglog::EmbeddedLog::open(its_.files, its_.clock,
@@ -83,7 +83,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
       {.topic = std::string(kTopic), .kind = directory_.kind()}));
   auto dags = TRY(shipped_dags_parsed());
   scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,
-                                        std::move(dags), {.interval = run_interval}));
+                                        std::move(dags), {.rest_max = rest_max}));
   return tasks_->set_hold(!paused(kIngestionDag));
 }
 
