@@ -150,7 +150,6 @@ ExitCode doctor(Clock& clock, io::FileSystem& files, const Environment&, const C
                                    check_writing(files, directory), check_clock(clock),
                                    check_zone()};
   for (const std::string_view key :
-  for (const std::string_view key :
        {"simulator.rate", "log.retention_bytes", "log.segment_bytes", "warehouse.memory_bytes",
         "warehouse.threads", "dag.rest_ms_max"}) {
     const auto number = config.real(key);
