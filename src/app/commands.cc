@@ -151,7 +151,7 @@ ExitCode doctor(Clock& clock, io::FileSystem& files, const Environment&, const C
                                    check_zone()};
   for (const std::string_view key :
        {"simulator.rate", "log.retention_bytes", "log.segment_bytes", "warehouse.memory_bytes",
-        "warehouse.threads", "dag.interval_ms"}) {
+        "warehouse.threads", "dag.rest_ms_max"}) {
     const auto number = config.real(key);
     if (!number) findings.push_back({"configuration", false, number.error().message, ""});
   }

@@ -178,6 +178,14 @@ Status IngestionTasks::at_rest(const std::function<Status()>& use) {
   return use();
 }
 
+Status IngestionTasks::checkpoint(std::int64_t wal_bytes_min) {
+  if (parts_.warehouse.wal_bytes() < wal_bytes_min) return Ok{};
+  const std::unique_lock loading(loading_, std::try_to_lock);
+  const std::unique_lock target(target_, std::try_to_lock);
+  if (!loading || !target) return Ok{};
+  return parts_.warehouse.checkpoint(wal_bytes_min);
+}
+
 Status IngestionTasks::accept_log(const msglog::TopicInfo& topic) {
   std::lock_guard lock(loading_);
   TRY_STATUS(connection_->execute(fmt::format(

@@ -108,6 +108,11 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   /// errors: those of the models' run
   Status at_rest(const std::function<Status()>& use);
 
+  /// Folds the warehouse's log into its file if it has that many bytes and nothing is loaded or
+  /// built just now.
+  /// errors: unavailable (something else writes)
+  Status checkpoint(std::int64_t wal_bytes_min);
+
   const ingest::Loader::Options& loader_options() const { return loader_options_; }
 
  private:

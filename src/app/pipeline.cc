@@ -66,7 +66,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   const auto segment_bytes = TRY(between("log.segment_bytes", 1 << 10, 1 << 30));
   const auto memory_bytes_max = TRY(between("warehouse.memory_bytes", 64 << 20, kBytesMost));
   const auto threads = TRY(between("warehouse.threads", 1, 256));
-  const std::chrono::milliseconds run_interval(TRY(config_.integer("dag.interval_ms")));
+  const std::chrono::milliseconds rest_max(TRY(between("dag.rest_ms_max", 0, 86'400'000)));
 
   on_progress("opening the message log");
   log_ = TRY(msglog::EmbeddedLog::open(its_.files, its_.clock,
@@ -93,7 +93,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
       {.topic = std::string(kTopic), .kind = directory_.kind()}));
   auto dags = TRY(shipped_dags_parsed());
   scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,
-                                        std::move(dags), {.interval = run_interval}));
+                                        std::move(dags), {.rest_max = rest_max}));
   return tasks_->set_hold(!paused(kIngestionDag));
 }
 

@@ -20,6 +20,7 @@ namespace {
 
 using telemetry::Level;
 
+constexpr std::int64_t kWalBytesMax = 16 << 20;          // a start after a crash reads it again
 constexpr Duration kDrainMax = std::chrono::seconds(6);  // of the ten that a stop may take
 
 struct Address {
@@ -344,17 +345,10 @@ class Running {
     return Duration(0);
   }
 
-  /// Ends queries past their time; folds the warehouse's log into its file in quiet moments.
+  /// Ends queries past their time; folds the warehouse's log into its file between runs.
   Result<Duration> keep() {
     pipeline_->warehouse().interrupt_overdue();
-    const auto status = pipeline_->tasks().status();
-    if (status.load_id != kept_load_id_) {
-      kept_load_id_ = status.load_id;
-      quiet_since_ = clock_.uptime();
-    } else if (clock_.uptime() - quiet_since_ > std::chrono::seconds(10)) {
-      quiet_since_ = clock_.uptime();
-      TRY_STATUS(pipeline_->warehouse().checkpoint());
-    }
+    TRY_STATUS(pipeline_->tasks().checkpoint(kWalBytesMax));
     return Duration(std::chrono::milliseconds(50));
   }
 
@@ -441,8 +435,6 @@ class Running {
   std::unique_ptr<ingest::ProducerProbe> producer_probe_;
   std::unique_ptr<ingest::Producer> producer_;
   FeedStatus feed_status_;
-  std::int64_t kept_load_id_ = -1;
-  Duration quiet_since_{0};
   std::deque<Loop> loops_;  // stop before what they use goes
   std::deque<Loop> feed_;
 };

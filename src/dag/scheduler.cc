@@ -14,6 +14,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kContinuousInterval = milliseconds(250);
+constexpr int kRest = 9;  // times as long as it took: little work takes a tenth of the time
 constexpr Duration kBackoffFirst = seconds(1);
 constexpr Duration kBackoffMax = seconds(60);
 constexpr auto kFoldAfter = std::chrono::minutes(15);
@@ -322,7 +323,6 @@ Status Scheduler::make_due_run(const Dag& dag) {
   queued_.push_back(std::move(run));
   if (dag.kind == ScheduleKind::continuous) {
     schedule.next_start = clock_.uptime() + kContinuousInterval;
-    schedule.next_little = clock_.uptime() + std::max(kContinuousInterval, options_.interval);
   } else {
     schedule.row.last_fire = *fire;
     wave_.dags.push_back(schedule.row);
@@ -409,6 +409,7 @@ void Scheduler::end_run(ActiveRun& run) {
   probe_.run_seconds.observe(as_seconds(run.row.busy));
   (failed ? probe_.runs_failed : probe_.runs_success).add();
   Schedule& schedule = schedules_.at(run.row.dag);
+  schedule.next_little = clock_.uptime() + std::min(options_.rest_max, kRest * run.row.busy);
   if (failed) {
     for (const Task& task : run.dag->tasks) {
       if (run.plan.state(task.name) != TaskState::failed) continue;

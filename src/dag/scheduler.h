@@ -67,9 +67,9 @@ struct DagInfo {
 class Scheduler {
  public:
   struct Options {
-    // From the start of a @continuous run to the next, while there is little to do. 250 ms is
-    // the least, and what lies between runs while there is much.
-    Duration interval{0};
+    // After a @continuous run little work waits nine times as long as that run took, but no longer
+    // than this. From a start to the next there are always 250 ms.
+    Duration rest_max{0};
   };
 
   /// Takes up what an earlier process left.

@@ -89,7 +89,7 @@ class SchedulerTest : public testing::Test {
     ASSERT_TRUE(dag) << dag.error().message;
     dags.push_back(*std::move(dag));
     scheduler_ = *Scheduler::open(clock_, *store_, *queues_, work_, probe_, std::move(dags),
-                                  {.interval = milliseconds(800)});
+                                  {.rest_max = milliseconds(1500)});
     worker_ = std::make_unique<Worker>(clock_, *queues_, runner_);
   }
   void restart() { start(std::string(yaml_)); }
@@ -164,38 +164,52 @@ TEST_F(SchedulerTest, continuous_runs_are_at_least_250_ms_apart) {
   EXPECT_EQ(runs().size(), 2U);
 }
 
-TEST_F(SchedulerTest, little_work_waits_for_the_interval) {
+TEST_F(SchedulerTest, little_work_rests_nine_times_as_long_as_it_took) {
   start(kPipeline);
   work_.there = true;
   work_.how_much = Work::little;
+  Duration took = milliseconds(100);
+  runner_.script = [&](const TaskContext& context) {
+    if (context.task == "transform") clock_.advance(took);
+    if (work_.how_much == Work::much) work_.there = false;
+    return TaskOutcome::success();
+  };
   settle();
   EXPECT_EQ(runs().size(), 1U);  // after a quiet time it does not wait
-  clock_.advance(milliseconds(799));
+  clock_.advance(milliseconds(899));
   settle();
   EXPECT_EQ(runs().size(), 1U);
   EXPECT_EQ(*scheduler_->step(), milliseconds(1));
   clock_.advance(milliseconds(1));
+  took = seconds(3);
   settle();
   EXPECT_EQ(runs().size(), 2U);
-  clock_.advance(milliseconds(250));
-  work_.how_much = Work::much;
+  clock_.advance(milliseconds(1499));
+  settle();
+  EXPECT_EQ(runs().size(), 2U);
+  clock_.advance(milliseconds(1));  // the longest rest
   settle();
   EXPECT_EQ(runs().size(), 3U);
+  work_.how_much = Work::much;
+  settle();
+  EXPECT_EQ(runs().size(), 4U);
 }
 
-TEST_F(SchedulerTest, triggered_runs_and_a_process_that_ends_do_not_wait_for_the_interval) {
+TEST_F(SchedulerTest, triggered_runs_and_a_process_that_ends_do_not_rest) {
   start(kPipeline);
   work_.there = true;
   work_.how_much = Work::little;
+  runner_.script = [&](const TaskContext&) {
+    clock_.advance(milliseconds(100));
+    return TaskOutcome::success();
+  };
   settle();
   ASSERT_TRUE(scheduler_->trigger("pipeline", {}, "asked"));
   settle();
   EXPECT_EQ(scheduler_->run("pipeline", "asked")->state, "success");
-  clock_.advance(milliseconds(250));
-  settle();
   EXPECT_EQ(runs().size(), 2U);
   scheduler_->hurry();
-  settle();
+  step();
   EXPECT_EQ(runs().size(), 3U);
 }
 

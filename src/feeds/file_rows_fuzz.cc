@@ -36,6 +36,7 @@ void read_as(std::string_view bytes, FileRowsOptions options) {
   } else {
     read_all(*rows, Bar{});
     auto stamps = FileRows::open(reader_of(bytes), options);
+    if (!stamps->wants_bar_length()) return;
     Timestamp at;
     Symbol symbol;
     for (auto more = stamps->next_stamp(at, symbol); more && *more;) {

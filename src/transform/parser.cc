@@ -102,7 +102,8 @@ class Parser {
     for (const auto& folder : input_.project.model_paths)
       for (const auto& path : input_.files.below(folder, {".py"}))
         return Error{ErrorCode::unsupported,
-                     fmt::format("'{}': Python models are not there yet", path), ""};
+                     fmt::format("'{}': Python models are not there yet", path),
+                     "Write the model in SQL, or run the project with dbt itself."};
     if (const auto* packages = input_.files.find("packages.yml")) {
       const auto parsed = text::parse_yaml(*packages);
       if (parsed && parsed->find("packages") != nullptr)

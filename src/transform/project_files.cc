@@ -23,6 +23,8 @@ Status read_below(io::FileSystem& disk, const std::string& folder, const std::st
       TRY_STATUS(read_below(disk, path, prefix + entry.name + "/", files));
     } else if (is_project_file(entry.name)) {
       files[prefix + entry.name] = TRY(io::read_file(disk, path));
+    } else if (entry.name.ends_with(".py")) {
+      files[prefix + entry.name] = "";  // the parser refuses it by name, if it is a model
     }
   }
   return Ok{};
