@@ -110,13 +110,21 @@ std::string user_folder(const Environment& environment) {
 }
 
 /// The file's text, from the first folder that has it; none where neither does.
+enum class Readers : std::uint8_t { anyone, owner };
+
 Result<std::optional<std::string>> read_first(io::FileSystem& files, const std::string& name,
-                                              const std::vector<std::string>& folders) {
+                                              const std::vector<std::string>& folders,
+                                              Readers readers) {
   for (const std::string& folder : folders) {
-    const auto info = TRY(files.info(folder + "/" + name));
-    if (info && !info->is_directory) {
-      return std::optional(TRY(io::read_file(files, folder + "/" + name)));
+    const std::string path = folder + "/" + name;
+    const auto info = TRY(files.info(path));
+    if (!info || info->is_directory) continue;
+    if (readers == Readers::owner && !info->is_private) {
+      return Error{ErrorCode::invalid_argument,
+                   fmt::format("other users may read '{}', which holds secrets", path),
+                   fmt::format("Run `chmod 600 {}`.", path)};
     }
+    return std::optional(TRY(io::read_file(files, path)));
   }
   return std::optional<std::string>();
 }
@@ -141,13 +149,13 @@ Result<Config> Config::load(io::FileSystem& files, const std::string& folder,
                             const std::map<std::string, std::string, std::less<>>& flags) {
   const std::vector<std::string> folders = {folder, user_folder(environment)};
   std::map<std::string, std::string> from_file;
-  if (const auto toml = TRY(read_first(files, "tapeline.toml", folders))) {
+  if (const auto toml = TRY(read_first(files, "tapeline.toml", folders, Readers::anyone))) {
     const auto parsed = text::parse_toml(*toml);
     if (!parsed) return Error(parsed.error()).while_doing("reading tapeline.toml");
     TRY_STATUS(flatten(*parsed, "", from_file));
   }
   std::map<std::string, std::string> from_secrets;
-  if (const auto secrets = TRY(read_first(files, "secrets.env", folders))) {
+  if (const auto secrets = TRY(read_first(files, "secrets.env", folders, Readers::owner))) {
     from_secrets = parse_env_file(*secrets);
   }
   Config config;

@@ -36,7 +36,8 @@ class Config {
  public:
   /// Reads secrets.env and tapeline.toml of `folder`, and where those are missing, of the
   /// user's configuration folder.
-  /// errors: invalid_argument: a file that is no TOML, a key or a value that nobody knows
+  /// errors: invalid_argument: a file that is no TOML, a key or a value that nobody knows, a
+  ///         secrets.env that others may read
   static Result<Config> load(io::FileSystem& files, const std::string& folder,
                              const Environment& environment,
                              const std::map<std::string, std::string, std::less<>>& flags);

@@ -181,9 +181,9 @@ class PosixFileSystem final : public FileSystem {
       if (errno == ENOENT || errno == ENOTDIR) return std::optional<FileInfo>();
       return from_errno(errno, "looking at", path);
     }
-    return std::optional<FileInfo>(FileInfo{path.substr(path.rfind('/') + 1),
-                                            S_ISDIR(found.st_mode),
-                                            static_cast<std::int64_t>(found.st_size)});
+    return std::optional<FileInfo>(FileInfo{
+        path.substr(path.rfind('/') + 1), S_ISDIR(found.st_mode),
+        static_cast<std::int64_t>(found.st_size), (found.st_mode & (S_IRWXG | S_IRWXO)) == 0});
   }
 
   Status make_directory(const std::string& path) override {

@@ -63,6 +63,7 @@ struct FileInfo {
   std::string name;  // without the directory
   bool is_directory = false;
   std::int64_t size_bytes = 0;
+  bool is_private = true;  // only its owner may read or write it
 };
 
 /// errors:  not_found, already_exists, unavailable; each names the path
