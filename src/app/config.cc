@@ -30,7 +30,7 @@ constexpr std::array kSettings = {
     Setting{"warehouse.memory_bytes", "TAPELINE_WAREHOUSE_MEMORY_BYTES", "", "2147483648",
             "what the warehouse may take of memory"},
     Setting{"warehouse.threads", "TAPELINE_WAREHOUSE_THREADS", "", "2", "threads of one query"},
-    Setting{"dag.rest_ms_max", "TAPELINE_DAG_REST_MS_MAX", "", "1500",
+    Setting{"dag.rest_ms_max", "TAPELINE_DAG_REST_MS_MAX", "", "2000",
             "the longest rest between continuous runs that have little to do"},
     Setting{"log_level", "TAPELINE_LOG_LEVEL", "", "info", "debug, info, warn or error"},
     Setting{"api.token", "TAPELINE_API_TOKEN", "", "", "what readers and writers must send, if set",

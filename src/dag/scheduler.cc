@@ -14,7 +14,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kContinuousInterval = milliseconds(250);
-constexpr int kRest = 9;  // times as long as it took: little work takes a tenth of the time
+constexpr int kRest = 11;  // times as long as it took: little work takes a twelfth of the time
 constexpr Duration kBackoffFirst = seconds(1);
 constexpr Duration kBackoffMax = seconds(60);
 constexpr auto kFoldAfter = std::chrono::minutes(15);

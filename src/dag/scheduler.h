@@ -67,7 +67,7 @@ struct DagInfo {
 class Scheduler {
  public:
   struct Options {
-    // After a @continuous run little work waits nine times as long as that run took, but no longer
+    // After a @continuous run little work waits eleven times as long as that run took, but no longer
     // than this. From a start to the next there are always 250 ms.
     Duration rest_max{0};
   };
