@@ -67,8 +67,8 @@ struct DagInfo {
 class Scheduler {
  public:
   struct Options {
-    // After a @continuous run little work waits eleven times as long as that run took, but no longer
-    // than this. From a start to the next there are always 250 ms.
+    // After a @continuous run little work waits eleven times as long as that run took, but no
+    // longer than this. From a start to the next there are always 250 ms.
     Duration rest_max{0};
   };
 
