@@ -2,11 +2,10 @@
 //
 //   bench_loader FOLDER [MESSAGES] [PAIRS]     measures; FOLDER is made and removed
 //   bench_loader fill LOG_FOLDER MESSAGES      only appends them to the log of a data directory
-//   bench_loader print MESSAGES                writes them to stdout, one a line
+//   bench_loader print MESSAGES [FIRST]        writes them to stdout, one a line, from FIRST on
 //
-// Messages are 137 bytes; every append of 10,000 and every commit is
-// synced. The appender gets the same columns, ready made, in as many commits. One line of JSON
-// comes for each pair.
+// Messages are 137 bytes; every append of 10,000 and every commit is synced. The appender gets the
+// same columns, ready made, in as many commits. One line of JSON comes for each pair.
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -111,7 +110,7 @@ struct Bench {
     double bare = 0;
     double bare_cpu = 0;
     for (std::int64_t first = 0; first < messages; first += per_load) {
-      const Columns columns(first, std::min(messages, first + per_load));
+      const Columns columns(first, std::min(messages, first + per_load), first / per_load + 1);
       began = clock->uptime();
       cpu = cpu_seconds();
       need(connection->execute("begin transaction"));
@@ -136,7 +135,7 @@ struct Bench {
     warehouse::ColumnBatch batch;
     std::vector<std::string> symbols;
 
-    Columns(std::int64_t first, std::int64_t end) {
+    Columns(std::int64_t first, std::int64_t end, std::int64_t load_id) {
       for (int i = 0; i < kSymbols; ++i) symbols.push_back(fmt::format("S{:02}", i));
       const auto rows = static_cast<std::size_t>(end - first);
       batch.rows = rows;
@@ -172,7 +171,7 @@ struct Bench {
       nulls();                                                                      // received_at
       integers([](std::int64_t i) { return 1'795'300'000'000'000 + i / 10'000; });  // appended_at
       integers([](std::int64_t i) { return i; });
-      constant(first / 245'760 + 1);
+      constant(load_id);
     }
   };
 };
@@ -184,7 +183,7 @@ int main(int argc, char** argv) {
   if (argc < 2) {
     fmt::print(stderr,
                "bench_loader FOLDER [MESSAGES] [PAIRS]\nbench_loader fill LOG_FOLDER "
-               "MESSAGES\nbench_loader print MESSAGES\n");
+               "MESSAGES\nbench_loader print MESSAGES [FIRST]\n");
     return 2;
   }
   if (argc == 4 && argv[1] == std::string_view("fill")) {
@@ -192,9 +191,10 @@ int main(int argc, char** argv) {
     bench.fill(*bench.open_log(argv[2]), std::atoll(argv[3]));
     return 0;
   }
-  if (argc == 3 && argv[1] == std::string_view("print")) {
-    const std::int64_t end = std::atoll(argv[2]);
-    for (std::int64_t i = 0; i < end; ++i) fmt::print("{}\n", tapeline::message(i));
+  if ((argc == 3 || argc == 4) && argv[1] == std::string_view("print")) {
+    const std::int64_t first = argc == 4 ? std::atoll(argv[3]) : 0;
+    const std::int64_t end = first + std::atoll(argv[2]);
+    for (std::int64_t i = first; i < end; ++i) fmt::print("{}\n", tapeline::message(i));
     return 0;
   }
   const std::int64_t messages = argc > 2 ? std::atoll(argv[2]) : 1'000'000;
