@@ -1,9 +1,10 @@
 // How fast the loader takes a topic into raw, next to what DuckDB's appender takes alone.
 //
-//   bench_loader FOLDER [MESSAGES] [PAIRS]     measures; FOLDER is made and removed
-//   bench_loader fill LOG_FOLDER MESSAGES      only appends them to the log of a data directory
-//   bench_loader print MESSAGES [FIRST]        writes them to stdout, one a line, from FIRST on
+//   bench_loader FOLDER [MESSAGES] [PAIRS]           measures; FOLDER is made and removed
+//   bench_loader fill LOG_FOLDER MESSAGES [A_DAY]    only appends them to the log of a directory
+//   bench_loader print MESSAGES [FIRST [A_DAY]]      writes them to stdout, one a line, from FIRST
 //
+// A_DAY is how many quotes a weekday has; 2160000, a hundred a second, where it is not said.
 // Messages are 137 bytes; every append of 10,000 and every commit is synced. The appender gets the
 // same columns, ready made, in as many commits. One line of JSON comes for each pair.
 
@@ -46,14 +47,15 @@ double cpu_seconds() {
   return of(used.ru_utime) + of(used.ru_stime);
 }
 
-/// Message `i`: 100 quotes a second, 50 symbols, six hours of each trading day.
+constexpr std::int64_t kStart = 1'451'919'600'000'000;  // 2016-01-04 15:00 UTC, a Monday
+std::int64_t quotes_a_day = 2'160'000;
+
+/// Message `i`: 50 symbols in turn, spread over six hours of each weekday.
 std::string message(std::int64_t i) {
-  const std::int64_t second = i / 100;
-  const std::int64_t day = second / 21'600;
-  const Timestamp at = Timestamp(std::chrono::seconds(1'736'175'600)) +  // 2025-01-06 15:00 UTC
-                       std::chrono::days(day / 5 * 7 + day % 5) +
-                       std::chrono::seconds(second % 21'600) +
-                       std::chrono::microseconds(i % 100 * 10'000);
+  const std::int64_t day = i / quotes_a_day;
+  const Timestamp at =
+      Timestamp(std::chrono::microseconds(kStart)) + std::chrono::days(day / 5 * 7 + day % 5) +
+      std::chrono::microseconds(i % quotes_a_day * (21'600'000'000 / quotes_a_day));
   return fmt::format(
       R"({{"symbol":"S{:02}","price":{}.{:02},"high":110.5,"low":99.5,"open":101,"volume":{},)"
       R"("timestamp":"{}","data_source":"replay"}})",
@@ -158,7 +160,7 @@ struct Bench {
       batch.columns.push_back({std::move(names), {}});
       integers([](std::int64_t i) { return (100 + i % 10) * 1'000'000 + i * 7919 % 100 * 10'000; });
       integers([](std::int64_t i) { return i % 900 + 100; });
-      integers([](std::int64_t i) { return 1'736'175'600'000'000 + i * 10'000; });
+      integers([](std::int64_t i) { return kStart + i * 10'000; });
       constant(110'500'000);
       constant(99'500'000);
       constant(101'000'000);
@@ -166,7 +168,7 @@ struct Bench {
       nulls();      // previous_close
       constant(1);  // session
       nulls();      // bar_length
-      integers([](std::int64_t i) { return 20'094 + i / 2'160'000; });
+      integers([](std::int64_t i) { return kStart / 86'400'000'000 + i / 2'160'000; });
       integers([](std::int64_t i) { return 10 + i / 360'000 % 6; });
       nulls();                                                                      // received_at
       integers([](std::int64_t i) { return 1'795'300'000'000'000 + i / 10'000; });  // appended_at
@@ -183,17 +185,19 @@ int main(int argc, char** argv) {
   if (argc < 2) {
     fmt::print(stderr,
                "bench_loader FOLDER [MESSAGES] [PAIRS]\nbench_loader fill LOG_FOLDER "
-               "MESSAGES\nbench_loader print MESSAGES [FIRST]\n");
+               "MESSAGES [A_DAY]\nbench_loader print MESSAGES [FIRST [A_DAY]]\n");
     return 2;
   }
-  if (argc == 4 && argv[1] == std::string_view("fill")) {
+  if (argc >= 4 && argv[1] == std::string_view("fill")) {
+    if (argc == 5) tapeline::quotes_a_day = std::atoll(argv[4]);
     tapeline::Bench bench;
     bench.fill(*bench.open_log(argv[2]), std::atoll(argv[3]));
     return 0;
   }
-  if ((argc == 3 || argc == 4) && argv[1] == std::string_view("print")) {
-    const std::int64_t first = argc == 4 ? std::atoll(argv[3]) : 0;
+  if (argc >= 3 && argv[1] == std::string_view("print")) {
+    const std::int64_t first = argc > 3 ? std::atoll(argv[3]) : 0;
     const std::int64_t end = first + std::atoll(argv[2]);
+    if (argc == 5) tapeline::quotes_a_day = std::atoll(argv[4]);
     for (std::int64_t i = first; i < end; ++i) fmt::print("{}\n", tapeline::message(i));
     return 0;
   }
