@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "app/loop.h"
 #include "ingest/loader.h"
 #include "ingest/raw_columns.h"
 #include "msglog/embedded/embedded_log.h"
@@ -68,6 +69,7 @@ struct Bench {
   std::shared_ptr<const Calendar> calendar = need(make_calendar("XNYS"));
   telemetry::Metrics metrics;
   ingest::LoaderProbe probe{metrics};
+  app::AsideLoop reader{"load-reader"};
   std::string folder;
 
   void fill(msglog::MessageLog& log, std::int64_t messages) {
@@ -96,7 +98,7 @@ struct Bench {
     auto connection = need(warehouse->connect());
     ingest::Loader::Options options;
     const std::int64_t per_load = options.records_per_load;
-    ingest::Loader loader(*clock, *log, *connection, *calendar, probe, options);
+    ingest::Loader loader(*clock, *log, *connection, *calendar, probe, reader, options);
     const auto topic = need(log->topics()).at(0);
     began = clock->uptime();
     double cpu = cpu_seconds();

@@ -91,7 +91,8 @@ IngestionTasks::IngestionTasks(Parts parts, Options options,
       loader_options_{.group = options_.group, .kind = options_.kind},
       probe_(parts.metrics),
       connection_(std::move(connection)),
-      loader_(parts.clock, parts.log, *connection_, parts.calendar, probe_, loader_options_) {}
+      loader_(parts.clock, parts.log, *connection_, parts.calendar, probe_, parts.aside,
+              loader_options_) {}
 
 Result<std::unique_ptr<IngestionTasks>> IngestionTasks::make(Parts parts, Options options) {
   auto connection = TRY(parts.warehouse.connect());

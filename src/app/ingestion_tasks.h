@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/aside.h"
 #include "base/clock.h"
 #include "base/guarded.h"
 #include "base/rng.h"
@@ -61,6 +62,7 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
     state::Settings& settings;
     telemetry::Metrics& metrics;
     transform::Engine& engine;
+    Aside& aside;
   };
   struct Options {
     std::string topic;

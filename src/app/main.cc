@@ -73,8 +73,9 @@ ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment
   call.terminal.err(fmt::format("data directory: {} ({})\n", path, to_string(directory.kind())));
   telemetry::Metrics metrics;
   Wakeup appended;
+  AsideLoop reader("load-reader");
   auto pipeline =
-      TRY(Pipeline::open({clock, files, metrics, appended}, config, std::move(directory)));
+      TRY(Pipeline::open({clock, files, metrics, appended, reader}, config, std::move(directory)));
   // A query may have to be ended by its time, so even a single command has this one thread.
   const Loop keeper(
       "keeper", clock,

@@ -89,7 +89,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   engine_ = TRY(transform::Engine::open(transform::ProjectFiles(shipped_dbt()), {}, *warehouse_,
                                         its_.clock, rng_));
   tasks_ = TRY(IngestionTasks::make(
-      {its_.clock, *log_, *warehouse_, *calendar_, *settings_, its_.metrics, *engine_},
+      {its_.clock, *log_, *warehouse_, *calendar_, *settings_, its_.metrics, *engine_, its_.aside},
       {.topic = std::string(kTopic), .kind = directory_.kind()}));
   auto dags = TRY(shipped_dags_parsed());
   scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,

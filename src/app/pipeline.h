@@ -13,6 +13,7 @@
 #include "app/config.h"
 #include "app/data_directory.h"
 #include "app/ingestion_tasks.h"
+#include "base/aside.h"
 #include "base/clock.h"
 #include "base/rng.h"
 #include "base/wakeup.h"
@@ -39,6 +40,7 @@ struct Surroundings {
   io::FileSystem& files;
   telemetry::Metrics& metrics;
   Wakeup& appended;  // told of each sync of the log
+  Aside& aside;      // of the loader
 };
 
 /// threads:  the parts' own; this only holds them
