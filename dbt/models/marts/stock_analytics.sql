@@ -5,6 +5,8 @@
 {%- set staging = ref('stg_stock_prices') -%}
 {%- set watermark = watermark() -%}
 
+{%- if watermark is not none %}
+{%- set fresh_days = days_above(staging, watermark) -%}
 {#- Touched days that have, or had, a daily row; the others change nothing. #}
 {%- set touched %}
   select fresh.symbol, fresh.price_date,
@@ -12,16 +14,23 @@
   from (
     select distinct symbol, price_date from {{ staging }} where load_id > {{ watermark }}
   ) as fresh
-  left join {{ daily }} as daily on daily.symbol = fresh.symbol and daily.price_date = fresh.price_date
-  left join {{ this }} as stored on stored.symbol = fresh.symbol and stored.price_date = fresh.price_date
+  left join (
+    {{- rows_of_days(daily, fresh_days, 'symbol, price_date') }}
+  ) as daily on daily.symbol = fresh.symbol and daily.price_date = fresh.price_date
+  left join (
+    {{- rows_of_days(this, fresh_days, 'symbol, price_date') }}
+  ) as stored on stored.symbol = fresh.symbol and stored.price_date = fresh.price_date
   where daily.symbol is not null or stored.symbol is not null
 {%- endset -%}
+{#- The first row that is written needs the 251 before it. #}
+{%- set since = first_day_needed(daily, touched, fresh_days[0], 251, 400) if fresh_days else none -%}
+{%- endif %}
 
 {#- Windows over whole histories are cheapest as windows. For a few rows a symbol, as when only today
     is touched, each is joined with the rows of its windows instead: the same aggregates, grouped. #}
-{%- set joined = watermark is not none and text_column(
+{%- set joined = watermark is not none and fresh_days and text_column(
       'select case when count(*) <= 4 * count(distinct symbol) then 1 else 0 end from ' ~ daily
-      ~ ' where price_date >= (select min(price_date) from (' ~ touched ~ ') as touched)')[0] | int == 1 -%}
+      ~ " where price_date >= date '" ~ fresh_days[0] ~ "'")[0] | int == 1 -%}
 
 {#- Wilder's weights grow as (14/13)^row: counted anew every 1000 rows, so that they stay finite. -#}
 {%- set growth = 'cast(14 as double) / 13' -%}
@@ -44,9 +53,22 @@ marks as (
   group by touched.symbol, touched.price_date
 ),
 
+{% if since is not none -%}
+older as (
+  select symbol, count(*) as days from {{ daily }}
+  where price_date < date '{{ since }}' and symbol in (select symbol from marks) group by symbol
+),
+
+{% endif -%}
 numbered as (
-  select symbol, price_date, row_number() over (partition by symbol order by price_date) as n
-  from {{ daily }} where symbol in (select symbol from marks)
+  select daily.symbol, price_date, row_number() over (partition by daily.symbol order by price_date)
+    {%- if since is not none %} + coalesce(older.days, 0){% endif %} as n
+  from {{ daily }} as daily
+  {%- if since is not none %}
+  left join older on older.symbol = daily.symbol
+  {%- endif %}
+  where daily.symbol in (select symbol from marks)
+  {%- if since is not none %} and price_date >= date '{{ since }}'{% endif %}
 ),
 
 marked as (
