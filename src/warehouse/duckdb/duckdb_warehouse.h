@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -48,6 +49,20 @@ class DuckDbWarehouse final : public Warehouse {
   /// Writes the log of recent commits into the database file, so that a restart after a
   /// crash is fast. For a quiet moment; does nothing below `wal_bytes_min`.
   Status checkpoint(std::int64_t wal_bytes_min = 64 << 20);
+
+  /// Told how many rows were copied so far; an error ends the copying.
+  using OnCopied = std::function<Status(std::int64_t rows)>;
+
+  /// Copies all tables into a new database file, as one transaction sees them. `look`, which is
+  /// asked first, sees the same. Loads go on meanwhile.
+  /// errors: unavailable (disk), those of `look` and `on_copied`
+  Status copy_to(const std::filesystem::path& file, const std::function<Status(Connection&)>& look,
+                 const OnCopied& on_copied);
+
+  /// Writes the rows of one SELECT of ours to a Parquet file, replacing it.
+  /// errors: invalid_argument (the SQL), unavailable (disk), those of `on_copied`
+  Status write_parquet(std::string_view select, const std::filesystem::path& file,
+                       const OnCopied& on_copied);
 
   /// units: bytes; 0 in memory
   std::int64_t file_bytes() const;
