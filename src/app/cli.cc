@@ -63,6 +63,9 @@ constexpr std::array kVerifyBackup = {
 constexpr std::array kRestore = {
     Flag{"to", "DIR", "", "the new data directory [--data-dir, else that of the backup's kind]"},
 };
+constexpr std::array kRetention = {
+    Flag{"dry-run", "", "", "say what would be given up, and keep it"},
+};
 constexpr std::array kSql = {
     Flag{"query", "SQL", "", "the statement; without it, read from stdin", 'c'},
     Flag{"format", "FORMAT", "table", "table, csv, json, ndjson or markdown"},
@@ -173,6 +176,9 @@ constexpr std::array kCommands = {
             Place::here, kVerifyBackup, "tapeline backup verify backups/monday"},
     Command{"backup restore", "DIR", "make a data directory of a backup", Place::here, kRestore,
             "tapeline backup restore backups/monday --to restored"},
+    Command{"retention run", "", "give up raw rows of the days that retention.raw_days lets go",
+            Place::directory, kRetention,
+            "tapeline retention run --dry-run\ntapeline retention run"},
     Command{"version",
             "",
             "the version of tapeline and of what it stands on",

@@ -145,6 +145,17 @@ Status create_all(Taker& taker, std::vector<std::vector<std::string>> statements
   return Ok{};
 }
 
+/// The statement that creates `rows`, with the columns of a SELECT.
+Result<std::string> table_of(duckdb_connection from, const std::string& select) {
+  std::string columns;
+  const auto described =
+      TRY(texts(from, fmt::format("select column_name, column_type from (describe {})", select)));
+  for (const auto& column : described) {
+    columns += fmt::format("{}{} {}", columns.empty() ? "" : ", ", sql_name(column[0]), column[1]);
+  }
+  return fmt::format("create or replace table rows ({})", columns);
+}
+
 }  // namespace
 
 Status copy_tables(duckdb_connection from, const std::filesystem::path& file,
@@ -173,21 +184,22 @@ Status copy_tables(duckdb_connection from, const std::filesystem::path& file,
   return taker.run("checkpoint");
 }
 
-Status copy_parquet(duckdb_connection from, std::string_view select,
-                    const std::filesystem::path& file, const OnCopied& on_copied) {
+Status copy_parquet(duckdb_connection from,
+                    const std::vector<DuckDbWarehouse::ParquetFile>& files) {
   Taker taker = TRY(Taker::open(""));
-  // The table's columns are those of the answer, whose types DuckDB writes as it reads them.
-  std::string columns;
-  const auto described =
-      TRY(texts(from, fmt::format("select column_name, column_type from (describe {})", select)));
-  for (const auto& column : described) {
-    columns += fmt::format("{}{} {}", columns.empty() ? "" : ", ", sql_name(column[0]), column[1]);
-  }
-  TRY_STATUS(taker.run(fmt::format("create table rows ({})", columns)));
   std::int64_t copied = 0;
-  TRY_STATUS(taker.take(from, std::string(select), "main", "rows", on_copied, copied));
-  return taker.run(
-      fmt::format("copy rows to {} (format parquet, compression zstd)", sql_text(file.string())));
+  for (const auto& [select, file] : files) {
+    if (copied == 0) {
+      const auto create = TRY(table_of(from, select));
+      TRY_STATUS(taker.run(create));
+    }
+    TRY_STATUS(taker.run("truncate rows"));
+    TRY_STATUS(taker.take(
+        from, select, "main", "rows", [](std::int64_t) { return Status(Ok{}); }, copied));
+    TRY_STATUS(taker.run(fmt::format("copy rows to {} (format parquet, compression zstd)",
+                                     sql_text(file.string()))));
+  }
+  return Ok{};
 }
 
 }  // namespace tapeline::warehouse

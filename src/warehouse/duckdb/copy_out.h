@@ -7,16 +7,15 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
-#include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "warehouse/duckdb/chunk.h"
+#include "warehouse/duckdb/duckdb_warehouse.h"
 
 namespace tapeline::warehouse {
 
-/// Told how many rows were copied so far; an error ends the copying.
-using OnCopied = std::function<Status(std::int64_t rows)>;
+using OnCopied = DuckDbWarehouse::OnCopied;
 
 /// Copies every schema, table and view that the open transaction of `from` sees into `file`,
 /// which is not there yet. No write-ahead log is left beside it; it is not synced.
@@ -24,9 +23,7 @@ using OnCopied = std::function<Status(std::int64_t rows)>;
 Status copy_tables(duckdb_connection from, const std::filesystem::path& file,
                    const OnCopied& on_copied);
 
-/// Writes the rows of one SELECT to a Parquet file, replacing it. It is not synced.
-/// errors: invalid_argument (the SQL), unavailable (disk), those of `on_copied`
-Status copy_parquet(duckdb_connection from, std::string_view select,
-                    const std::filesystem::path& file, const OnCopied& on_copied);
+/// As DuckDbWarehouse::write_parquet.
+Status copy_parquet(duckdb_connection from, const std::vector<DuckDbWarehouse::ParquetFile>& files);
 
 }  // namespace tapeline::warehouse

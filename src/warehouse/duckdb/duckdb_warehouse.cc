@@ -458,10 +458,9 @@ Status DuckDbWarehouse::copy_to(const std::filesystem::path& file,
   return ended;
 }
 
-Status DuckDbWarehouse::write_parquet(std::string_view select, const std::filesystem::path& file,
-                                      const OnCopied& on_copied) {
+Status DuckDbWarehouse::write_parquet(const std::vector<ParquetFile>& files) {
   const auto connection = TRY(make_connection(state_));
-  return copy_parquet(connection->raw(), select, file, on_copied);
+  return copy_parquet(connection->raw(), files);
 }
 
 namespace {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -59,10 +60,16 @@ class DuckDbWarehouse final : public Warehouse {
   Status copy_to(const std::filesystem::path& file, const std::function<Status(Connection&)>& look,
                  const OnCopied& on_copied);
 
-  /// Writes the rows of one SELECT of ours to a Parquet file, replacing it.
-  /// errors: invalid_argument (the SQL), unavailable (disk), those of `on_copied`
-  Status write_parquet(std::string_view select, const std::filesystem::path& file,
-                       const OnCopied& on_copied);
+  /// The rows of a SELECT of ours, and the Parquet file that they go to.
+  struct ParquetFile {
+    std::string select;
+    std::filesystem::path file;
+  };
+
+  /// Writes Parquet files, one after another, replacing those that are there. All SELECTs have
+  /// the same columns. Nothing is synced.
+  /// errors: invalid_argument (the SQL), unavailable (disk)
+  Status write_parquet(const std::vector<ParquetFile>& files);
 
   /// units: bytes; 0 in memory
   std::int64_t file_bytes() const;
