@@ -119,6 +119,8 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
   if (name == "config show") return show_config(config, call);
   if (line.command->place == Place::owner) return up(*clock, *files, environment, config, call);
   std::signal(SIGINT, on_interrupt);
+  if (name == "backup verify") return verify_backup_command(*clock, *files, config, call);
+  if (name == "backup restore") return restore_backup_command(*files, environment, config, call);
   if (name == "doctor") {
     const std::string path = TRY(choose_directory(*files, environment, config, line));
     return doctor(*clock, *files, environment, config, path, call);

@@ -68,6 +68,12 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   const auto threads = TRY(between("warehouse.threads", 1, 256));
   const std::chrono::milliseconds rest_max(TRY(between("dag.rest_ms_max", 0, 86'400'000)));
 
+  RetentionPolicy retention{.raw_days = TRY(between("retention.raw_days", 0, 100'000)),
+                            .archive = config_.text("retention.archive_dir")};
+  if (!retention.archive.empty() && retention.archive.front() != '/') {
+    retention.archive = directory_.file(retention.archive);
+  }
+
   on_progress("opening the message log");
   log_ = TRY(msglog::EmbeddedLog::open(its_.files, its_.clock,
                                        {.directory = directory_.file("log"),
@@ -89,8 +95,9 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   engine_ = TRY(transform::Engine::open(transform::ProjectFiles(shipped_dbt()), {}, *warehouse_,
                                         its_.clock, rng_));
   tasks_ = TRY(IngestionTasks::make(
-      {its_.clock, *log_, *warehouse_, *calendar_, *settings_, its_.metrics, *engine_, its_.aside},
-      {.topic = std::string(kTopic), .kind = directory_.kind()}));
+      {its_.clock, its_.files, *log_, *warehouse_, *calendar_, *settings_, its_.metrics, *engine_,
+       its_.aside},
+      {.topic = std::string(kTopic), .kind = directory_.kind(), .retention = retention}));
   auto dags = TRY(shipped_dags_parsed());
   scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,
                                         std::move(dags), {.rest_max = rest_max}));

@@ -64,6 +64,7 @@ class Pipeline {
   telemetry::Metrics& metrics() { return its_.metrics; }
   msglog::EmbeddedLog& log() { return *log_; }
   warehouse::DuckDbWarehouse& warehouse() { return *warehouse_; }
+  state::Database& state() { return *state_; }
   state::Settings& settings() { return *settings_; }
   IngestionTasks& tasks() { return *tasks_; }
   dag::Scheduler& scheduler() { return *scheduler_; }

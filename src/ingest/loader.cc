@@ -191,7 +191,6 @@ Result<LoadCounts> Loader::load(const OffsetRange& range, const std::string& run
 }
 
 Result<LoadCounts> Loader::load_once(const OffsetRange& range, const std::string& run_id) {
-  TRY_STATUS(read_marks());
   Batch batch{.first = range.first, .next = range.first};
   TRY_STATUS(connection_.execute("begin transaction"));
   // Updating the one-row counter first makes loads commit one after another: the second of
@@ -200,6 +199,9 @@ Result<LoadCounts> Loader::load_once(const OffsetRange& range, const std::string
       "update raw_stocks.load_counter set last_load_id = last_load_id + 1 returning "
       "last_load_id"));
   batch.load_id = read_integer(moved.rows.at(0).at(0));
+  // Another loader or a cut of retention took a number: marks and cut are not what they were.
+  if (batch.load_id != next_load_id_) marks_.reset();
+  TRY_STATUS(read_marks());
   TRY_STATUS(load_slices(range, batch));
   if (!batch.known.empty()) TRY_STATUS(settle_known(batch));
   LoadCounts& counts = batch.counts;
@@ -207,6 +209,7 @@ Result<LoadCounts> Loader::load_once(const OffsetRange& range, const std::string
   TL_ASSERT(counts.balances());
   TRY_STATUS(write_counts(range, run_id, batch));
   TRY_STATUS(connection_.execute("commit"));
+  next_load_id_ = batch.load_id + 1;
   tell(batch.counts);
   return batch.counts;
 }
@@ -249,6 +252,11 @@ Status Loader::read(const OffsetRange& range, Batch& batch, Slice& slice) {
       slice.dead.push_back({&record, *std::move(letter)});
       continue;
     }
+    if (row.event_time < cut_until_) {
+      ++batch.counts.dead;
+      slice.dead.push_back({&record, {wire::DeadReason::before_retention, cut_text_}});
+      continue;
+    }
     if (!row.session) row.session = derived_session(calendar_, row);
     auto mark = marks_->find(row.symbol);
     const bool is_first = mark == marks_->end();
@@ -283,6 +291,12 @@ Status Loader::read_marks() {
       "select symbol, max(\"timestamp\") from raw_stocks.stock_prices group by symbol"));
   for (const auto& row : found.rows) {
     marks.emplace(std::get<std::string>(row[0]), std::get<Timestamp>(row[1]));
+  }
+  const auto cut = TRY(connection_.query("select max(price_date) from raw_stocks.retention"));
+  cut_until_ = Timestamp::min();
+  if (const auto* date = std::get_if<Date>(&cut.rows.at(0).at(0))) {
+    cut_until_ = Calendar::new_york_midnight(*date + std::chrono::days(1));
+    cut_text_ = fmt::format("the days up to {} were given up", format_date(*date));
   }
   marks_ = std::move(marks);
   return Ok{};

@@ -3,7 +3,8 @@
 // Rows, dead letters, the load's counts and the next offset commit in one warehouse
 // transaction, so that a retry, a crash, or two loaders can neither replay nor skip. A key
 // is (symbol, timestamp). A high-water mark per symbol tells rows that must be new; only
-// rows at or below it are looked up in the warehouse.
+// rows at or below it are looked up in the warehouse. A message of a day at or before the cut of
+// raw_stocks.retention is a dead letter: what raw had under its key is given up.
 
 #pragma once
 
@@ -131,6 +132,11 @@ class Loader {
   // after a transaction that did not commit.
   using Marks = std::unordered_map<std::string, Timestamp, TextHash, std::equal_to<>>;
   std::optional<Marks> marks_;
+  std::int64_t next_load_id_ = 0;  // if nobody else takes a number meanwhile
+
+  // What is older belongs to days that retention has cut. Read with the marks.
+  Timestamp cut_until_ = Timestamp::min();
+  std::string cut_text_;
 };
 
 }  // namespace tapeline::ingest

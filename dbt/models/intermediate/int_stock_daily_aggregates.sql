@@ -73,8 +73,13 @@ ranked as (
   from origins
 ),
 
+{%- set columns %}symbol, price_date, daily_open, daily_high, daily_low, daily_close, total_volume, avg_volume,
+    data_points_count, first_timestamp, last_timestamp, origin_source, origin_bar_length, load_id
+{%- endset %}
+
 days as (
-  select * from ranked where counts = 1 and place = 1
+  select {{ columns }} from ranked where counts = 1 and place = 1
+  {% if watermark is none %}{{ kept_days(columns, 'and') }}{% endif %}
 ),
 
 {% if watermark is not none -%}
@@ -105,10 +110,6 @@ around as (
     and touched.symbol is null
 ),
 {%- endif %}
-
-{%- set columns %}symbol, price_date, daily_open, daily_high, daily_low, daily_close, total_volume, avg_volume,
-    data_points_count, first_timestamp, last_timestamp, origin_source, origin_bar_length, load_id
-{%- endset %}
 
 returns as (
   select {{ columns }}, is_new, is_after, stored_return_pct,

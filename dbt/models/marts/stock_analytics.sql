@@ -231,4 +231,9 @@ union all
 select '', symbol, price_date, null, null, null, null, null, null, null, null, 0, null, null, null, null,
   null, null, null, null, null, null, null, null, false, 0, 0
 from touched where is_gone = 1
+{%- else %}
+{{ kept_days('stock_analytics_id, symbol, price_date, daily_open, daily_high, daily_low, daily_close, total_volume,
+  avg_volume, daily_change_pct, daily_return_pct, data_points_count, ma_7_day, ma_30_day, volatility_30_day,
+  return_volatility_30_day, high_52_week, low_52_week, momentum_vs_30ma, pct_from_52w_high, pct_from_52w_low,
+  volume_ratio, rsi_14, return_z_30_day, is_anomaly, window_days, load_id') }}
 {%- endif %}
