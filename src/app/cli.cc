@@ -51,6 +51,12 @@ constexpr std::array kRuns = {
 constexpr std::array kTrigger = {
     Flag{"wait", "", "", "end when the run has ended; exit 1 if it failed"},
 };
+constexpr std::array kNext = {
+    Flag{"cron", "EXPR", "", "an expression instead of a DAG's schedule"},
+    Flag{"timezone", "TZ", "UTC", "the zone that --cron is meant in"},
+    Flag{"after", "TIME", "now", "RFC 3339, or a date"},
+    Flag{"count", "N", "5", "how many"},
+};
 constexpr std::array kLogs = {
     Flag{"task", "NAME", "", "of one task only"},
 };
@@ -156,6 +162,9 @@ constexpr std::array kCommands = {
             "tapeline dag tasks stock_data_ingestion manual__2026-11-22T14:30:00Z"},
     Command{"dag logs", "DAG RUN", "what the tasks of a run logged", Place::directory, kLogs,
             "tapeline dag logs stock_data_ingestion manual__2026-11-22T14:30:00Z --task load"},
+    Command{"dag next", "[DAG]", "when a schedule fires next, in UTC", Place::here, kNext,
+            "tapeline dag next full_tests\n"
+            "tapeline dag next --cron '30 1 * * *' --timezone America/New_York --after 2026-11-01"},
     Command{"dbt",
             "ARGS...",
             "dbt on the shipped project, or on one of yours",

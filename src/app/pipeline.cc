@@ -10,8 +10,15 @@
 namespace tapeline::app {
 namespace {
 
-/// The DAG files that the program carries.
-Result<std::vector<dag::Dag>> shipped_dags_parsed() {
+/// Seeds what must differ from one process to the next: topic ids, invocation ids.
+std::uint64_t seed_of(Clock& clock) {
+  return mix64(static_cast<std::uint64_t>(clock.now().time_since_epoch().count())) ^
+         mix64(static_cast<std::uint64_t>(clock.uptime().count()));
+}
+
+}  // namespace
+
+Result<std::vector<dag::Dag>> parse_shipped_dags() {
   std::vector<dag::Dag> dags;
   for (const EmbeddedFile& file : shipped_dags()) {
     if (file.path.ends_with(".yml")) {
@@ -20,14 +27,6 @@ Result<std::vector<dag::Dag>> shipped_dags_parsed() {
   }
   return dags;
 }
-
-/// Seeds what must differ from one process to the next: topic ids, invocation ids.
-std::uint64_t seed_of(Clock& clock) {
-  return mix64(static_cast<std::uint64_t>(clock.now().time_since_epoch().count())) ^
-         mix64(static_cast<std::uint64_t>(clock.uptime().count()));
-}
-
-}  // namespace
 
 Pipeline::Pipeline(const Surroundings& surroundings, Config config, DataDirectory directory)
     : its_(surroundings),
@@ -98,7 +97,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
       {its_.clock, its_.files, *log_, *warehouse_, *calendar_, *settings_, its_.metrics, *engine_,
        its_.aside},
       {.topic = std::string(kTopic), .kind = directory_.kind(), .retention = retention}));
-  auto dags = TRY(shipped_dags_parsed());
+  auto dags = TRY(parse_shipped_dags());
   scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,
                                         std::move(dags), {.rest_max = rest_max}));
   return tasks_->set_hold(!paused(kIngestionDag));

@@ -34,6 +34,9 @@ namespace tapeline::app {
 constexpr std::string_view kTopic = "stock_prices";
 constexpr std::string_view kIngestionDag = "stock_data_ingestion";
 
+/// The DAG files that the program carries.
+Result<std::vector<dag::Dag>> parse_shipped_dags();
+
 /// What a pipeline takes from its process. Outlives it.
 struct Surroundings {
   Clock& clock;
