@@ -64,15 +64,19 @@ class Stream:
         self.fake, self.number, self.key, self.writer = fake, number, key, writer
         self.symbols, self.over_limit, self.messages, self.pongs = {}, set(), [], 0
         self.opened_at, self.ended, self.silent, self.frames = fake.clock.now(), None, None, 0
-        self.closing = asyncio.Event()
+        self.closing, self.writing = asyncio.Event(), asyncio.Lock()
 
-    async def write(self, data):
+    async def write(self, data, pause=None):
+        """A frame, which nothing interrupts; with a pause it goes a byte at a time."""
         if self.ended or self.silent:
             return False
+        size = 1 if pause else PIECE
         try:
-            for at in range(0, len(data), PIECE):
-                self.writer.write(data[at:at + PIECE])
-                await self.writer.drain()
+            async with self.writing:
+                for at in range(0, len(data), size):
+                    self.writer.write(data[at:at + size])
+                    await self.writer.drain()
+                    await asyncio.sleep(pause or 0)
         except (ConnectionError, RuntimeError) as why:  # asyncio says the latter of a half-closed TLS
             self.end(f"lost: {why}")
             return False
@@ -395,8 +399,7 @@ class FakeFinnhub:
             if kept:
                 act, how = self.taken("frames")
                 for part in act(kept, **how) if act else finnhub_faults.whole(kept):
-                    await stream.write(part)
-                    await asyncio.sleep(how.get("pause", 0))
+                    await stream.write(part, how.get("pause"))
                 self.sent += [(stream.number, trade) for trade in kept]
         out = 0
         for trade, *why in zip(trades, *reasons):

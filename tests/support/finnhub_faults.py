@@ -223,9 +223,9 @@ def binary(trades):
     return [websocket.frame(websocket.BINARY, text(trades).encode())]
 
 
-@fault("frames", "drip-frames", "whole frames, sent a byte every `pause` seconds")
-def drip_frames(trades, pause=0.01):
-    return [bytes([byte]) for part in whole(trades) for byte in part]
+@fault("frames", "drip-frames", "the right frames, a byte every `pause` seconds")
+def drip_frames(trades, pause):
+    return whole(trades)
 
 
 # --- session: looked at by the stream while they play ----------------------------------------------------
