@@ -517,10 +517,8 @@ def one_connection(checks, binary, folder, long):
         part.up()
         tapeline.until_subscribed()
         part.sent_arrives(), part.sent_arrives(symbol="IBM")
-        second = LiveTapeline(binary, folder / "second", fake, speed=SPEED, XDG_STATE_HOME=str(tapeline.folder / "state"),
-                              XDG_RUNTIME_DIR=str(tapeline.folder), TAPELINE_DATA_DIR="")
-        second.settings = {**tapeline.settings, **{name: value for name, value in second.settings.items() if name != "TAPELINE_DATA_DIR"}}
-        second.up()
+        second = LiveTapeline(binary, folder / "second", fake)
+        second.up(**tapeline.settings)
         until("the second one says why it waits", lambda: "another tapeline" in str(second.status().get("feed")), 20)
         part.sent_arrives()
         part.check("a second tapeline with the key waits, and the first goes on", len(fake.streams) == 1 and fake.counts["second connections"] == 0)

@@ -27,7 +27,7 @@ class LiveTapeline(client.Tapeline):
         self.fake, self.symbols = fake, symbols
         self.settings = {"FINNHUB_API_KEY": key, "STOCKS": ",".join(symbols), "TAPELINE_FINNHUB_REST_URL": fake.rest_url,
                          "TAPELINE_FINNHUB_STREAM_URL": fake.stream_url, "TAPELINE_FINNHUB_CA_FILE": str(fake.ca_file),
-                         "TAPELINE_DEBUG_CLOCK": f"{start},{speed}", "XDG_STATE_HOME": str(folder / "state"), "XDG_RUNTIME_DIR": str(folder),
+                         "TAPELINE_DEBUG_CLOCK": f"{start},{speed}", "XDG_DATA_HOME": str(folder / "share"),
                          "TAPELINE_FINNHUB_TIMEOUT_MS": "1500", **settings}
 
     def up(self, ready=True, **settings):
