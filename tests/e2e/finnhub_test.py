@@ -42,7 +42,7 @@ def table():
             section, columns = line[4:], []
         elif cells and not columns:
             columns = cells
-        elif cells and not cells[0].startswith("---"):
+        elif cells and columns[0] == "name":
             found = re.match(r"`([\w-]+)`", cells[0])
             if found:
                 rows[found[1]] = section, dict(zip(columns, cells))
