@@ -35,7 +35,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / part) for part in ("support", "e2e")]
+sys.path[:0] = [str(ROOT / "tests" / part) for part in ("support", "e2e", "oracle")]
 import finnhub_faults
 import quotes
 from client import Checks, until
