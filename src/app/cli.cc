@@ -8,6 +8,10 @@
 #include "transform/command_line.h"
 
 namespace tapeline::app {
+Error usage(std::string message, std::string hint) {
+  return Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
+}
+
 namespace {
 
 constexpr std::array kCommon = {
@@ -18,10 +22,9 @@ constexpr std::array kCommon = {
 };
 
 constexpr std::array kUp = {
-    Flag{"feed", "NAME", "simulator",
-         "simulator, replay or none (finnhub comes with the next release)"},
+    Flag{"feed", "NAME", "", "simulator, finnhub or none [finnhub with a key, else simulator]"},
     Flag{"listen", "ADDRESS", "127.0.0.1:8787", "where the dashboard and the API are served"},
-    Flag{"symbols", "A,B", "the original's ten", "which symbols the simulator trades"},
+    Flag{"symbols", "A,B", "the original's ten", "which symbols to follow"},
     Flag{"rate", "N", "10", "simulator: quotes a second, over all symbols"},
     Flag{"seed", "N", "1", "simulator: where every random choice comes from"},
     Flag{"start", "TIME", "now", "simulator: the instant at which it begins"},
@@ -102,6 +105,24 @@ constexpr std::array kCommands = {
             "tapeline audit"},
     Command{"config show", "", "the configuration in force", Place::here, kOrigin,
             "tapeline config show --origin"},
+    Command{"symbols list",
+            "",
+            "the symbols that are followed, and which way their prices come",
+            Place::directory,
+            {},
+            "tapeline symbols list"},
+    Command{"symbols add",
+            "SYMBOL...",
+            "follow more symbols, from now on",
+            Place::directory,
+            {},
+            "tapeline symbols add IBM BRK.B"},
+    Command{"symbols remove",
+            "SYMBOL...",
+            "follow symbols no longer; what is there of them stays",
+            Place::directory,
+            {},
+            "tapeline symbols remove IBM"},
     Command{"topic list",
             "",
             "the topics and their sizes",
@@ -230,10 +251,6 @@ int distance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
-}
-
-Error usage(std::string message, std::string hint) {
-  return Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
 }
 
 std::string did_you_mean(const std::string& name, std::string_view otherwise) {
