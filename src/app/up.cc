@@ -114,7 +114,8 @@ Result<std::map<Symbol, Timestamp>> last_event_times(Pipeline& pipeline) {
 }
 
 /// The simulator, going on where the topic ends.
-Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, const Config& config) {
+Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, Clock& clock) {
+  const Config& config = pipeline.config();
   feeds::Simulator::Options options;
   options.rate = TRY(config.real("simulator.rate"));
   options.faults = TRY(parse_faults(config.list("simulator.faults")));
@@ -124,7 +125,7 @@ Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, const Co
   }
   // Seed and start belong to the data: a restart goes on with those of the first time.
   const std::string& start = config.text("simulator.start");
-  const Timestamp first = start.empty() ? pipeline.clock().now() : TRY(parse_rfc3339(start)).at;
+  const Timestamp first = start.empty() ? clock.now() : TRY(parse_rfc3339(start)).at;
   const std::int64_t seed = TRY(config.integer("simulator.seed"));
   const std::string kept_start =
       TRY(pipeline.settings().get_or_set("simulator.start", format_rfc3339_micros(first)));
@@ -136,7 +137,7 @@ Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, const Co
     telemetry::log(Level::warn, "seed of the data kept",
                    {{"seed", kept_seed}, {"asked", fmt::format("{}", seed)}});
   }
-  auto simulator = TRY(feeds::Simulator::make(pipeline.clock(), options));
+  auto simulator = TRY(feeds::Simulator::make(clock, options));
   simulator.resume(TRY(last_event_times(pipeline)));
   return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::Simulator>(std::move(simulator)));
 }
@@ -350,14 +351,14 @@ class Running {
   Status start_feed() {
     if (plan_.feed == "none") return Ok{};
     const bool is_replay = plan_.feed == "replay";
+    feed_clock_ = TRY(debug_clock(clock_, config_));
     if (plan_.feed == "finnhub") {
-      feed_clock_ = TRY(debug_clock(clock_, config_));
       auto finnhub = TRY(make_finnhub(*pipeline_, feed_clock(), plan_.lock_folder));
       finnhub_ = finnhub.get();
       feed_source_ = std::move(finnhub);
     } else {
       feed_source_ = is_replay ? TRY(make_replay(*pipeline_, call_))
-                               : TRY(make_simulator(*pipeline_, config_));
+                               : TRY(make_simulator(*pipeline_, feed_clock()));
     }
     gap_connection_ = TRY(pipeline_->warehouse().connect());
     producer_probe_ =
