@@ -51,6 +51,7 @@ ExitCode symbols_command(Pipeline& pipeline, const Call& call);
 /// Commands that need no data directory of their own.
 ExitCode doctor(Clock& clock, io::FileSystem& files, const Environment& environment,
                 const Config& config, const std::string& directory, const Call& call);
+ExitCode compact(Clock& clock, io::FileSystem& files, const std::string& path, const Call& call);
 ExitCode verify_backup_command(Clock& clock, io::FileSystem& files, const Config& config,
                                const Call& call);
 ExitCode restore_backup_command(io::FileSystem& files, const Environment& environment,

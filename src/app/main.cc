@@ -122,6 +122,9 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
   std::signal(SIGINT, on_interrupt);
   if (name == "backup verify") return verify_backup_command(*clock, *files, config, call);
   if (name == "backup restore") return restore_backup_command(*files, environment, config, call);
+  if (name == "compact") {
+    return compact(*clock, *files, TRY(choose_directory(*files, environment, config, line)), call);
+  }
   if (name == "doctor") {
     const std::string path = TRY(choose_directory(*files, environment, config, line));
     return doctor(*clock, *files, environment, config, path, call);
