@@ -38,7 +38,7 @@ class UpStatus final : public serve::Commands {
   Result<text::Value> tasks(const std::string& dag, const std::string& run) override;
   Result<text::Value> task_log(const std::string& dag, const std::string& run,
                                const std::string& task) override;
-  Result<text::Value> act(const std::string& dag, serve::DagAction action) override;
+  Result<text::Value> act(const serve::DagRequest& request) override;
   Result<int> run(const serve::CommandLine& line, const serve::CommandOutput& output,
                   std::stop_token stop) override;
 

@@ -37,7 +37,7 @@ class FakeCommands final : public Commands {
                                const std::string&) override {
     return find(dag);
   }
-  Result<text::Value> act(const std::string& dag, DagAction) override { return find(dag); }
+  Result<text::Value> act(const DagRequest& request) override { return find(request.dag); }
   Result<int> run(const CommandLine& line, const CommandOutput& output,
                   std::stop_token stop) override {
     if (line.argv[0] == "wait") {
