@@ -8,6 +8,10 @@
 #include "transform/command_line.h"
 
 namespace tapeline::app {
+Error usage(std::string message, std::string hint) {
+  return Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
+}
+
 namespace {
 
 constexpr std::array kCommon = {
@@ -18,10 +22,9 @@ constexpr std::array kCommon = {
 };
 
 constexpr std::array kUp = {
-    Flag{"feed", "NAME", "simulator",
-         "simulator, replay or none (finnhub comes with the next release)"},
+    Flag{"feed", "NAME", "", "simulator, finnhub or none [finnhub with a key, else simulator]"},
     Flag{"listen", "ADDRESS", "127.0.0.1:8787", "where the dashboard and the API are served"},
-    Flag{"symbols", "A,B", "the original's ten", "which symbols the simulator trades"},
+    Flag{"symbols", "A,B", "the original's ten", "which symbols to follow"},
     Flag{"rate", "N", "10", "simulator: quotes a second, over all symbols"},
     Flag{"seed", "N", "1", "simulator: where every random choice comes from"},
     Flag{"start", "TIME", "now", "simulator: the instant at which it begins"},
@@ -96,6 +99,15 @@ constexpr std::array kLogs = {
 constexpr std::array kAccept = {
     Flag{"yes", "", "", "do it; without this only say what would be lost"},
 };
+constexpr std::array kVerifyBackup = {
+    Flag{"scratch", "DIR", "", "where the copy that is opened goes [DIR.verify]"},
+};
+constexpr std::array kRestore = {
+    Flag{"to", "DIR", "", "the new data directory [--data-dir, else that of the backup's kind]"},
+};
+constexpr std::array kRetention = {
+    Flag{"dry-run", "", "", "say what would be given up, and keep it"},
+};
 constexpr std::array kSql = {
     Flag{"query", "SQL", "", "the statement; without it, read from stdin", 'c'},
     Flag{"format", "FORMAT", "table", "table, csv, json, ndjson or markdown"},
@@ -127,6 +139,24 @@ constexpr std::array kCommands = {
             "tapeline audit"},
     Command{"config show", "", "the configuration in force", Place::here, kOrigin,
             "tapeline config show --origin"},
+    Command{"symbols list",
+            "",
+            "the symbols that are followed, and which way their prices come",
+            Place::directory,
+            {},
+            "tapeline symbols list"},
+    Command{"symbols add",
+            "SYMBOL...",
+            "follow more symbols, from now on",
+            Place::directory,
+            {},
+            "tapeline symbols add IBM BRK.B"},
+    Command{"symbols remove",
+            "SYMBOL...",
+            "follow symbols no longer; what is there of them stays",
+            Place::directory,
+            {},
+            "tapeline symbols remove IBM"},
     Command{"topic list",
             "",
             "the topics and their sizes",
@@ -225,6 +255,19 @@ constexpr std::array kCommands = {
             Place::here,
             {},
             "tapeline completion bash\ntapeline completion fish"},
+    Command{"backup create",
+            "[DIR]",
+            "copy topics, warehouse and state, while they are in use",
+            Place::directory,
+            {},
+            "tapeline backup create\ntapeline backup create backups/monday"},
+    Command{"backup verify", "DIR", "prove a backup: every byte, then an audit of a copy",
+            Place::here, kVerifyBackup, "tapeline backup verify backups/monday"},
+    Command{"backup restore", "DIR", "make a data directory of a backup", Place::here, kRestore,
+            "tapeline backup restore backups/monday --to restored"},
+    Command{"retention run", "", "give up raw rows of the days that retention.raw_days lets go",
+            Place::directory, kRetention,
+            "tapeline retention run --dry-run\ntapeline retention run"},
     Command{"version",
             "",
             "the version of tapeline and of what it stands on",
@@ -234,8 +277,8 @@ constexpr std::array kCommands = {
 };
 
 // Commands of the design that are not there yet: naming one says so.
-constexpr std::array<std::string_view, 8> kLater = {"produce", "load",  "serve",  "export",
-                                                    "explain", "alert", "backup", "init"};
+constexpr std::array<std::string_view, 7> kLater = {"produce", "load",  "serve", "export",
+                                                    "explain", "alert", "init"};
 
 const Flag* find_flag(const Command& command, std::string_view name) {
   for (const Flag& flag : command.flags) {
@@ -267,10 +310,6 @@ int distance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
-}
-
-Error usage(std::string message, std::string hint) {
-  return Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
 }
 
 std::string did_you_mean(const std::string& name, std::string_view otherwise) {

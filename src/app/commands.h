@@ -44,10 +44,17 @@ ExitCode topic_command(Pipeline& pipeline, const Call& call);
 ExitCode dag_command(Pipeline& pipeline, const Call& call);
 ExitCode dbt_command(Pipeline& pipeline, const Call& call);
 ExitCode sql_command(Pipeline& pipeline, const Call& call);
+ExitCode create_backup_command(Pipeline& pipeline, const Call& call);
+ExitCode retention_command(Pipeline& pipeline, const Call& call);
+ExitCode symbols_command(Pipeline& pipeline, const Call& call);
 
 /// Commands that need no data directory of their own.
 ExitCode doctor(Clock& clock, io::FileSystem& files, const Environment& environment,
                 const Config& config, const std::string& directory, const Call& call);
+ExitCode verify_backup_command(Clock& clock, io::FileSystem& files, const Config& config,
+                               const Call& call);
+ExitCode restore_backup_command(io::FileSystem& files, const Environment& environment,
+                                const Config& config, const Call& call);
 ExitCode show_config(const Config& config, const Call& call);
 ExitCode show_version(const Call& call);
 ExitCode show_calendar(const Call& call);
