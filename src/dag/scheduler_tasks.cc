@@ -168,8 +168,9 @@ void Scheduler::follow(ActiveRun& run) {
   for (const auto& [name, node] : run.plan.nodes()) {
     const bool never_begins =
         node.state == TaskState::upstream_failed || node.state == TaskState::skipped;
+    if (!never_begins) continue;
     state::TryRow& row = run.tries[name];
-    if (!never_begins || has_ended(task_state(row.state))) continue;
+    if (has_ended(task_state(row.state))) continue;
     row.run = run.row.id;
     row.task = name;
     row.state = to_string(node.state);
