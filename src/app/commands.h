@@ -58,6 +58,8 @@ ExitCode restore_backup_command(io::FileSystem& files, const Environment& enviro
                                 const Config& config, const Call& call);
 ExitCode show_config(const Config& config, const Call& call);
 ExitCode show_version(const Call& call);
+ExitCode show_calendar(const Call& call);
+ExitCode show_completion(const Call& call);
 ExitCode show_next_fires(Clock& clock, const Call& call);
 
 /// How files are read, as import and replay are told by their flags.

@@ -116,6 +116,8 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
   Call call{line, folder, std::move(input), terminal, interrupted().get_token()};
   const std::string_view name = line.command->name;
   if (name == "version") return show_version(call);
+  if (name == "calendar") return show_calendar(call);
+  if (name == "completion") return show_completion(call);
   if (name == "dag next") return show_next_fires(*clock, call);
   if (name == "config show") return show_config(config, call);
   if (line.command->place == Place::owner) return up(*clock, *files, environment, config, call);

@@ -37,7 +37,7 @@ class FakeCommands final : public Commands {
                                const std::string&) override {
     return find(dag);
   }
-  Result<text::Value> act(const std::string& dag, DagAction) override { return find(dag); }
+  Result<text::Value> act(const DagRequest& request) override { return find(request.dag); }
   Result<text::Value> followed() override {
     return text::Value(
         text::Object{{"followed", text::List{text::Object{{"symbol", "A"}, {"path", "stream"}}}}});
