@@ -64,10 +64,10 @@ class Part:
     def __init__(self, checks, binary, folder, name, symbols=("AAPL", "IBM"), **settings):
         self.checks, self.name, self.folder = checks, name, folder
         folder.mkdir()
-        self.fake = FakeFinnhub(folder, {KEY})
+        self.fake = FakeFinnhub(folder, {KEY}, Clock(START, SPEED))
         self.fake.limited = False
         self.prices = 10_000  # cents; no two trades of a part have the same price
-        settings = {"FETCH_INTERVAL": "15", "TAPELINE_FINNHUB_SPACING_MS": "0", "TAPELINE_FINNHUB_CALLS_PER_MINUTE": "6000", **settings}
+        settings = {"FETCH_INTERVAL": "15", "TAPELINE_FINNHUB_SPACING_MS": "0", "TAPELINE_FINNHUB_CALLS_PER_MINUTE": "1800", **settings}
         self.fake.start()
         self.tapeline = LiveTapeline(binary, folder / "tapeline", self.fake, symbols, speed=SPEED, **settings)
 
@@ -79,7 +79,6 @@ class Part:
         self.fake.stop()
 
     def up(self, **settings):
-        self.fake.clock = Clock(START, SPEED) if self.fake.clock.speed == 1 else self.fake.clock
         self.tapeline.up(TAPELINE_DEBUG_CLOCK=f"2013-10-08T14:00:00Z,{SPEED},{self.fake.clock.since:.6f}", **settings)
 
     def check(self, what, holds, said=""):
