@@ -130,7 +130,8 @@ def call_fault(part, name, row, long):
     fake, tapeline = part.fake, part.tapeline
     metric, since = counted(row), tapeline.end_offset()
     base, asked = tapeline.metric(metric[0], **metric[1]), len(fake.requests)
-    fake.play(name, **({} if name.startswith(("connect", "certificate")) else {"symbol": "AAPL"}), **REST_HOW.get(name, {}))
+    for_all = name in ALL_WAIT or name.startswith(("connect", "certificate"))
+    fake.play(name, symbol=None if for_all else "AAPL", **REST_HOW.get(name, {}))
     moved = part.trade()
     fake.emit(moved)
     part.rises(metric, base)
@@ -140,7 +141,7 @@ def call_fault(part, name, row, long):
         until("it is shown", lambda: any(word in part.shown() for word in words) or not fake.plays, 5)
         shown = part.shown()
         part.check(f"{name}: it shows {words[0]}", words[0] in shown, shown)
-    if name not in ALL_WAIT and not name.startswith(("connect", "certificate")):
+    if not for_all:
         other = part.trade("IBM")
         fake.emit(other)
         part.arrives(other, since)
