@@ -50,6 +50,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   calendar_ = TRY(make_calendar(directory_.calendar()));
   state_ = TRY(state::Database::open(directory_.file("state.sqlite")));
   settings_ = std::make_unique<state::Settings>(*state_);
+  symbols_ = TRY(FollowedSymbols::open(*settings_, config_.list("symbols")));
   runs_ = TRY(state::RunStore::open(*state_));
 
   const auto between = [&](std::string_view key, std::int64_t least,
@@ -95,6 +96,36 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,
                                         std::move(dags), {.rest_max = rest_max}));
   return tasks_->set_hold(!paused(kIngestionDag));
+}
+
+void Pipeline::set_feed_state(text::Value state) {
+  feed_state_.with([&](text::Value& its) { its = std::move(state); });
+}
+
+Status Pipeline::change_symbols(const std::vector<std::string>& names, bool add) {
+  if (directory_.kind() != DirectoryKind::market) {
+    return Error{ErrorCode::unsupported,
+                 "the simulated exchange's symbols are fixed when its history is made",
+                 "Name them with --symbols on a new data directory."};
+  }
+  return add ? symbols_->add(names) : symbols_->remove(names);
+}
+
+text::Value Pipeline::followed() const {
+  const text::Value state = feed_state();
+  const text::Value* known = state.find("symbols");
+  text::List list;
+  for (const Symbol& symbol : symbols_->list()) {
+    std::string path = driven_ && known ? "starting" : "not running";
+    for (const text::Value& one : known ? known->as_list() : text::List{}) {
+      if (one.string_or("symbol", "") == symbol.text()) path = one.string_or("path", "");
+    }
+    text::Value row;
+    row.set("symbol", symbol.text());
+    row.set("path", path);
+    list.push_back(std::move(row));
+  }
+  return text::Value(std::move(list));
 }
 
 bool Pipeline::paused(std::string_view dag) const {

@@ -12,6 +12,7 @@
 
 #include "app/config.h"
 #include "app/data_directory.h"
+#include "app/followed_symbols.h"
 #include "app/ingestion_tasks.h"
 #include "base/clock.h"
 #include "base/rng.h"
@@ -63,6 +64,11 @@ class Pipeline {
   msglog::EmbeddedLog& log() { return *log_; }
   warehouse::DuckDbWarehouse& warehouse() { return *warehouse_; }
   state::Settings& settings() { return *settings_; }
+  const FollowedSymbols& symbols() const { return *symbols_; }
+
+  /// Follows symbols, or follows them no longer.
+  /// errors: unsupported in a simulated directory; those of FollowedSymbols
+  Status change_symbols(const std::vector<std::string>& names, bool add);
   IngestionTasks& tasks() { return *tasks_; }
   dag::Scheduler& scheduler() { return *scheduler_; }
   transform::Engine& engine() { return *engine_; }
@@ -71,6 +77,14 @@ class Pipeline {
   Wakeup& appended() { return its_.appended; }
 
   dag::TaskQueues& queues() { return queues_; }
+
+  /// What a feed tells of itself, for page and command line; null while there is none. An object
+  /// with `state`, `error` and `symbols`, if there is more to say than that it runs.
+  void set_feed_state(text::Value state);
+  text::Value feed_state() const { return feed_state_.copy(); }
+
+  /// [{"symbol","path"}]: the symbols that are followed, and which way their prices come.
+  text::Value followed() const;
 
   /// Threads drive the scheduler from now on: commands wait for runs instead of driving them.
   void set_driven() { driven_ = true; }
@@ -103,12 +117,14 @@ class Pipeline {
   std::shared_ptr<const Calendar> calendar_;
   std::unique_ptr<state::Database> state_;
   std::unique_ptr<state::Settings> settings_;
+  std::unique_ptr<FollowedSymbols> symbols_;
   std::unique_ptr<state::RunStore> runs_;
   std::unique_ptr<msglog::EmbeddedLog> log_;
   std::unique_ptr<warehouse::DuckDbWarehouse> warehouse_;
   std::unique_ptr<transform::Engine> engine_;
   std::unique_ptr<IngestionTasks> tasks_;
   dag::TaskQueues queues_;
+  Guarded<text::Value> feed_state_;
   dag::SchedulerProbe scheduler_probe_{its_.metrics};
   std::unique_ptr<dag::Scheduler> scheduler_;
 };
