@@ -67,7 +67,8 @@ class Part:
         self.fake = FakeFinnhub(folder, {KEY}, Clock(START, SPEED))
         self.fake.limited = False
         self.prices = 10_000  # cents; no two trades of a part have the same price
-        settings = {"FETCH_INTERVAL": "15", "TAPELINE_FINNHUB_SPACING_MS": "0", "TAPELINE_FINNHUB_CALLS_PER_MINUTE": "1800", **settings}
+        settings = {"FETCH_INTERVAL": "15", "TAPELINE_FINNHUB_SPACING_MS": "0", "TAPELINE_FINNHUB_CALLS_PER_MINUTE": "1800",
+                    "TAPELINE_FINNHUB_SILENCE_MS": "1800000", **settings}
         self.fake.start()
         self.tapeline = LiveTapeline(binary, folder / "tapeline", self.fake, symbols, speed=SPEED, **settings)
 
@@ -97,7 +98,7 @@ class Part:
             found[:] = [message for _, message in self.tapeline.records(since) if message["symbol"] == trade.symbol and f"{message['price']:.2f}" == trade.price
                         and source in (None, message["data_source"])]
             return found
-        until(f"{trade} is appended", there, 20)
+        until(f"{trade} is appended", there, 60)
         return found[0]
 
     def sent_arrives(self, since=0, **more):
@@ -107,11 +108,16 @@ class Part:
 
     def rises(self, metric, base, by=1):
         name, labels = metric
-        until(f"{name}{labels} rises", lambda: self.tapeline.metric(name, **labels) >= base + by, 20)
+        until(f"{name}{labels} rises", lambda: self.tapeline.metric(name, **labels) >= base + by, 60)
 
     def shown(self):
         """What the feed says of itself."""
         return str(self.tapeline.status().get("feed"))
+
+    def story(self):
+        """The newest requests and the metrics that moved, for a check that failed."""
+        return ([(call.path, call.query.get("symbol"), round(call.clock - START)) for call in self.fake.requests[-6:]],
+                round(self.fake.clock.now() - START), {labels: value for (name, labels), value in self.tapeline.metrics().items() if "calls_total" in name and value})
 
     def ends(self):
         """It stops when told; its data are sound; the fake found nothing to object to."""
@@ -138,7 +144,7 @@ def call_fault(part, name, row, long):
     part.check(f"{name}: {metric[1]} is counted", True)
     words = re.findall(r"`(.+?)`", row["shown"])
     if words:
-        until("it is shown", lambda: any(word in part.shown() for word in words) or not fake.plays, 5)
+        until("it is shown", lambda: any(word in part.shown() for word in words) or not fake.plays, 30)
         shown = part.shown()
         part.check(f"{name}: it shows {words[0]}", words[0] in shown, shown)
     if not for_all:
@@ -167,7 +173,7 @@ def calls(checks, binary, folder, long):
             try:
                 asked = call_fault(part, name, ROWS[name][1], long)
             except RuntimeError as why:
-                part.check(name, False, f"{why}; {part.shown()}")
+                part.check(name, False, f"{why}; {part.shown()}; {part.story()}")
                 part.fake.end()
             if name == "rest-429-retry-after":
                 waits = [after.clock - before.clock for before, after in zip(part.fake.requests[asked:], part.fake.requests[asked + 1:])]
@@ -221,7 +227,7 @@ def gap_since(part, cause, count):
     def there():
         found[:] = [gap for gap in part.tapeline.gaps() if gap["cause"] == cause and gap["healed_at"]]
         return len(found) > count
-    until(f"a gap {cause} is recorded and healed", there, 20)
+    until(f"a gap {cause} is recorded and healed", there, 60)
     return found[-1]
 
 
@@ -399,6 +405,27 @@ def silences(checks, binary, folder, long):
         part.ends()
 
 
+def silence(checks, binary, folder, long):
+    """No message at all, and nothing learned yet of how often it trades."""
+    with Part(checks, binary, folder, "no message", TAPELINE_FINNHUB_SILENCE_MS="90000") as part:
+        fake = part.fake
+        fake.ping_seconds = 20
+        part.up()
+        part.tapeline.until_subscribed()
+        flow(part, 3)
+        gaps, streams = healed(part, "silent"), len(fake.streams)
+        fake.play("mute")
+        lost = part.trade()
+        fake.emit(lost)
+        part.rises((PREFIX + "reconnects_total", {"cause": "silent"}), 0)
+        fake.end()
+        reopened(part, streams)
+        part.sent_arrives()
+        gap = gap_since(part, "silent", gaps)
+        part.check("mute: found without knowing how often it trades, and the gap has what was lost", ms(gap["gap_start"]) <= lost.time <= ms(gap["gap_end"]), (gap, lost))
+        part.ends()
+
+
 def odd_trades(checks, binary, folder, long):
     """Trades of all kinds in one message: each by itself is taken or counted, and harms no other."""
     with Part(checks, binary, folder, "trades") as part:
@@ -501,7 +528,7 @@ def symbols_change(checks, binary, folder, long):
         part.sent_arrives(symbol="MSFT")
         done = tapeline.call("symbols", "remove", "IBM")
         until("it is unsubscribed from", lambda: "IBM" not in fake.subscribed())
-        part.check("symbols remove", done.returncode == 0 and len(fake.streams) == 1, done.stderr)
+        part.check("symbols remove", done.returncode == 0 and len(fake.streams) == 1, (done.stderr, [stream.ended for stream in fake.streams], part.shown()))
         listed = tapeline.call("symbols", "list").stdout
         part.check("symbols list", "MSFT" in listed and "AAPL" in listed and "IBM" not in listed, listed)
         part.check("it stops", tapeline.stop() == 0)
@@ -519,7 +546,7 @@ def one_connection(checks, binary, folder, long):
         part.sent_arrives(), part.sent_arrives(symbol="IBM")
         second = LiveTapeline(binary, folder / "second", fake)
         second.up(**tapeline.settings)
-        until("the second one says why it waits", lambda: "another tapeline" in str(second.status().get("feed")), 20)
+        until("the second one says why it waits", lambda: "another tapeline" in str(second.status().get("feed")), 60)
         part.sent_arrives()
         part.check("a second tapeline with the key waits, and the first goes on", len(fake.streams) == 1 and fake.counts["second connections"] == 0)
         part.check("the second one stops", second.stop() == 0)
@@ -549,7 +576,7 @@ def stranger(fake):
             pass
 
 
-PARTS = (calls, refused_symbols, call_limits, frames, handshakes, silences, odd_trades, symbol_limit, symbols_change, one_connection)
+PARTS = (calls, refused_symbols, call_limits, frames, handshakes, silences, silence, odd_trades, symbol_limit, symbols_change, one_connection)
 
 
 def page(checks):

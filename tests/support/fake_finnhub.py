@@ -74,6 +74,8 @@ class Stream:
         try:
             async with self.writing:
                 for at in range(0, len(data), size):
+                    if self.writer.is_closing():
+                        raise ConnectionResetError("the client went away")
                     self.writer.write(data[at:at + size])
                     await self.writer.drain()
                     await asyncio.sleep(pause or 0)
