@@ -50,11 +50,26 @@ constexpr std::array kRuns = {
 constexpr std::array kTrigger = {
     Flag{"wait", "", "", "end when the run has ended; exit 1 if it failed"},
 };
+constexpr std::array kNext = {
+    Flag{"cron", "EXPR", "", "an expression instead of a DAG's schedule"},
+    Flag{"timezone", "TZ", "UTC", "the zone that --cron is meant in"},
+    Flag{"after", "TIME", "now", "RFC 3339, or a date"},
+    Flag{"count", "N", "5", "how many"},
+};
 constexpr std::array kLogs = {
     Flag{"task", "NAME", "", "of one task only"},
 };
 constexpr std::array kAccept = {
     Flag{"yes", "", "", "do it; without this only say what would be lost"},
+};
+constexpr std::array kVerifyBackup = {
+    Flag{"scratch", "DIR", "", "where the copy that is opened goes [DIR.verify]"},
+};
+constexpr std::array kRestore = {
+    Flag{"to", "DIR", "", "the new data directory [--data-dir, else that of the backup's kind]"},
+};
+constexpr std::array kRetention = {
+    Flag{"dry-run", "", "", "say what would be given up, and keep it"},
 };
 constexpr std::array kSql = {
     Flag{"query", "SQL", "", "the statement; without it, read from stdin", 'c'},
@@ -164,6 +179,9 @@ constexpr std::array kCommands = {
             "tapeline dag tasks stock_data_ingestion manual__2026-11-22T14:30:00Z"},
     Command{"dag logs", "DAG RUN", "what the tasks of a run logged", Place::directory, kLogs,
             "tapeline dag logs stock_data_ingestion manual__2026-11-22T14:30:00Z --task load"},
+    Command{"dag next", "[DAG]", "when a schedule fires next, in UTC", Place::here, kNext,
+            "tapeline dag next full_tests\n"
+            "tapeline dag next --cron '30 1 * * *' --timezone America/New_York --after 2026-11-01"},
     Command{"dbt",
             "ARGS...",
             "dbt on the shipped project, or on one of yours",
@@ -174,6 +192,19 @@ constexpr std::array kCommands = {
     Command{"sql", "", "ask the warehouse, read-only", Place::directory, kSql,
             "tapeline sql -c 'select symbol, ma_7_day from stock_analytics limit 5'\n"
             "tapeline sql -c 'from loads' --format csv"},
+    Command{"backup create",
+            "[DIR]",
+            "copy topics, warehouse and state, while they are in use",
+            Place::directory,
+            {},
+            "tapeline backup create\ntapeline backup create backups/monday"},
+    Command{"backup verify", "DIR", "prove a backup: every byte, then an audit of a copy",
+            Place::here, kVerifyBackup, "tapeline backup verify backups/monday"},
+    Command{"backup restore", "DIR", "make a data directory of a backup", Place::here, kRestore,
+            "tapeline backup restore backups/monday --to restored"},
+    Command{"retention run", "", "give up raw rows of the days that retention.raw_days lets go",
+            Place::directory, kRetention,
+            "tapeline retention run --dry-run\ntapeline retention run"},
     Command{"version",
             "",
             "the version of tapeline and of what it stands on",
@@ -183,8 +214,8 @@ constexpr std::array kCommands = {
 };
 
 // Commands of the design that are not there yet: naming one says so.
-constexpr std::array<std::string_view, 9> kLater = {
-    "produce", "load", "serve", "export", "explain", "alert", "backup", "init", "completion"};
+constexpr std::array<std::string_view, 8> kLater = {"produce", "load",  "serve", "export",
+                                                    "explain", "alert", "init",  "completion"};
 
 const Flag* find_flag(const Command& command, std::string_view name) {
   for (const Flag& flag : command.flags) {

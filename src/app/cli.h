@@ -23,7 +23,7 @@ struct Flag {
 
 /// Where a command does its work.
 enum class Place : std::uint8_t {
-  here,       // in this process, without a data directory
+  here,       // in this process, whoever owns a data directory
   directory,  // in the process that owns the data directory: a running `up`, or this one
   owner,      // in this process, which becomes the owner
 };

@@ -14,6 +14,7 @@
 #include "app/data_directory.h"
 #include "app/followed_symbols.h"
 #include "app/ingestion_tasks.h"
+#include "base/aside.h"
 #include "base/clock.h"
 #include "base/rng.h"
 #include "base/wakeup.h"
@@ -34,12 +35,16 @@ namespace tapeline::app {
 constexpr std::string_view kTopic = "stock_prices";
 constexpr std::string_view kIngestionDag = "stock_data_ingestion";
 
+/// The DAG files that the program carries.
+Result<std::vector<dag::Dag>> parse_shipped_dags();
+
 /// What a pipeline takes from its process. Outlives it.
 struct Surroundings {
   Clock& clock;
   io::FileSystem& files;
   telemetry::Metrics& metrics;
   Wakeup& appended;  // told of each sync of the log
+  Aside& aside;      // of the loader
 };
 
 /// threads:  the parts' own; this only holds them
@@ -63,6 +68,7 @@ class Pipeline {
   telemetry::Metrics& metrics() { return its_.metrics; }
   msglog::EmbeddedLog& log() { return *log_; }
   warehouse::DuckDbWarehouse& warehouse() { return *warehouse_; }
+  state::Database& state() { return *state_; }
   state::Settings& settings() { return *settings_; }
   const FollowedSymbols& symbols() const { return *symbols_; }
 

@@ -210,7 +210,7 @@ class Running {
     auto directory = TRY(DataDirectory::open(files_, clock_, plan_.path, kind));
     TRY_STATUS(listen(directory));
     pipeline_ = TRY(Pipeline::open(
-        {clock_, files_, metrics_, appended_}, config_, std::move(directory),
+        {clock_, files_, metrics_, appended_, reader_}, config_, std::move(directory),
         [&](std::string_view what) { api_->set_starting(std::string(what), std::nullopt); }));
     const Status fits = pipeline_->tasks().check_log();
     if (!fits) {
@@ -457,6 +457,7 @@ class Running {
   UpStatus status_;
   telemetry::Metrics metrics_;
   Wakeup appended_;
+  AsideLoop reader_{"load-reader"};
   std::string url_;
   std::string login_;  // the line that tells how to log in, where reading needs it
   std::unique_ptr<serve::Api> api_;

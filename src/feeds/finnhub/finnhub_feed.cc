@@ -185,7 +185,7 @@ void FinnhubFeed::take_answer(const Symbol& symbol, Result<io::HttpResponse> res
     case Outcome::stale:
       plan_.succeeded(symbol, uptime);
       last_answer_at_ = now;
-      if (!stream_) error_.clear();
+      its.error.clear();
       break;
     case Outcome::limited:
       plan_.limited(symbol, uptime, answer.retry_after);
@@ -203,9 +203,10 @@ void FinnhubFeed::take_answer(const Symbol& symbol, Result<io::HttpResponse> res
       break;
   }
   if (!answer.detail.empty()) {
-    error_ = redacted(fmt::format("/quote of {}: {}", symbol.text(), answer.detail), options_.key);
+    its.error =
+        redacted(fmt::format("/quote of {}: {}", symbol.text(), answer.detail), options_.key);
     telemetry::log(Level::debug, "call failed",
-                   {{"outcome", std::string(to_string(answer.outcome))}, {"error", error_}});
+                   {{"outcome", std::string(to_string(answer.outcome))}, {"error", its.error}});
   }
   if (answer.outcome == Outcome::ok || answer.outcome == Outcome::unchanged) {
     const bool is_new = answer.outcome == Outcome::ok;
@@ -295,6 +296,12 @@ void FinnhubFeed::take_event(StreamClient::Event event, FeedBatch& batch) {
   probe_.frame(frame.type).add();
   if (frame.type == Frame::Type::trade) {
     take_trades(std::move(frame), batch);
+    return;
+  }
+  if (frame.type == Frame::Type::malformed) {
+    // It may have held trades: what it was belongs to a hole.
+    open_gap("malformed");
+    if (!gap_heals_from_) gap_heals_from_ = clock_.now();
     return;
   }
   // Just before a message that holds no trades everything had come.
@@ -471,6 +478,7 @@ void FinnhubFeed::publish() {
   state.backoff_seconds = std::chrono::duration<double>(backoff).count();
   for (const Symbol& symbol : symbols_) {
     const auto found = followed_.find(symbol);
+    if (state.error.empty()) state.error = found->second.error;
     const Path path = subscriptions_.is_invalid(symbol)  ? Path::invalid
                       : found->second.mute               ? Path::mute
                       : !open                            ? Path::rest

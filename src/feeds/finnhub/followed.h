@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <optional>
+#include <string>
 
 #include "feeds/feed.h"
 #include "feeds/finnhub/decode.h"
@@ -29,6 +30,7 @@ struct Followed {
   bool suspected = false;  // silent for too long: the next answer decides
   std::optional<Gap> mute;
   std::deque<SecondOfTrades> trades;  // by second
+  std::string error;                  // of its newest call, where that failed
 
   /// Keeps the price of a trade for comparisons.
   void remember(const Trade& trade);
