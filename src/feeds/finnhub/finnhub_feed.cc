@@ -67,8 +67,10 @@ FinnhubFeed::FinnhubFeed(Clock& clock, const Calendar& calendar, io::FileSystem&
 
 void FinnhubFeed::restore(const Quote& quote) {
   Followed& its = followed_.try_emplace(quote.symbol, options_.mute_min).first->second;
-  auto& newest = quote.data_source == data_source() ? its.last_trade : its.last_answer;
+  auto& newest = quote.data_source == data_source() ? its.last_trade : its.stood_in;
   newest = std::max(newest.value_or(quote.event_time), quote.event_time);
+  // Stamps are a quote's own below the second; answers know whole ones.
+  if (its.stood_in) its.last_answer = its.stood_in = std::chrono::floor<seconds>(*its.stood_in);
 }
 
 bool FinnhubFeed::hold_key() {
@@ -100,7 +102,10 @@ void FinnhubFeed::follow_symbols() {
   auto wanted = options_.symbols();
   if (wanted == symbols_) return;
   symbols_ = std::move(wanted);
-  for (const Symbol& symbol : symbols_) followed_.try_emplace(symbol, options_.mute_min);
+  for (const Symbol& symbol : symbols_) {
+    const auto [place, is_new] = followed_.try_emplace(symbol, options_.mute_min);
+    if (is_new) place->second.asked_at = clock_.uptime();
+  }
   plan_.follow(symbols_, clock_.uptime());
   if (!stream_ || !stream_->is_open()) return;
   subscribe(subscriptions_.follow(symbols_));
@@ -220,15 +225,18 @@ void FinnhubFeed::take_answer(const Symbol& symbol, Result<io::HttpResponse> res
                              .low = answer.quote.low,
                              .previous_close = answer.quote.previous_close});
     }
-    if (is_new) take_quote(symbol, answer.quote, batch);
+    if (is_new && its.compare(answer.quote) == Followed::Agreement::differs) {
+      probe_.divergent_prices.add();
+    }
+    take_quote(symbol, answer.quote, batch);
     its.last_answer = answer.quote.at;
   }
 }
 
 void FinnhubFeed::take_quote(const Symbol& symbol, const DayQuote& quote, FeedBatch& batch) {
   Followed& its = followed_.find(symbol)->second;
-  if (its.compare(quote) == Followed::Agreement::differs) probe_.divergent_prices.add();
-  if (carried(its)) return;
+  if (its.stood_in == quote.at || carried(symbol, its)) return;
+  its.stood_in = quote.at;
   if (its.last_trade && quote.at <= std::chrono::floor<seconds>(*its.last_trade)) return;
   Quote& row = batch.quotes.emplace_back();
   row.symbol = symbol;
@@ -259,10 +267,14 @@ void FinnhubFeed::judge_silence(const Symbol& symbol, Followed& its, const DayQu
   subscribe(subscriptions_.renew(symbol));
 }
 
-bool FinnhubFeed::carried(const Followed& its) const {
-  if (!stream_ || !its.last_trade || its.mute) return false;
+bool FinnhubFeed::carried(const Symbol& symbol, const Followed& its) const {
+  if (!stream_ || its.mute) return false;
   if (away_since_ && clock_.uptime() - *away_since_ > kRestTakesOver) return false;
-  return Calendar::new_york_date(*its.last_trade) == Calendar::new_york_date(clock_.now());
+  const Date today = Calendar::new_york_date(clock_.now());
+  if (its.last_trade && Calendar::new_york_date(*its.last_trade) == today) return true;
+  // In the session its first trade may come at any moment: it is given a little time.
+  return session_ == Session::regular && stream_->is_open() && subscriptions_.delivers(symbol) &&
+         clock_.uptime() - its.asked_at < options_.mute_min;
 }
 
 void FinnhubFeed::poll_stream(FeedBatch& batch, std::size_t rows_max) {
@@ -330,6 +342,7 @@ void FinnhubFeed::take_opened(FeedBatch& batch) {
   for (const Symbol& symbol : symbols_) {
     Followed& its = followed_.find(symbol)->second;
     its.wants_seed = true;
+    its.asked_at = clock_.uptime();
     its.suspected = false;
     its.rate.restart(clock_.uptime());
     plan_.hurry(symbol, clock_.uptime());

@@ -106,7 +106,7 @@ class FinnhubFeed final : public Feed {
   void lose(const std::string& cause, const std::string& why);
   void open_gap(std::string cause);
   void report_gap(FeedBatch& batch);
-  bool carried(const Followed& its) const;
+  bool carried(const Symbol& symbol, const Followed& its) const;
   void publish();
 
   Clock& clock_;
