@@ -8,6 +8,10 @@
 #include "transform/command_line.h"
 
 namespace tapeline::app {
+Error usage(std::string message, std::string hint) {
+  return Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
+}
+
 namespace {
 
 constexpr std::array kCommon = {
@@ -247,10 +251,6 @@ int distance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
-}
-
-Error usage(std::string message, std::string hint) {
-  return Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
 }
 
 std::string did_you_mean(const std::string& name, std::string_view otherwise) {

@@ -44,9 +44,9 @@ ExitCode topic_command(Pipeline& pipeline, const Call& call);
 ExitCode dag_command(Pipeline& pipeline, const Call& call);
 ExitCode dbt_command(Pipeline& pipeline, const Call& call);
 ExitCode sql_command(Pipeline& pipeline, const Call& call);
-ExitCode symbols_command(Pipeline& pipeline, const Call& call);
 ExitCode create_backup_command(Pipeline& pipeline, const Call& call);
 ExitCode retention_command(Pipeline& pipeline, const Call& call);
+ExitCode symbols_command(Pipeline& pipeline, const Call& call);
 
 /// Commands that need no data directory of their own.
 ExitCode doctor(Clock& clock, io::FileSystem& files, const Environment& environment,

@@ -10,10 +10,6 @@ namespace {
 
 constexpr std::int64_t kCountMax = 10'000;
 
-Error usage(std::string message, std::string hint) {
-  return Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
-}
-
 /// The schedule of a shipped DAG.
 Result<dag::Cron> cron_of_dag(const std::string& id) {
   std::vector<std::string> ids;

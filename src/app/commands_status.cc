@@ -20,11 +20,6 @@ constexpr AuditedModel kModels[] = {
     {"model.tapeline.stock_analytics", "marts_stocks.stock_analytics", "symbol, price_date"},
     {"model.tapeline.stock_bars_1m", "marts_stocks.stock_bars_1m", "symbol, bar_start"}};
 
-std::int64_t whole(const warehouse::Value& value) {
-  const auto* number = std::get_if<std::int64_t>(&value);
-  return number ? *number : 0;
-}
-
 /// The condition under which two columns agree: doubles to the tolerance of design §4.3.
 std::string agrees(const warehouse::Column& column) {
   const std::string a = fmt::format("a.\"{}\"", column.name);
@@ -54,7 +49,7 @@ Result<std::int64_t> differing_rows(warehouse::Connection& connection, const Aud
       "temp.audit_model) b using ({}) where here is null or there is null or not ({})",
       model.relation, model.key, all)));
   TRY_STATUS(connection.execute("drop table temp.audit_model"));
-  return whole(rows.rows.at(0).at(0));
+  return warehouse::to_integer(rows.rows.at(0).at(0));
 }
 
 struct AuditReport {

@@ -78,11 +78,6 @@ struct KeyHash {
   }
 };
 
-std::int64_t read_integer(const warehouse::Value& value) {
-  const auto* whole = std::get_if<std::int64_t>(&value);
-  return whole ? *whole : 0;
-}
-
 }  // namespace
 
 /// Some records, and what they say.
@@ -147,7 +142,7 @@ Result<std::optional<Offset>> Loader::next_offset(const std::string& topic_id,
                   "and topic_id = {} and topic_partition = {}",
                   sql_text(options_.group), sql_text(topic_id), partition)));
   if (found.rows.empty()) return std::optional<Offset>();
-  return std::optional<Offset>(read_integer(found.rows[0][0]));
+  return std::optional<Offset>(warehouse::to_integer(found.rows[0][0]));
 }
 
 Result<LoadCounts> Loader::stored_counts(const OffsetRange& range) {
@@ -157,8 +152,9 @@ Result<LoadCounts> Loader::stored_counts(const OffsetRange& range) {
                   "first_offset >= {} and next_offset <= {}",
                   sql_text(range.topic_id), range.partition.partition, range.first, range.next)));
   const auto& row = found.rows.at(0);
-  return LoadCounts{read_integer(row[0]), read_integer(row[1]), read_integer(row[2]),
-                    read_integer(row[3]), read_integer(row[4])};
+  return LoadCounts{warehouse::to_integer(row[0]), warehouse::to_integer(row[1]),
+                    warehouse::to_integer(row[2]), warehouse::to_integer(row[3]),
+                    warehouse::to_integer(row[4])};
 }
 
 Result<LoadCounts> Loader::load(const OffsetRange& range, const std::string& run_id,
@@ -198,7 +194,7 @@ Result<LoadCounts> Loader::load_once(const OffsetRange& range, const std::string
   const auto moved = TRY(connection_.query(
       "update raw_stocks.load_counter set last_load_id = last_load_id + 1 returning "
       "last_load_id"));
-  batch.load_id = read_integer(moved.rows.at(0).at(0));
+  batch.load_id = warehouse::to_integer(moved.rows.at(0).at(0));
   // Another loader or a cut of retention took a number: marks and cut are not what they were.
   if (batch.load_id != next_load_id_) marks_.reset();
   TRY_STATUS(read_marks());
@@ -348,8 +344,8 @@ Status Loader::settle_known(Batch& batch) {
       "between timestamp '{}' and timestamp '{}'",
       same, format_rfc3339_micros(low), format_rfc3339_micros(high))));
   for (const auto& row : existing.rows) {
-    State& state = *by_offset.at(read_integer(row[0]));
-    state.raw_row_id = read_integer(row[1]);
+    State& state = *by_offset.at(warehouse::to_integer(row[0]));
+    state.raw_row_id = warehouse::to_integer(row[1]);
     state.same_as_raw = std::get<bool>(row[2]);
   }
 
@@ -479,8 +475,8 @@ Status Loader::check(const msglog::TopicInfo& topic) {
       "Restore the log that goes with this warehouse, or accept the loss with `tapeline topic "
       "accept`.";
   for (const auto& row : stored.rows) {
-    const auto partition = read_integer(row[1]);
-    const Offset next = read_integer(row[2]);
+    const auto partition = warehouse::to_integer(row[1]);
+    const Offset next = warehouse::to_integer(row[2]);
     if (std::get<std::string>(row[0]) != topic.id) {
       return Error{
           ErrorCode::corrupt,
