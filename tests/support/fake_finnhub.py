@@ -62,7 +62,7 @@ class Stream:
 
     def __init__(self, fake, number, key, writer):
         self.fake, self.number, self.key, self.writer = fake, number, key, writer
-        self.symbols, self.over_limit, self.messages, self.pongs = {}, set(), [], 0
+        self.symbols, self.over_limit, self.messages, self.pongs, self.last_pong = {}, set(), [], 0, b""
         self.opened_at, self.ended, self.silent, self.leaving, self.frames = fake.clock.now(), None, None, False, 0
         self.closing, self.writing = asyncio.Event(), asyncio.Lock()
 
@@ -132,6 +132,7 @@ class Stream:
                     await self.write(websocket.frame(websocket.PONG, payload))
                 elif opcode == websocket.PONG:
                     self.pongs += 1
+                    self.last_pong = payload
                 elif opcode == websocket.CLOSE:
                     self.closing.set()
                     await self.write(websocket.frame(websocket.CLOSE, payload[:2]))
