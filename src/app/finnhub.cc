@@ -63,7 +63,7 @@ Result<FinnhubFeed::Options> read_options(const Config& config) {
       std::chrono::seconds(TRY(number_between(config, "finnhub.fetch_interval", 1, 86'400)));
   options.calls.spacing = TRY(millis("finnhub.spacing_ms", 0));
   options.calls.calls_per_minute =
-      static_cast<int>(TRY(number_between(config, "finnhub.calls_per_minute", 1, 1800)));
+      static_cast<int>(TRY(number_between(config, "finnhub.calls_per_minute", 1, 60'000)));
   options.symbols_max =
       static_cast<std::size_t>(TRY(number_between(config, "finnhub.symbols_max", 1, 10'000)));
   options.time_max = TRY(millis("finnhub.timeout_ms", 10));

@@ -274,6 +274,7 @@ message("protocol-ping", "a ping of the protocol, which a pong must answer", web
 
 @fault("now", "close", "a close frame with `code` (none for 1005, none at all for 1006)")
 async def close(stream, code=1000, reason="", seconds_max=5):
+    stream.leaving = True
     if code != 1006:
         await stream.write(websocket.close(None if code == 1005 else code, reason.encode()))
         await stream.wait_closing(seconds_max)

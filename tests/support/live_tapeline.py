@@ -33,6 +33,8 @@ class LiveTapeline(client.Tapeline):
     def up(self, ready=True, **settings):
         self.settings.update(settings)
         super().up(self.settings, ready, feed="finnhub")
+        if self.process.poll() is not None:
+            raise RuntimeError(f"it ended with {self.process.returncode}: {self.last_words()}")
 
     def call(self, *words, **more):
         done = super().call(*words, env={**client.os.environ, **self.settings}, **more)
