@@ -273,7 +273,7 @@ def frames(checks, binary, folder, long):
                     framed(part, name, row)
                 elif name == "close":
                     for code in (1000, 1001, 1005, 1006, 1008, 1011, 1012, 4000):
-                        loses_connection(part, f"close {code}", lambda: fake.play("close", code=code), counted(row))
+                        loses_connection(part, f"close {code}", lambda: fake.play("close", code=code, reason=KEY), counted(row))
                 elif "reconnects" in row["what follows"]:
                     loses_connection(part, name, lambda: fake.play(name), counted(row))
                 else:
@@ -582,6 +582,24 @@ def one_connection(checks, binary, folder, long):
         part.ends()
 
 
+def words(checks, binary, folder, long):
+    """What commands say of the settings, right and wrong ones."""
+    with Part(checks, binary, folder, "words") as part:
+        tapeline = part.tapeline
+        part.up()
+        tapeline.until_subscribed()
+        for command in ("config show", "config show --origin", "config show --json", "doctor", "status", "status --json", "symbols list", "symbols list --json", "dag list"):
+            tapeline.call(*command.split())
+        for path in ("status", "symbols", "quotes", "topics", "dags"):
+            tapeline.get(f"/api/v1/{path}")
+        tapeline.get("/metrics"), tapeline.get("/openapi.json"), tapeline.get("/-/ready")
+        part.check("it stops", tapeline.stop() == 0)
+        for name, value in {"TAPELINE_FINNHUB_CA_FILE": str(folder / "none.pem"), "TAPELINE_FINNHUB_REST_URL": "finnhub.io", "TAPELINE_DEBUG_CLOCK": "noon",
+                            "TAPELINE_FINNHUB_STREAM_URL": "http://localhost", "TAPELINE_FINNHUB_STREAM": "maybe", "FETCH_INTERVAL": "-1"}.items():
+            done = tapeline.call("up", "--feed", "finnhub", "--listen", "127.0.0.1:0", environment={name: value}, timeout=20)
+            part.check(f"{name} that is wrong is refused by name", done.returncode == 2 and "error: " in done.stderr, (done.returncode, done.stderr))
+
+
 def stranger(fake):
     """A handshake of our own with the same key."""
     context = ssl.create_default_context(cafile=str(fake.ca_file))
@@ -592,7 +610,7 @@ def stranger(fake):
             pass
 
 
-PARTS = (answers, no_answers, refused_symbols, call_limits, frames, handshakes, silences, silence, odd_trades, symbol_limit, symbols_change, one_connection)
+PARTS = (answers, no_answers, refused_symbols, call_limits, frames, handshakes, silences, silence, odd_trades, symbol_limit, symbols_change, one_connection, words)
 
 
 def page(checks):
