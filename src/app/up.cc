@@ -14,6 +14,7 @@
 #include "ingest/producer.h"
 #include "serve/api.h"
 #include "telemetry/logging.h"
+#include "warehouse/duckdb/duckdb_columnar.h"
 
 namespace tapeline::app {
 namespace {
@@ -54,30 +55,6 @@ Result<Address> parse_address(const std::string& text) {
   return address;
 }
 
-Result<feeds::SimulatorFaults> parse_faults(const std::vector<std::string>& list) {
-  feeds::SimulatorFaults faults;
-  for (const std::string& item : list) {
-    const auto equals = item.find('=');
-    const std::string name = item.substr(0, equals);
-    double probability = -1;
-    if (equals != std::string::npos) {
-      const char* end = item.data() + item.size();
-      const auto [at, failed] = std::from_chars(item.data() + equals + 1, end, probability);
-      if (failed != std::errc() || at != end) probability = -1;
-    }
-    double* fault = name == "drop"        ? &faults.drop
-                    : name == "duplicate" ? &faults.duplicate
-                    : name == "malformed" ? &faults.malformed
-                                          : nullptr;
-    if (!fault || probability < 0 || probability > 1) {
-      return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no fault", item),
-                   "Write --faults drop=0.01,duplicate=0.01,malformed=0.001."};
-    }
-    *fault = probability;
-  }
-  return faults;
-}
-
 /// The greatest event time of each symbol that the topic ever held: raw, and what is not loaded.
 Result<std::map<Symbol, Timestamp>> last_event_times(Pipeline& pipeline) {
   std::map<Symbol, Timestamp> last;
@@ -115,7 +92,7 @@ Result<std::map<Symbol, Timestamp>> last_event_times(Pipeline& pipeline) {
 Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, const Config& config) {
   feeds::Simulator::Options options;
   options.rate = TRY(config.real("simulator.rate"));
-  options.faults = TRY(parse_faults(config.list("simulator.faults")));
+  options.faults = TRY(feeds::parse_faults(config.list("simulator.faults")));
   options.symbols.clear();
   for (const std::string& name : config.list("symbols")) {
     options.symbols.push_back(TRY(Symbol::parse(name)));
@@ -139,23 +116,30 @@ Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, const Co
   return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::Simulator>(std::move(simulator)));
 }
 
-Result<std::unique_ptr<feeds::Feed>> make_replay(Pipeline& pipeline, const Call& call) {
+Result<std::unique_ptr<feeds::Feed>> make_replay(Pipeline& pipeline, const Call& call,
+                                                 text::Columnar& columnar) {
   const auto conditions = TRY(condition_rule(call.line));
   feeds::ReplayFeed::Options options;
   options.rows = TRY(file_rows_options(call.line, conditions));
   options.speed = TRY(feeds::parse_speed(call.line.value("speed").value_or("60x")));
-  std::vector<std::filesystem::path> files;
-  for (const std::string& name : call.line.words) files.emplace_back(call.path(name));
-  auto feed = TRY(
-      feeds::ReplayFeed::open(pipeline.clock(), pipeline.calendar(), files, std::move(options)));
-  for (const std::string& note : feed.notes()) call.terminal.err("note: " + note + "\n");
+  options.rows.columnar = &columnar;
+  const auto inputs = TRY(input_files(pipeline, call));
+  auto feed = TRY(feeds::ReplayFeed::open(pipeline.clock(), pipeline.calendar(), inputs.files,
+                                          std::move(options)));
+  for (const auto* notes : {&inputs.notes, &feed.notes()}) {
+    for (const std::string& note : *notes) call.terminal.err("note: " + note + "\n");
+  }
   return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::ReplayFeed>(std::move(feed)));
 }
 
 /// Writes a stretch that the feed never delivered.
 Status record_gap(warehouse::Connection& connection, const feeds::Gap& gap) {
+  // A feed that goes on after a restart may tell of one again.
   return connection.execute(fmt::format(
-      "insert into raw_stocks.gaps values ({}, {}, timestamp '{}', timestamp '{}', {}, null)",
+      "insert into raw_stocks.gaps select * from (values ({}, {}, timestamp '{}', timestamp '{}', "
+      "{}, null::timestamp)) as gap (feed, symbol, gap_start, gap_end, cause, healed_at) where not "
+      "exists (from raw_stocks.gaps known where known.feed = gap.feed and known.symbol = "
+      "gap.symbol and known.gap_start = gap.gap_start)",
       warehouse::sql_text(gap.feed),
       warehouse::sql_text(gap.symbol ? gap.symbol->text() : std::string_view("*")),
       format_rfc3339_micros(gap.begin), format_rfc3339_micros(gap.end),
@@ -355,8 +339,12 @@ class Running {
   Status start_feed() {
     if (plan_.feed == "none") return Ok{};
     const bool is_replay = plan_.feed == "replay";
-    feed_source_ =
-        is_replay ? TRY(make_replay(*pipeline_, call_)) : TRY(make_simulator(*pipeline_, config_));
+    if (is_replay) {
+      columnar_ = TRY(warehouse::make_columnar());
+      feed_source_ = TRY(make_replay(*pipeline_, call_, *columnar_));
+    } else {
+      feed_source_ = TRY(make_simulator(*pipeline_, config_));
+    }
     gap_connection_ = TRY(pipeline_->warehouse().connect());
     producer_probe_ =
         std::make_unique<ingest::ProducerProbe>(pipeline_->metrics(), feed_source_->name());
@@ -373,6 +361,7 @@ class Running {
                     .state = "live",
                     .symbols = static_cast<std::int64_t>(config_.list("symbols").size())};
     if (is_replay) feed_status_.symbols = 0;
+    if (!is_replay) feed_status_.faults = config_.text("simulator.faults");
     status_.set_feed(feed_status_);
     feed_.emplace_back(
         "feed-" + plan_.feed, clock_, [this](std::stop_token) { return produce(); },
@@ -431,6 +420,7 @@ class Running {
   std::unique_ptr<serve::Backend> backend_;
   std::unique_ptr<warehouse::Connection> daily_;
   std::unique_ptr<warehouse::Connection> gap_connection_;
+  std::unique_ptr<text::Columnar> columnar_;  // what a replay reads Parquet with
   std::unique_ptr<feeds::Feed> feed_source_;
   std::unique_ptr<ingest::ProducerProbe> producer_probe_;
   std::unique_ptr<ingest::Producer> producer_;

@@ -19,6 +19,7 @@ struct FeedStatus {
   std::string state = "stopped";    // live, stopped, failed
   std::int64_t symbols = 0;
   std::int64_t records = 0;  // appended since the start
+  std::string faults;        // what the simulator does wrong, as configured
 };
 
 /// threads:  any

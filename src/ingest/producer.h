@@ -45,6 +45,7 @@ class Producer {
     bool history = false;  // mark every quote as history, as import does
     ConditionRule conditions = ConditionRule::plain;
     StampRange stamps = StampRange::file;  // of quotes made of trades
+    std::int64_t records_skipped = 0;      // so many of the first are in the log already
   };
 
   struct StepReport {
@@ -91,6 +92,7 @@ class Producer {
   OnGap on_gap_;
   std::vector<msglog::Record> pending_;  // polled; those from `appended_` on are not in the log
   std::size_t appended_ = 0;
+  std::int64_t to_skip_;
 };
 
 }  // namespace tapeline::ingest

@@ -15,7 +15,7 @@ std::string_view api_schemas() {
   "class":{"enum":["simulated","replay","live","none"]},
   "badge":{"enum":["SIMULATED","REPLAY",""]},"state":{"type":"string"},
   "symbols":{"type":"integer","minimum":0},"quotes_per_second":{"type":"number","minimum":0},
-  "last_event_time":{"type":["string","null"],"format":"date-time"}}},
+  "last_event_time":{"type":["string","null"],"format":"date-time"},"faults":{"type":"string"}}},
 "Market": {"type":"object","required":["calendar","session","open","close","next_open"],
   "properties":{"calendar":{"enum":["XNYS","SIM"]},
   "session":{"enum":["pre","regular","post","closed"]},
@@ -145,7 +145,7 @@ std::string_view api_schemas() {
     "partition":{"type":"integer"},"offset":{"type":"integer"}}}}}},
 "Login": {"type":"object","required":["token"],"properties":{"token":{"type":"string"}}},
 "Command": {"type":"object","required":["argv"],"properties":{"argv":{"type":"array",
-  "items":{"type":"string"},"minItems":1},"cwd":{"type":"string"}}}
+  "items":{"type":"string"},"minItems":1},"cwd":{"type":"string"},"progress":{"type":"boolean"}}}
 })json";
 }
 

@@ -50,6 +50,7 @@ class DuckDbCursor final : public Cursor {
 
   Result<bool> next(std::vector<Value>& row) override {
     while (!rows_ || !rows_->next(row)) {
+      if (ended_) return false;
       rows_.reset();
       chunk_.emplace(duckdb_fetch_chunk(result_.value()));
       if (chunk_->get() && duckdb_data_chunk_get_size(chunk_->get()) > 0) {
@@ -60,7 +61,7 @@ class DuckDbCursor final : public Cursor {
       if (duckdb_result_error_type(result_.get()) != DUCKDB_ERROR_INVALID) {
         return result_error(result_.get());
       }
-      return false;
+      ended_ = true;  // fetching once more would be an error
     }
     return true;
   }
@@ -71,6 +72,7 @@ class DuckDbCursor final : public Cursor {
   OwnedResult result_;
   std::optional<DataChunk> chunk_;
   std::optional<ChunkRows> rows_;  // of the chunk
+  bool ended_ = false;
   const std::stop_callback<Interrupt> on_stop_;
 };
 

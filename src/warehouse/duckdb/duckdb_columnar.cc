@@ -98,17 +98,18 @@ class DuckDbColumnarReader final : public text::ColumnarReader {
 
   Result<bool> next(std::vector<std::string_view>& cells) override {
     while (at_ == size_) {
+      if (ended_) return false;
       auto chunk = streamed_.next();
       if (!chunk) return failed(chunk.error());
       chunk_.emplace(*chunk);
-      if (!chunk_->get()) return false;
+      ended_ = !chunk_->get() || duckdb_data_chunk_get_size(chunk_->get()) == 0;
+      if (ended_) return false;
       size_ = duckdb_data_chunk_get_size(chunk_->get());
       at_ = 0;
       vectors_.resize(duckdb_data_chunk_get_column_count(chunk_->get()));
       for (idx_t i = 0; i < vectors_.size(); ++i) {
         vectors_[i] = duckdb_data_chunk_get_vector(chunk_->get(), i);
       }
-      if (size_ == 0) return false;
     }
     cells.resize(vectors_.size());
     for (std::size_t i = 0; i < vectors_.size(); ++i) cells[i] = text_at(vectors_[i], at_);
@@ -127,6 +128,7 @@ class DuckDbColumnarReader final : public text::ColumnarReader {
   std::vector<duckdb_vector> vectors_;  // of the chunk
   idx_t size_ = 0;
   idx_t at_ = 0;
+  bool ended_ = false;
 };
 
 /// How a column is read as text: see text/columnar.h.
@@ -276,9 +278,10 @@ class DuckDbColumnar final : public text::Columnar {
                            sql_name(columns[i].name));
     }
     OwnedResult result;
-    const std::string sql =
-        fmt::format("copy (select {} from given_rows()) to {} (format parquet, compression zstd)",
-                    items, sql_text(file));
+    const std::string sql = fmt::format(
+        "copy (select {} from given_rows()) to {} (format parquet, "
+        "compression zstd, use_tmp_file false)",
+        items, sql_text(file));
     const bool done = duckdb_query(connection.get(), sql.c_str(), result.get()) == DuckDBSuccess;
     if (rows.error) return *rows.error;
     if (!done) return file_error(file, "writing", result_error(result.get()).message);

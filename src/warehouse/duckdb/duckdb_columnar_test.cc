@@ -177,6 +177,26 @@ TEST(Cursor, gives_every_row_in_order_and_ends_at_an_error) {
   EXPECT_TRUE(count("select * from read_csv('x')").starts_with("error: "));
 }
 
+TEST(Cursor, its_rows_go_into_parquet_and_asking_past_the_end_is_fine) {
+  const Folder folder;
+  auto warehouse = *DuckDbWarehouse::open(*clock_of_tests, {});
+  auto cursor = *warehouse->open_as_user("select i from range(5000) t(i)", {});
+  auto columnar = *make_columnar();
+  std::vector<Value> row;
+  ASSERT_TRUE(columnar->write(folder.file("t"), {{"i", "BIGINT"}}, [&](Row& cells) {
+    auto more = cursor->next(row);
+    if (more && *more) cells[0] = to_text(row[0]);
+    return more;
+  }));
+  EXPECT_FALSE(*cursor->next(row));
+  auto reader = *columnar->read(folder.file("t"), {"i"});
+  std::vector<std::string_view> cells;
+  std::int64_t rows = 0;
+  while (*reader->next(cells)) EXPECT_EQ(cells[0], std::to_string(rows++));
+  EXPECT_EQ(rows, 5000);
+  EXPECT_FALSE(*reader->next(cells));
+}
+
 TEST(Cursor, a_stop_interrupts_it) {
   auto warehouse = *DuckDbWarehouse::open(*clock_of_tests, {});
   std::stop_source stop;
