@@ -45,6 +45,9 @@ ExitCode dag_command(Pipeline& pipeline, const Call& call);
 ExitCode dbt_command(Pipeline& pipeline, const Call& call);
 ExitCode sql_command(Pipeline& pipeline, const Call& call);
 ExitCode export_rows(Pipeline& pipeline, const Call& call);
+ExitCode create_backup_command(Pipeline& pipeline, const Call& call);
+ExitCode retention_command(Pipeline& pipeline, const Call& call);
+ExitCode symbols_command(Pipeline& pipeline, const Call& call);
 
 /// Commands that need no data directory of their own.
 ///
@@ -59,8 +62,13 @@ using Ask = std::function<std::optional<std::string>(std::string_view question, 
 ExitCode init(io::FileSystem& files, const Environment& environment, const Ask& ask,
               const Call& call);
 
+ExitCode verify_backup_command(Clock& clock, io::FileSystem& files, const Config& config,
+                               const Call& call);
+ExitCode restore_backup_command(io::FileSystem& files, const Environment& environment,
+                                const Config& config, const Call& call);
 ExitCode show_config(const Config& config, const Call& call);
 ExitCode show_version(const Call& call);
+ExitCode show_next_fires(Clock& clock, const Call& call);
 
 /// How files are read, as import and replay are told by their flags.
 Result<feeds::FileRowsOptions> file_rows_options(const Invocation& line,

@@ -5,7 +5,7 @@
 namespace tapeline::io {
 namespace {
 
-constexpr std::size_t kBlockBytes = 128 << 10;
+constexpr std::size_t kUnpackedBytes = 128 << 10;
 
 }  // namespace
 
@@ -42,9 +42,9 @@ bool Inflate::unpack(std::string& out) {
     state_->at_end = false;
   }
   const std::size_t before = out.size();
-  out.resize(before + kBlockBytes);
+  out.resize(before + kUnpackedBytes);
   stream.next_out = reinterpret_cast<Bytef*>(out.data() + before);
-  stream.avail_out = kBlockBytes;
+  stream.avail_out = kUnpackedBytes;
   const int answer = inflate(&stream, Z_NO_FLUSH);
   out.resize(out.size() - stream.avail_out);
   state_->at_end = answer == Z_STREAM_END;

@@ -23,7 +23,7 @@ constexpr std::int64_t kLocatorBytes = 20;
 constexpr std::int64_t kCommentMax = 0xffff;
 
 constexpr std::int64_t kDirectoryBytesMax = 64 << 20;
-constexpr std::int64_t kReadBytes = 128 << 10;
+constexpr std::int64_t kPackedBytes = 128 << 10;
 
 // Deflate packs a thousandfold at most; rows of prices five- to thirtyfold.
 constexpr std::int64_t kRatioMax = 250;
@@ -104,7 +104,7 @@ struct Unpacking {
   }
 
   Status take() {
-    packed.resize(static_cast<std::size_t>(std::min(kReadBytes, end - at)));
+    packed.resize(static_cast<std::size_t>(std::min(kPackedBytes, end - at)));
     const auto got = TRY(file->read_at(at, packed));
     if (got != std::ssize(packed)) return damage("the archive became shorter");
     at += got;

@@ -5,8 +5,6 @@
 namespace tapeline::warehouse {
 namespace {
 
-using Pending = Owned<duckdb_pending_result, duckdb_destroy_pending>;
-
 struct Interrupt {
   duckdb_connection connection;
   void operator()() const { duckdb_interrupt(connection); }
@@ -18,30 +16,19 @@ class DuckDbCursor final : public Cursor {
       : keeps_(std::move(keeps)), on_stop_(std::move(stop), Interrupt{connection}) {}
 
   Status start(duckdb_connection connection, std::string_view sql) {
-    const auto end = sql.find_last_not_of("; \t\r\n");
-    std::string text(sql.substr(0, end + 1));
-    for (bool cast = false;; cast = true) {
+    std::string text(sql.substr(0, sql.find_last_not_of("; \t\r\n") + 1));
+    {
       Prepared prepared;
       if (duckdb_prepare(connection, text.c_str(), prepared.out()) == DuckDBError) {
         return sql_error(duckdb_prepare_error(prepared.get()));
       }
-      const auto casts = cast ? std::nullopt : with_casts(prepared.get(), text);
-      if (casts) {
-        text = *casts;
-        continue;
-      }
-      Pending pending;
-      if (duckdb_pending_prepared_streaming(prepared.get(), pending.out()) == DuckDBError) {
-        return sql_error(duckdb_pending_error(pending.get()));
-      }
-      if (duckdb_execute_pending(pending.get(), result_.get()) == DuckDBError) {
-        return result_error(result_.get());
-      }
-      break;
+      if (auto casts = with_casts(prepared.get(), text)) text = *std::move(casts);
     }
-    for (idx_t i = 0; i < duckdb_column_count(result_.get()); ++i) {
-      const LogicalType type(duckdb_column_logical_type(result_.get(), i));
-      columns_.push_back(describe(duckdb_column_name(result_.get(), i), type.get()));
+    TRY_STATUS(streamed_.start(connection, text));
+    duckdb_result* result = streamed_.result();
+    for (idx_t i = 0; i < duckdb_column_count(result); ++i) {
+      const LogicalType type(duckdb_column_logical_type(result, i));
+      columns_.push_back(describe(duckdb_column_name(result, i), type.get()));
     }
     return Ok{};
   }
@@ -50,18 +37,10 @@ class DuckDbCursor final : public Cursor {
 
   Result<bool> next(std::vector<Value>& row) override {
     while (!rows_ || !rows_->next(row)) {
-      if (ended_) return false;
       rows_.reset();
-      chunk_.emplace(duckdb_fetch_chunk(result_.value()));
-      if (chunk_->get() && duckdb_data_chunk_get_size(chunk_->get()) > 0) {
-        rows_.emplace(chunk_->get());
-        continue;
-      }
-      // The end and an error look alike.
-      if (duckdb_result_error_type(result_.get()) != DUCKDB_ERROR_INVALID) {
-        return result_error(result_.get());
-      }
-      ended_ = true;  // fetching once more would be an error
+      chunk_.emplace(TRY(streamed_.next()));
+      if (!chunk_->get()) return false;
+      rows_.emplace(chunk_->get());
     }
     return true;
   }
@@ -69,10 +48,9 @@ class DuckDbCursor final : public Cursor {
  private:
   const std::shared_ptr<void> keeps_;  // goes last
   std::vector<Column> columns_;
-  OwnedResult result_;
+  StreamedQuery streamed_;
   std::optional<DataChunk> chunk_;
   std::optional<ChunkRows> rows_;  // of the chunk
-  bool ended_ = false;
   const std::stop_callback<Interrupt> on_stop_;
 };
 

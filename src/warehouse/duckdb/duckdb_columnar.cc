@@ -11,7 +11,6 @@ namespace {
 using Config = Owned<duckdb_config, duckdb_destroy_config>;
 using Database = Owned<duckdb_database, duckdb_close>;
 using RawConnection = Owned<duckdb_connection, duckdb_disconnect>;
-using Pending = Owned<duckdb_pending_result, duckdb_destroy_pending>;
 using TableFunction = Owned<duckdb_table_function, duckdb_destroy_table_function>;
 
 /// A path as DuckDB's functions take it: one file, whatever characters its name has.
@@ -45,37 +44,6 @@ Error file_error(const std::string& file, std::string_view doing, std::string wh
                "Is the Parquet file whole? Write or download it again."};
 }
 
-/// A query whose chunks come as it runs.
-class Streamed {
- public:
-  Result<Ok> start(duckdb_connection connection, const std::string& sql) {
-    Prepared prepared;
-    if (duckdb_prepare(connection, sql.c_str(), prepared.out()) == DuckDBError) {
-      return sql_error(duckdb_prepare_error(prepared.get()));
-    }
-    Pending pending;
-    if (duckdb_pending_prepared_streaming(prepared.get(), pending.out()) == DuckDBError) {
-      return sql_error(duckdb_pending_error(pending.get()));
-    }
-    if (duckdb_execute_pending(pending.get(), result_.get()) == DuckDBError) {
-      return result_error(result_.get());
-    }
-    return Ok{};
-  }
-
-  /// None at the end.
-  Result<duckdb_data_chunk> next() {
-    duckdb_data_chunk chunk = duckdb_fetch_chunk(result_.value());
-    if (!chunk && duckdb_result_error_type(result_.get()) != DUCKDB_ERROR_INVALID) {
-      return result_error(result_.get());
-    }
-    return chunk;
-  }
-
- private:
-  OwnedResult result_;
-};
-
 std::string_view text_at(duckdb_vector vector, idx_t row) {
   auto* texts = static_cast<duckdb_string_t*>(duckdb_vector_get_data(vector));
   const std::uint64_t* valid = duckdb_vector_get_validity(vector);
@@ -98,12 +66,10 @@ class DuckDbColumnarReader final : public text::ColumnarReader {
 
   Result<bool> next(std::vector<std::string_view>& cells) override {
     while (at_ == size_) {
-      if (ended_) return false;
       auto chunk = streamed_.next();
       if (!chunk) return failed(chunk.error());
-      chunk_.emplace(*chunk);
-      ended_ = !chunk_->get() || duckdb_data_chunk_get_size(chunk_->get()) == 0;
-      if (ended_) return false;
+      chunk_.emplace(*std::move(chunk));
+      if (!chunk_->get()) return false;
       size_ = duckdb_data_chunk_get_size(chunk_->get());
       at_ = 0;
       vectors_.resize(duckdb_data_chunk_get_column_count(chunk_->get()));
@@ -123,12 +89,11 @@ class DuckDbColumnarReader final : public text::ColumnarReader {
   const RawConnection connection_;
   const std::string file_;
   std::int64_t rows_ = 0;
-  Streamed streamed_;
+  StreamedQuery streamed_;
   std::optional<DataChunk> chunk_;
   std::vector<duckdb_vector> vectors_;  // of the chunk
   idx_t size_ = 0;
   idx_t at_ = 0;
-  bool ended_ = false;
 };
 
 /// How a column is read as text: see text/columnar.h.
@@ -150,7 +115,7 @@ std::string as_text(const std::string& name, duckdb_logical_type type) {
 }
 
 /// What a table function needs while COPY runs it.
-struct Rows {
+struct GivenRows {
   std::size_t columns;
   const text::Columnar::NextRow& next;
   std::vector<std::optional<std::string>> cells;
@@ -158,7 +123,7 @@ struct Rows {
 };
 
 void bind_rows(duckdb_bind_info info) {
-  const auto* rows = static_cast<Rows*>(duckdb_bind_get_extra_info(info));
+  const auto* rows = static_cast<GivenRows*>(duckdb_bind_get_extra_info(info));
   const LogicalType text(duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR));
   for (std::size_t i = 0; i < rows->columns; ++i) {
     duckdb_bind_add_result_column(info, fmt::format("c{}", i).c_str(), text.get());
@@ -168,7 +133,7 @@ void bind_rows(duckdb_bind_info info) {
 void init_rows(duckdb_init_info info) { duckdb_init_set_max_threads(info, 1); }
 
 void give_rows_to_copy(duckdb_function_info info, duckdb_data_chunk chunk) {
-  auto* rows = static_cast<Rows*>(duckdb_function_get_extra_info(info));
+  auto* rows = static_cast<GivenRows*>(duckdb_function_get_extra_info(info));
   const idx_t size_max = duckdb_vector_size();
   idx_t size = 0;
   for (; size < size_max; ++size) {
@@ -262,7 +227,8 @@ class DuckDbColumnar final : public text::Columnar {
     // An instance of its own: the function that gives the rows stays in its catalog.
     const Database database = TRY(open_in_memory());
     const auto connection = TRY(connect(database));
-    Rows rows{columns.size(), next, std::vector<std::optional<std::string>>(columns.size()), {}};
+    GivenRows rows{
+        columns.size(), next, std::vector<std::optional<std::string>>(columns.size()), {}};
     const TableFunction function(duckdb_create_table_function());
     duckdb_table_function_set_name(function.get(), "given_rows");
     duckdb_table_function_set_extra_info(function.get(), &rows, nullptr);

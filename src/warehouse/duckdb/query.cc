@@ -34,6 +34,33 @@ Error result_error(duckdb_result* result) {
   return Error{to_error_code(duckdb_result_error_type(result)), why ? why : "no reason given", ""};
 }
 
+Status StreamedQuery::start(duckdb_connection connection, const std::string& sql) {
+  Prepared prepared;
+  if (duckdb_prepare(connection, sql.c_str(), prepared.out()) == DuckDBError) {
+    return sql_error(duckdb_prepare_error(prepared.get()));
+  }
+  Owned<duckdb_pending_result, duckdb_destroy_pending> pending;
+  if (duckdb_pending_prepared_streaming(prepared.get(), pending.out()) == DuckDBError) {
+    return sql_error(duckdb_pending_error(pending.get()));
+  }
+  if (duckdb_execute_pending(pending.get(), result_.get()) == DuckDBError) {
+    return result_error(result_.get());
+  }
+  return Ok{};
+}
+
+Result<DataChunk> StreamedQuery::next() {
+  if (ended_) return DataChunk();
+  DataChunk chunk(duckdb_fetch_chunk(result_.value()));
+  if (chunk.get() && duckdb_data_chunk_get_size(chunk.get()) > 0) return chunk;
+  ended_ = true;
+  // The end and an error look alike.
+  if (duckdb_result_error_type(result_.get()) != DUCKDB_ERROR_INVALID) {
+    return result_error(result_.get());
+  }
+  return DataChunk();
+}
+
 std::string sql_name(std::string_view name) {
   std::string quoted = "\"";
   for (const char c : name) {

@@ -38,6 +38,24 @@ Error sql_error(const char* why);
 /// The error of a result that has one.
 Error result_error(duckdb_result* result);
 
+/// A query whose chunks come as it runs, so that its answer is never in memory as a whole.
+///
+/// lifetime: the connection must outlive it
+class StreamedQuery {
+ public:
+  /// Starts one statement.
+  Status start(duckdb_connection connection, const std::string& sql);
+
+  duckdb_result* result() { return result_.get(); }
+
+  /// The next chunk, with rows; a null one at the end.
+  Result<DataChunk> next();
+
+ private:
+  OwnedResult result_;
+  bool ended_ = false;  // fetching once more would be an error
+};
+
 /// None where `give_rows` can read every column of a query; else the query that casts the others
 /// to text.
 std::optional<std::string> with_casts(duckdb_prepared_statement prepared, std::string_view sql);
