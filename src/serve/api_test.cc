@@ -39,8 +39,8 @@ class FakeCommands final : public Commands {
   }
   Result<text::Value> act(const std::string& dag, DagAction) override { return find(dag); }
   Result<text::Value> followed() override {
-    return text::Value(text::Object{
-        {"followed", text::List{text::Object{{"symbol", "A"}, {"path", "stream"}}}}});
+    return text::Value(
+        text::Object{{"followed", text::List{text::Object{{"symbol", "A"}, {"path", "stream"}}}}});
   }
   Result<text::Value> follow(const std::vector<std::string>& symbols) override {
     if (symbols[0] == "no symbol") return Error{ErrorCode::invalid_argument, "no symbol", ""};
@@ -179,7 +179,8 @@ TEST_F(ApiTest, before_it_is_ready_the_page_loads_and_the_rest_says_how_far_it_i
 TEST_F(ApiTest, answers_each_question_in_json_with_the_headers_that_keep_a_page_safe) {
   start();
   start_worker();
-  EXPECT_EQ(get("/api/v1/symbols").body, R"({"symbols":[]})");
+  EXPECT_EQ(get("/api/v1/symbols").body,
+            R"({"symbols":[],"followed":[{"symbol":"A","path":"stream"}]})");
   EXPECT_EQ(get("/api/v1/quotes").body, R"({"quotes":[]})");
   EXPECT_EQ(get("/api/v1/dags/d/runs").body, R"({"run_id":"r"})");
   EXPECT_EQ(get("/api/v1/dags/d").body, R"({"id":"d"})");
