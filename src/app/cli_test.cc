@@ -23,6 +23,8 @@ TEST(Cli, flags_take_values_in_both_forms_and_words_stay_in_order) {
   EXPECT_EQ(call->words, (std::vector<std::string>{"a.csv", "b.csv"}));
   EXPECT_EQ(call->value("bar-length"), "1d");
   EXPECT_TRUE(call->has("json"));
+  EXPECT_EQ(parse_command_line({"export", "t", "--symbol", "A", "--symbol=B,C"})->value("symbol"),
+            "A,B,C");
   EXPECT_EQ(parse_command_line({"sql", "-c", "select 1"})->value("query"), "select 1");
 }
 

@@ -214,6 +214,10 @@ ExitCode show_status(Pipeline& pipeline, const Call& call) {
   const auto runs = TRY(pipeline.scheduler().runs(std::string(kIngestionDag), 1));
   value.set("last_run", runs.empty() ? text::Value() : text::Value(runs[0].run_id));
   value.set("last_run_state", runs.empty() ? text::Value() : text::Value(runs[0].state));
+  const bool has_faults =
+      pipeline.driven() && pipeline.directory().kind() == DirectoryKind::simulated;
+  const std::string faults = has_faults ? pipeline.config().text("simulator.faults") : "";
+  if (!faults.empty()) value.set("faults", faults);
   const text::Value feed = pipeline.feed_state();
   value.set("feed", feed);
   const Status healthy = pipeline.tasks().check_log();
@@ -236,6 +240,7 @@ ExitCode show_status(Pipeline& pipeline, const Call& call) {
       megabytes(usage.size_bytes), megabytes(usage.size_bytes_max),
       megabytes(pipeline.warehouse().file_bytes() + pipeline.warehouse().wal_bytes()),
       forecast_text(disk)));
+  if (!faults.empty()) call.terminal.out(fmt::format("faults    {}, by the simulator\n", faults));
   if (!feed.is_null()) call.terminal.out(feed_text(feed));
   if (!healthy) call.terminal.error(healthy.error());
   return healthy ? 0 : 1;

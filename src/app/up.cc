@@ -16,6 +16,7 @@
 #include "ingest/producer.h"
 #include "serve/api.h"
 #include "telemetry/logging.h"
+#include "warehouse/duckdb/duckdb_columnar.h"
 
 namespace tapeline::app {
 namespace {
@@ -56,30 +57,6 @@ Result<Address> parse_address(const std::string& text) {
   return address;
 }
 
-Result<feeds::SimulatorFaults> parse_faults(const std::vector<std::string>& list) {
-  feeds::SimulatorFaults faults;
-  for (const std::string& item : list) {
-    const auto equals = item.find('=');
-    const std::string name = item.substr(0, equals);
-    double probability = -1;
-    if (equals != std::string::npos) {
-      const char* end = item.data() + item.size();
-      const auto [at, failed] = std::from_chars(item.data() + equals + 1, end, probability);
-      if (failed != std::errc() || at != end) probability = -1;
-    }
-    double* fault = name == "drop"        ? &faults.drop
-                    : name == "duplicate" ? &faults.duplicate
-                    : name == "malformed" ? &faults.malformed
-                                          : nullptr;
-    if (!fault || probability < 0 || probability > 1) {
-      return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no fault", item),
-                   "Write --faults drop=0.01,duplicate=0.01,malformed=0.001."};
-    }
-    *fault = probability;
-  }
-  return faults;
-}
-
 /// The greatest event time of each symbol that the topic ever held: raw, and what is not loaded.
 Result<std::map<Symbol, Timestamp>> last_event_times(Pipeline& pipeline) {
   std::map<Symbol, Timestamp> last;
@@ -118,7 +95,7 @@ Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, Clock& c
   const Config& config = pipeline.config();
   feeds::Simulator::Options options;
   options.rate = TRY(config.real("simulator.rate"));
-  options.faults = TRY(parse_faults(config.list("simulator.faults")));
+  options.faults = TRY(feeds::parse_faults(config.list("simulator.faults")));
   options.symbols.clear();
   for (const std::string& name : config.list("symbols")) {
     options.symbols.push_back(TRY(Symbol::parse(name)));
@@ -142,16 +119,19 @@ Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, Clock& c
   return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::Simulator>(std::move(simulator)));
 }
 
-Result<std::unique_ptr<feeds::Feed>> make_replay(Pipeline& pipeline, const Call& call) {
+Result<std::unique_ptr<feeds::Feed>> make_replay(Pipeline& pipeline, const Call& call,
+                                                 text::Columnar& columnar) {
   const auto conditions = TRY(condition_rule(call.line));
   feeds::ReplayFeed::Options options;
   options.rows = TRY(file_rows_options(call.line, conditions));
   options.speed = TRY(feeds::parse_speed(call.line.value("speed").value_or("60x")));
-  std::vector<std::filesystem::path> files;
-  for (const std::string& name : call.line.words) files.emplace_back(call.path(name));
-  auto feed = TRY(
-      feeds::ReplayFeed::open(pipeline.clock(), pipeline.calendar(), files, std::move(options)));
-  for (const std::string& note : feed.notes()) call.terminal.err("note: " + note + "\n");
+  options.rows.columnar = &columnar;
+  const auto inputs = TRY(input_files(pipeline, call));
+  auto feed = TRY(feeds::ReplayFeed::open(pipeline.clock(), pipeline.calendar(), inputs.files,
+                                          std::move(options)));
+  for (const auto* notes : {&inputs.notes, &feed.notes()}) {
+    for (const std::string& note : *notes) call.terminal.err("note: " + note + "\n");
+  }
   return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::ReplayFeed>(std::move(feed)));
 }
 
@@ -356,9 +336,11 @@ class Running {
       auto finnhub = TRY(make_finnhub(*pipeline_, feed_clock(), plan_.lock_folder));
       finnhub_ = finnhub.get();
       feed_source_ = std::move(finnhub);
+    } else if (is_replay) {
+      columnar_ = TRY(warehouse::make_columnar());
+      feed_source_ = TRY(make_replay(*pipeline_, call_, *columnar_));
     } else {
-      feed_source_ = is_replay ? TRY(make_replay(*pipeline_, call_))
-                               : TRY(make_simulator(*pipeline_, feed_clock()));
+      feed_source_ = TRY(make_simulator(*pipeline_, feed_clock()));
     }
     gap_connection_ = TRY(pipeline_->warehouse().connect());
     producer_probe_ =
@@ -386,6 +368,7 @@ class Running {
                     .state = "live",
                     .symbols = static_cast<std::int64_t>(config_.list("symbols").size())};
     if (is_replay) feed_status_.symbols = 0;
+    if (!is_replay) feed_status_.faults = config_.text("simulator.faults");
     status_.set_feed(feed_status_);
     feed_.emplace_back(
         "feed-" + plan_.feed, clock_, [this](std::stop_token) { return produce(); },
@@ -470,7 +453,8 @@ class Running {
   std::unique_ptr<serve::Backend> backend_;
   std::unique_ptr<warehouse::Connection> daily_;
   std::unique_ptr<warehouse::Connection> gap_connection_;
-  std::unique_ptr<Clock> feed_clock_;  // where the feed has one of its own
+  std::unique_ptr<text::Columnar> columnar_;  // what a replay reads Parquet with
+  std::unique_ptr<Clock> feed_clock_;         // where the feed has one of its own
   std::unique_ptr<feeds::Feed> feed_source_;
   feeds::finnhub::FinnhubFeed* finnhub_ = nullptr;  // feed_source_, where it is that
   Duration tell_at_{0};

@@ -48,7 +48,7 @@ Result<CommandLine> command_line(const std::string& body) {
   const auto json = TRY(text::parse_json(body));
   const text::Value* argv = json.find("argv");
   if (!argv || !argv->is_list() || argv->as_list().empty()) return wrong;
-  CommandLine line{{}, json.string_or("cwd", "")};
+  CommandLine line{{}, json.string_or("cwd", ""), json.bool_or("progress", false)};
   for (const auto& word : argv->as_list()) {
     if (!word.is_string()) return wrong;
     line.argv.push_back(word.as_string());
