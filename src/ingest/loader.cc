@@ -148,10 +148,22 @@ Result<LoadCounts> Loader::stored_counts(const OffsetRange& range) {
                     read_integer(row[3]), read_integer(row[4])};
 }
 
+/// Where nothing was loaded yet: no record that the log still has may be left out.
+Result<Offset> Loader::first_to_load(const OffsetRange& range) {
+  for (const auto& topic : TRY(log_.topics())) {
+    if (topic.id != range.topic_id) continue;
+    const auto partition = static_cast<std::size_t>(range.partition.partition);
+    if (partition < topic.partitions.size()) {
+      return std::min(range.first, topic.partitions[partition].earliest);
+    }
+  }
+  return range.first;
+}
+
 Result<LoadCounts> Loader::load(const OffsetRange& range, const std::string& run_id,
                                 std::stop_token stop) {
   const auto stored = TRY(next_offset(range.topic_id, range.partition.partition));
-  Offset next = stored.value_or(range.first);
+  Offset next = stored ? *stored : TRY(first_to_load(range));
   if (next < range.first) {
     return Error{ErrorCode::invalid_argument,
                  fmt::format("the range begins at offset {}, but {} is the next one to load",
@@ -179,7 +191,6 @@ Result<LoadCounts> Loader::load(const OffsetRange& range, const std::string& run
 }
 
 Result<LoadCounts> Loader::load_once(const OffsetRange& range, const std::string& run_id) {
-  TRY_STATUS(read_marks());
   Batch batch(range);
   TRY_STATUS(connection_.execute("begin transaction"));
   // Updating the one-row counter first makes loads commit one after another: the second of
@@ -188,6 +199,8 @@ Result<LoadCounts> Loader::load_once(const OffsetRange& range, const std::string
       "update raw_stocks.load_counter set last_load_id = last_load_id + 1 returning "
       "last_load_id"));
   batch.load_id = read_integer(moved.rows.at(0).at(0));
+  if (batch.load_id != marks_load_id_ + 1) marks_.reset();  // another loader was here
+  TRY_STATUS(read_marks());
   while (batch.next < range.next) TRY_STATUS(load_slice(range, batch));
   if (!batch.known.empty()) TRY_STATUS(settle_known(batch));
   LoadCounts& counts = batch.counts;
@@ -195,6 +208,7 @@ Result<LoadCounts> Loader::load_once(const OffsetRange& range, const std::string
   TL_ASSERT(counts.balances());
   TRY_STATUS(write_counts(range, run_id, batch));
   TRY_STATUS(connection_.execute("commit"));
+  marks_load_id_ = batch.load_id;
   tell(batch.counts);
   return batch.counts;
 }

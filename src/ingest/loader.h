@@ -101,6 +101,7 @@ class Loader {
   struct Dead;
 
   Result<LoadCounts> stored_counts(const OffsetRange& range);
+  Result<msglog::Offset> first_to_load(const OffsetRange& range);
   Result<LoadCounts> load_once(const OffsetRange& range, const std::string& run_id);
   Status read_marks();
   Status load_slice(const OffsetRange& range, Batch& batch);
@@ -124,10 +125,11 @@ class Loader {
       return std::hash<std::string_view>()(text);
     }
   };
-  // The newest timestamp that raw holds, by symbol. Empty until the first load, and again
-  // after a transaction that did not commit.
+  // The newest timestamp that raw holds, by symbol, as of load `marks_load_id_`. None until the
+  // first load, and again after a transaction that did not commit or a load of another loader.
   using Marks = std::unordered_map<std::string, Timestamp, TextHash, std::equal_to<>>;
   std::optional<Marks> marks_;
+  std::int64_t marks_load_id_ = 0;
 };
 
 }  // namespace tapeline::ingest
