@@ -8,6 +8,10 @@
 #include "transform/command_line.h"
 
 namespace tapeline::app {
+Error usage(std::string message, std::string hint) {
+  return Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
+}
+
 namespace {
 
 constexpr std::array kCommon = {
@@ -18,10 +22,9 @@ constexpr std::array kCommon = {
 };
 
 constexpr std::array kUp = {
-    Flag{"feed", "NAME", "simulator",
-         "simulator, replay or none (finnhub comes with the next release)"},
+    Flag{"feed", "NAME", "", "simulator, finnhub or none [finnhub with a key, else simulator]"},
     Flag{"listen", "ADDRESS", "127.0.0.1:8787", "where the dashboard and the API are served"},
-    Flag{"symbols", "A,B", "the original's ten", "which symbols the simulator trades"},
+    Flag{"symbols", "A,B", "the original's ten", "which symbols to follow"},
     Flag{"rate", "N", "10", "simulator: quotes a second, over all symbols"},
     Flag{"seed", "N", "1", "simulator: where every random choice comes from"},
     Flag{"start", "TIME", "now", "simulator: the instant at which it begins"},
@@ -51,11 +54,26 @@ constexpr std::array kRuns = {
 constexpr std::array kTrigger = {
     Flag{"wait", "", "", "end when the run has ended; exit 1 if it failed"},
 };
+constexpr std::array kNext = {
+    Flag{"cron", "EXPR", "", "an expression instead of a DAG's schedule"},
+    Flag{"timezone", "TZ", "UTC", "the zone that --cron is meant in"},
+    Flag{"after", "TIME", "now", "RFC 3339, or a date"},
+    Flag{"count", "N", "5", "how many"},
+};
 constexpr std::array kLogs = {
     Flag{"task", "NAME", "", "of one task only"},
 };
 constexpr std::array kAccept = {
     Flag{"yes", "", "", "do it; without this only say what would be lost"},
+};
+constexpr std::array kVerifyBackup = {
+    Flag{"scratch", "DIR", "", "where the copy that is opened goes [DIR.verify]"},
+};
+constexpr std::array kRestore = {
+    Flag{"to", "DIR", "", "the new data directory [--data-dir, else that of the backup's kind]"},
+};
+constexpr std::array kRetention = {
+    Flag{"dry-run", "", "", "say what would be given up, and keep it"},
 };
 constexpr std::array kSql = {
     Flag{"query", "SQL", "", "the statement; without it, read from stdin", 'c'},
@@ -87,6 +105,24 @@ constexpr std::array kCommands = {
             "tapeline audit"},
     Command{"config show", "", "the configuration in force", Place::here, kOrigin,
             "tapeline config show --origin"},
+    Command{"symbols list",
+            "",
+            "the symbols that are followed, and which way their prices come",
+            Place::directory,
+            {},
+            "tapeline symbols list"},
+    Command{"symbols add",
+            "SYMBOL...",
+            "follow more symbols, from now on",
+            Place::directory,
+            {},
+            "tapeline symbols add IBM BRK.B"},
+    Command{"symbols remove",
+            "SYMBOL...",
+            "follow symbols no longer; what is there of them stays",
+            Place::directory,
+            {},
+            "tapeline symbols remove IBM"},
     Command{"topic list",
             "",
             "the topics and their sizes",
@@ -147,6 +183,9 @@ constexpr std::array kCommands = {
             "tapeline dag tasks stock_data_ingestion manual__2026-11-22T14:30:00Z"},
     Command{"dag logs", "DAG RUN", "what the tasks of a run logged", Place::directory, kLogs,
             "tapeline dag logs stock_data_ingestion manual__2026-11-22T14:30:00Z --task load"},
+    Command{"dag next", "[DAG]", "when a schedule fires next, in UTC", Place::here, kNext,
+            "tapeline dag next full_tests\n"
+            "tapeline dag next --cron '30 1 * * *' --timezone America/New_York --after 2026-11-01"},
     Command{"dbt",
             "ARGS...",
             "dbt on the shipped project, or on one of yours",
@@ -157,6 +196,19 @@ constexpr std::array kCommands = {
     Command{"sql", "", "ask the warehouse, read-only", Place::directory, kSql,
             "tapeline sql -c 'select symbol, ma_7_day from stock_analytics limit 5'\n"
             "tapeline sql -c 'from loads' --format csv"},
+    Command{"backup create",
+            "[DIR]",
+            "copy topics, warehouse and state, while they are in use",
+            Place::directory,
+            {},
+            "tapeline backup create\ntapeline backup create backups/monday"},
+    Command{"backup verify", "DIR", "prove a backup: every byte, then an audit of a copy",
+            Place::here, kVerifyBackup, "tapeline backup verify backups/monday"},
+    Command{"backup restore", "DIR", "make a data directory of a backup", Place::here, kRestore,
+            "tapeline backup restore backups/monday --to restored"},
+    Command{"retention run", "", "give up raw rows of the days that retention.raw_days lets go",
+            Place::directory, kRetention,
+            "tapeline retention run --dry-run\ntapeline retention run"},
     Command{"version",
             "",
             "the version of tapeline and of what it stands on",
@@ -166,8 +218,8 @@ constexpr std::array kCommands = {
 };
 
 // Commands of the design that are not there yet: naming one says so.
-constexpr std::array<std::string_view, 9> kLater = {
-    "produce", "load", "serve", "export", "explain", "alert", "backup", "init", "completion"};
+constexpr std::array<std::string_view, 8> kLater = {"produce", "load",  "serve", "export",
+                                                    "explain", "alert", "init",  "completion"};
 
 const Flag* find_flag(const Command& command, std::string_view name) {
   for (const Flag& flag : command.flags) {
@@ -199,10 +251,6 @@ int distance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
-}
-
-Error usage(std::string message, std::string hint) {
-  return Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
 }
 
 std::string did_you_mean(const std::string& name, std::string_view otherwise) {

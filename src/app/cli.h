@@ -23,7 +23,7 @@ struct Flag {
 
 /// Where a command does its work.
 enum class Place : std::uint8_t {
-  here,       // in this process, without a data directory
+  here,       // in this process, whoever owns a data directory
   directory,  // in the process that owns the data directory: a running `up`, or this one
   owner,      // in this process, which becomes the owner
 };
@@ -57,6 +57,9 @@ struct Invocation {
 
 /// errors: invalid_argument; the hint names the closest command or flag there is
 Result<Invocation> parse_command_line(const std::vector<std::string>& words);
+
+/// The error of a command line that cannot be obeyed.
+Error usage(std::string message, std::string hint);
 
 /// What `tapeline --help` prints, and `tapeline COMMAND --help`.
 std::string help();

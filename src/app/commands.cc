@@ -19,6 +19,9 @@ ExitCode run_in_directory(Pipeline& pipeline, const Call& call) {
   if (name == "audit") return audit(pipeline, call);
   if (name == "sql") return sql_command(pipeline, call);
   if (name == "dbt") return dbt_command(pipeline, call);
+  if (name == "backup create") return create_backup_command(pipeline, call);
+  if (name == "retention run") return retention_command(pipeline, call);
+  if (name.starts_with("symbols ")) return symbols_command(pipeline, call);
   if (name.starts_with("topic ")) return topic_command(pipeline, call);
   if (name.starts_with("dag ")) return dag_command(pipeline, call);
   return Error{ErrorCode::unsupported, fmt::format("`{}` does not run here", name), ""};

@@ -44,12 +44,20 @@ ExitCode topic_command(Pipeline& pipeline, const Call& call);
 ExitCode dag_command(Pipeline& pipeline, const Call& call);
 ExitCode dbt_command(Pipeline& pipeline, const Call& call);
 ExitCode sql_command(Pipeline& pipeline, const Call& call);
+ExitCode create_backup_command(Pipeline& pipeline, const Call& call);
+ExitCode retention_command(Pipeline& pipeline, const Call& call);
+ExitCode symbols_command(Pipeline& pipeline, const Call& call);
 
 /// Commands that need no data directory of their own.
 ExitCode doctor(Clock& clock, io::FileSystem& files, const Environment& environment,
                 const Config& config, const std::string& directory, const Call& call);
+ExitCode verify_backup_command(Clock& clock, io::FileSystem& files, const Config& config,
+                               const Call& call);
+ExitCode restore_backup_command(io::FileSystem& files, const Environment& environment,
+                                const Config& config, const Call& call);
 ExitCode show_config(const Config& config, const Call& call);
 ExitCode show_version(const Call& call);
+ExitCode show_next_fires(Clock& clock, const Call& call);
 
 /// How files are read, as import and replay are told by their flags.
 Result<feeds::FileRowsOptions> file_rows_options(const Invocation& line,

@@ -14,7 +14,6 @@
 namespace tapeline::app {
 namespace {
 
-constexpr std::int64_t kLayout = 1;
 constexpr std::size_t kSocketPathMax = 100;  // the kernel takes 107 bytes
 
 Result<text::Value> read_description(io::FileSystem& files, const std::string& path) {
@@ -87,7 +86,7 @@ Result<DataDirectory> DataDirectory::open(io::FileSystem& files, const Clock& cl
   if (is_new) {
     directory.kind_ = kind.value_or(DirectoryKind::market);
     text::Value description;
-    description.set("layout", kLayout);
+    description.set("layout", kDataLayout);
     description.set("kind", to_string(directory.kind_));
     description.set("calendar", directory.calendar());
     description.set("created", format_rfc3339(clock.now()));
@@ -95,7 +94,7 @@ Result<DataDirectory> DataDirectory::open(io::FileSystem& files, const Clock& cl
                                          text::to_json(description, 2) + "\n"));
   } else {
     const auto description = TRY(read_description(files, path));
-    if (description.int_or("layout", 0) > kLayout) {
+    if (description.int_or("layout", 0) > kDataLayout) {
       return Error{ErrorCode::unsupported,
                    fmt::format("'{}' was written by a newer tapeline", path), "Start that one."};
     }

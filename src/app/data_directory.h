@@ -31,6 +31,9 @@ constexpr std::string_view to_string(DirectoryKind kind) {
   return kind == DirectoryKind::market ? "market" : "simulated";
 }
 
+/// The version of the layout above.
+inline constexpr std::int64_t kDataLayout = 1;
+
 /// Where the default directory of a kind is.
 std::string default_directory(const Environment& environment, DirectoryKind kind);
 

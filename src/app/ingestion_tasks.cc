@@ -23,11 +23,6 @@ constexpr const char* kTouchedAfter = "touched_after_load_id";
 constexpr const char* kTouchedDays = "touched_days";
 const std::set<std::string> kLateVars = {kTouchedAfter, kTouchedDays};
 
-std::int64_t whole(const warehouse::Value& value) {
-  const auto* number = std::get_if<std::int64_t>(&value);
-  return number ? *number : 0;
-}
-
 text::Value to_value(const std::vector<OffsetRange>& ranges) {
   text::List list;
   for (const OffsetRange& range : ranges) {
@@ -91,7 +86,8 @@ IngestionTasks::IngestionTasks(Parts parts, Options options,
       loader_options_{.group = options_.group, .kind = options_.kind},
       probe_(parts.metrics),
       connection_(std::move(connection)),
-      loader_(parts.clock, parts.log, *connection_, parts.calendar, probe_, loader_options_) {}
+      loader_(parts.clock, parts.log, *connection_, parts.calendar, probe_, parts.aside,
+              loader_options_) {}
 
 Result<std::unique_ptr<IngestionTasks>> IngestionTasks::make(Parts parts, Options options) {
   auto connection = TRY(parts.warehouse.connect());
@@ -133,9 +129,10 @@ Status IngestionTasks::learn_loads() {
   const auto& row = sums.rows.at(0);
   known_.with([&](Known& known) {
     known.next = std::move(next_offsets);
-    known.status.equation +=
-        {whole(row[0]), whole(row[1]), whole(row[2]), whole(row[3]), whole(row[4])};
-    known.status.load_id = std::max(known_id, whole(row[5]));
+    known.status.equation += {warehouse::to_integer(row[0]), warehouse::to_integer(row[1]),
+                              warehouse::to_integer(row[2]), warehouse::to_integer(row[3]),
+                              warehouse::to_integer(row[4])};
+    known.status.load_id = std::max(known_id, warehouse::to_integer(row[5]));
   });
   return Ok{};
 }
@@ -176,6 +173,17 @@ Status IngestionTasks::at_rest(const std::function<Status()>& use) {
     }
   }
   return use();
+}
+
+Result<RetentionReport> IngestionTasks::give_up_old_days() {
+  RetentionReport report;
+  const auto cut = [&]() -> Status {
+    report =
+        TRY(cut_old_days(parts_.warehouse, parts_.files, options_.retention, parts_.clock.now()));
+    return Ok{};
+  };
+  TRY_STATUS(at_rest(cut));
+  return report;
 }
 
 Status IngestionTasks::checkpoint(std::int64_t wal_bytes_min) {
@@ -238,10 +246,11 @@ Result<TaskOutcome> IngestionTasks::run(const TaskContext& context) {
   if (context.action == "transform") return transform(context);
   if (context.action == "test") return test(context);
   if (context.action == "log_stats") return log_stats(context);
+  if (context.action == "retain") return retain(context);
   return Error{
       ErrorCode::invalid_argument,
       fmt::format("task '{}' has an action '{}' that nobody knows", context.task, context.action),
-      "Actions are consume, load, transform, test and log_stats."};
+      "Actions are consume, load, transform, test, log_stats and retain."};
 }
 
 Result<TaskOutcome> IngestionTasks::consume(const TaskContext& context) {
@@ -377,6 +386,18 @@ Result<TaskOutcome> IngestionTasks::log_stats(const TaskContext& context) {
                    {{"run", context.run_id}, {"counts", text::to_json(found->second)}});
   }
   return TaskOutcome::success(found->second);
+}
+
+Result<TaskOutcome> IngestionTasks::retain(const TaskContext& context) {
+  if (options_.retention.raw_days == 0) {
+    context.log->line("retention.raw_days is not set: every raw row stays");
+    return TaskOutcome::skipped();
+  }
+  const auto report = TRY(give_up_old_days());
+  context.log->line(fmt::format("days up to {}: {} raw and {} staging rows of {} days given up",
+                                format_date(report.cut), report.raw_rows, report.staging_rows,
+                                report.days));
+  return TaskOutcome::success();
 }
 
 }  // namespace tapeline::app

@@ -2,7 +2,8 @@
 //
 // `consume` fixes a batch as offset ranges, so that a retry of `load` loads the same batch;
 // `load` writes it exactly once; `transform` runs the models and `test` their data tests on the
-// days that were touched since the tests ran last.
+// days that were touched since the tests ran last. `retain`, in a DAG of its own, gives up old
+// days.
 
 #pragma once
 
@@ -13,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "app/retention.h"
+#include "base/aside.h"
 #include "base/clock.h"
 #include "base/guarded.h"
 #include "base/rng.h"
@@ -55,18 +58,21 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
  public:
   struct Parts {
     Clock& clock;
+    io::FileSystem& files;
     msglog::EmbeddedLog& log;
     warehouse::DuckDbWarehouse& warehouse;
     const Calendar& calendar;
     state::Settings& settings;
     telemetry::Metrics& metrics;
     transform::Engine& engine;
+    Aside& aside;
   };
   struct Options {
     std::string topic;
     std::string group = "tapeline";
     wire::DirectoryKind kind = wire::DirectoryKind::market;
     std::int64_t records_per_run = 10'000'000;
+    RetentionPolicy retention;
   };
 
   /// errors: unavailable (no connection)
@@ -108,6 +114,11 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   /// errors: those of the models' run
   Status at_rest(const std::function<Status()>& use);
 
+  /// Gives up the days that the retention policy lets go, between loads and models.
+  /// errors: invalid_argument (there is no policy), those of the models' run, unavailable
+  Result<RetentionReport> give_up_old_days();
+  const RetentionPolicy& retention() const { return options_.retention; }
+
   /// Folds the warehouse's log into its file if it has that many bytes and nothing is loaded or
   /// built just now.
   /// errors: unavailable (something else writes)
@@ -123,6 +134,7 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   Result<dag::TaskOutcome> transform(const dag::TaskContext& context);
   Result<dag::TaskOutcome> test(const dag::TaskContext& context);
   Result<dag::TaskOutcome> log_stats(const dag::TaskContext& context);
+  Result<dag::TaskOutcome> retain(const dag::TaskContext& context);
   Result<std::vector<Date>> days_since(std::int64_t load_id);
   Result<Touched> touched_since(std::int64_t load_id);
   Result<std::int64_t> before_loads_of(const std::string& run_id, std::int64_t fallback);

@@ -73,8 +73,9 @@ ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment
   call.terminal.err(fmt::format("data directory: {} ({})\n", path, to_string(directory.kind())));
   telemetry::Metrics metrics;
   Wakeup appended;
+  AsideLoop reader("load-reader");
   auto pipeline =
-      TRY(Pipeline::open({clock, files, metrics, appended}, config, std::move(directory)));
+      TRY(Pipeline::open({clock, files, metrics, appended, reader}, config, std::move(directory)));
   // A query may have to be ended by its time, so even a single command has this one thread.
   const Loop keeper(
       "keeper", clock,
@@ -115,9 +116,12 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
   Call call{line, folder, std::move(input), terminal, interrupted().get_token()};
   const std::string_view name = line.command->name;
   if (name == "version") return show_version(call);
+  if (name == "dag next") return show_next_fires(*clock, call);
   if (name == "config show") return show_config(config, call);
   if (line.command->place == Place::owner) return up(*clock, *files, environment, config, call);
   std::signal(SIGINT, on_interrupt);
+  if (name == "backup verify") return verify_backup_command(*clock, *files, config, call);
+  if (name == "backup restore") return restore_backup_command(*files, environment, config, call);
   if (name == "doctor") {
     const std::string path = TRY(choose_directory(*files, environment, config, line));
     return doctor(*clock, *files, environment, config, path, call);

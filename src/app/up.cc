@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <deque>
 
+#include "app/finnhub.h"
 #include "app/loop.h"
 #include "app/up_status.h"
 #include "base/embedded_file.h"
@@ -154,45 +156,37 @@ Result<std::unique_ptr<feeds::Feed>> make_replay(Pipeline& pipeline, const Call&
   return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::ReplayFeed>(std::move(feed)));
 }
 
-/// Writes a stretch that the feed never delivered.
-Status record_gap(warehouse::Connection& connection, const feeds::Gap& gap) {
-  return connection.execute(fmt::format(
-      "insert into raw_stocks.gaps values ({}, {}, timestamp '{}', timestamp '{}', {}, null)",
-      warehouse::sql_text(gap.feed),
-      warehouse::sql_text(gap.symbol ? gap.symbol->text() : std::string_view("*")),
-      format_rfc3339_micros(gap.begin), format_rfc3339_micros(gap.end),
-      warehouse::sql_text(gap.cause)));
-}
-
 /// What `up` is asked for.
 struct Plan {
-  std::string feed;  // simulator, replay, none
+  std::string feed;  // simulator, finnhub, replay, none
   Address address;
   std::string path;
   DirectoryKind kind = DirectoryKind::market;
+  std::string lock_folder;  // where the user's processes agree on who uses a key
 };
 
 Result<Plan> make_plan(const Environment& environment, const Config& config, const Call& call) {
   Plan plan;
   const bool is_replay = call.line.command->name == "replay";
   plan.feed = is_replay ? "replay" : config.text("feed");
-  if (plan.feed == "finnhub") {
-    return Error{ErrorCode::unsupported, "the feed 'finnhub' is not there yet",
-                 "It comes with the next release; `tapeline up` takes the simulator."};
-  }
+  const bool has_key = !config.text("finnhub.api_key").empty();
+  if (!is_replay && has_key && config.value("feed").origin == "default") plan.feed = "finnhub";
   if (plan.feed == "replay" && !is_replay) {
     return Error{ErrorCode::invalid_argument, "the feed 'replay' needs files",
                  "Write tapeline replay FILE..."};
   }
-  if (plan.feed != "simulator" && plan.feed != "replay" && plan.feed != "none") {
+  if (plan.feed != "simulator" && plan.feed != "finnhub" && plan.feed != "replay" &&
+      plan.feed != "none") {
     return Error{ErrorCode::invalid_argument, fmt::format("there is no feed '{}'", plan.feed),
-                 "Feeds are simulator, replay and none."};
+                 "Feeds are simulator, finnhub, replay and none."};
   }
   plan.address = TRY(parse_address(config.text("listen")));
   plan.kind = plan.feed == "simulator" ? DirectoryKind::simulated : DirectoryKind::market;
   plan.path = config.text("data_dir").empty()
                   ? default_directory(environment, plan.kind)
                   : std::filesystem::absolute(config.text("data_dir")).lexically_normal().string();
+  const std::filesystem::path market = default_directory(environment, DirectoryKind::market);
+  plan.lock_folder = market.parent_path() / "keys";
   return plan;
 }
 
@@ -226,7 +220,7 @@ class Running {
     auto directory = TRY(DataDirectory::open(files_, clock_, plan_.path, kind));
     TRY_STATUS(listen(directory));
     pipeline_ = TRY(Pipeline::open(
-        {clock_, files_, metrics_, appended_}, config_, std::move(directory),
+        {clock_, files_, metrics_, appended_, reader_}, config_, std::move(directory),
         [&](std::string_view what) { api_->set_starting(std::string(what), std::nullopt); }));
     const Status fits = pipeline_->tasks().check_log();
     if (!fits) {
@@ -242,6 +236,7 @@ class Running {
   /// Stops feeds first, lets what they gave be loaded, then everything else.
   void stop() {
     feed_.clear();
+    if (finnhub_) (void)keep_alive_at(*pipeline_, finnhub_->state(), state::Sync::now);
     if (pipeline_) pipeline_->scheduler().hurry();
     const Duration deadline = clock_.uptime() + kDrainMax;
     while (pipeline_ && clock_.uptime() < deadline && !pipeline_->paused(kIngestionDag) &&
@@ -365,19 +360,36 @@ class Running {
   Status start_feed() {
     if (plan_.feed == "none") return Ok{};
     const bool is_replay = plan_.feed == "replay";
-    feed_source_ =
-        is_replay ? TRY(make_replay(*pipeline_, call_)) : TRY(make_simulator(*pipeline_, config_));
+    if (plan_.feed == "finnhub") {
+      feed_clock_ = TRY(debug_clock(clock_, config_));
+      auto finnhub = TRY(make_finnhub(*pipeline_, feed_clock(), plan_.lock_folder));
+      finnhub_ = finnhub.get();
+      feed_source_ = std::move(finnhub);
+    } else {
+      feed_source_ = is_replay ? TRY(make_replay(*pipeline_, call_))
+                               : TRY(make_simulator(*pipeline_, config_));
+    }
     gap_connection_ = TRY(pipeline_->warehouse().connect());
     producer_probe_ =
         std::make_unique<ingest::ProducerProbe>(pipeline_->metrics(), feed_source_->name());
     ingest::Producer::Options options{.topic = std::string(kTopic)};
     if (is_replay) options.conditions = TRY(condition_rule(call_.line));
-    producer_ = std::make_unique<ingest::Producer>(clock_, pipeline_->calendar(), *feed_source_,
-                                                   pipeline_->log(), *producer_probe_, wire::encode,
-                                                   options);
+    if (finnhub_) options.stamps = ingest::StampRange::live;
+    producer_ = std::make_unique<ingest::Producer>(feed_clock(), pipeline_->calendar(),
+                                                   *feed_source_, pipeline_->log(),
+                                                   *producer_probe_, wire::encode, options);
     producer_->on_gap([this](const feeds::Gap& gap) {
       if (auto done = record_gap(*gap_connection_, gap); !done) log_error(done.error());
+      api_->publish_gap({.feed = gap.feed,
+                         .symbol = gap.symbol ? std::string(gap.symbol->text()) : "*",
+                         .start = gap.begin,
+                         .end = gap.end,
+                         .cause = gap.cause,
+                         .healed_at = gap.healed_at});
     });
+    if (finnhub_) {
+      TRY_STATUS(restore_finnhub(*pipeline_, feed_clock(), *finnhub_, *producer_));
+    }
     feed_status_ = {.name = std::string(feed_source_->name()),
                     .feed_class = std::string(feeds::to_string(feed_source_->feed_class())),
                     .state = "live",
@@ -399,17 +411,39 @@ class Running {
       }
       return Duration(std::chrono::seconds(1));
     }
+    // Told before the step: it may fail, and what it says of itself is wanted then above all.
+    if (finnhub_) TRY_STATUS(tell_finnhub());
     const auto step = TRY(producer_->step());
     status_.add_records(step.records);
-    return step.idle() ? Duration(std::chrono::milliseconds(5)) : Duration(0);
+    // Finnhub's feed waits for its sockets by itself.
+    const Duration pause = finnhub_ ? std::chrono::microseconds(200) : std::chrono::milliseconds(5);
+    return step.idle() ? pause : Duration(0);
   }
+
+  /// Once a second: how the feed is, and until when nothing is missing.
+  Status tell_finnhub() {
+    if (clock_.uptime() < tell_at_) return Ok{};
+    tell_at_ = clock_.uptime() + std::chrono::seconds(1);
+    const auto state = finnhub_->state();
+    pipeline_->set_feed_state(state_value(state));
+    feed_status_.state = state.state;
+    feed_status_.symbols = std::ssize(state.symbols);
+    feed_status_.over_limit = std::ranges::count(state.symbols, feeds::finnhub::Path::over_limit,
+                                                 [](const auto& one) { return one.second; });
+    feed_status_.error = state.error;
+    status_.set_feed(feed_status_);
+    return keep_alive_at(*pipeline_, state, state::Sync::later);
+  }
+
+  Clock& feed_clock() { return feed_clock_ ? *feed_clock_ : clock_; }
 
   void greet() {
     const bool simulated = pipeline_->directory().kind() == DirectoryKind::simulated;
-    const std::string feed = plan_.feed == "none" ? "none: nothing new comes in"
-                             : plan_.feed == "simulator"
-                                 ? "simulator: a made-up exchange, prices are not real"
-                                 : "replay: files played as if they were live";
+    const std::string feed =
+        plan_.feed == "none"        ? "none: nothing new comes in"
+        : plan_.feed == "simulator" ? "simulator: a made-up exchange, prices are not real"
+        : plan_.feed == "finnhub"   ? "finnhub: live prices; `tapeline symbols list` shows which"
+                                    : "replay: files played as if they were live";
     const std::string& path = pipeline_->directory().path();
     std::string next = "tapeline sql -c 'select * from stock_analytics limit 5'";
     if (!config_.text("data_dir").empty()) next += " --data-dir " + path;
@@ -433,6 +467,7 @@ class Running {
   UpStatus status_;
   telemetry::Metrics metrics_;
   Wakeup appended_;
+  AsideLoop reader_{"load-reader"};
   std::string url_;
   std::string login_;  // the line that tells how to log in, where reading needs it
   std::unique_ptr<serve::Api> api_;
@@ -441,7 +476,10 @@ class Running {
   std::unique_ptr<serve::Backend> backend_;
   std::unique_ptr<warehouse::Connection> daily_;
   std::unique_ptr<warehouse::Connection> gap_connection_;
+  std::unique_ptr<Clock> feed_clock_;  // where the feed has one of its own
   std::unique_ptr<feeds::Feed> feed_source_;
+  feeds::finnhub::FinnhubFeed* finnhub_ = nullptr;  // feed_source_, where it is that
+  Duration tell_at_{0};
   std::unique_ptr<ingest::ProducerProbe> producer_probe_;
   std::unique_ptr<ingest::Producer> producer_;
   FeedStatus feed_status_;

@@ -1,5 +1,6 @@
 #include "app/up_status.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "app/remote.h"
@@ -63,6 +64,8 @@ text::Value UpStatus::feed_status() {
     value.set("badge", simulated ? "SIMULATED" : known.feed.feed_class == "replay" ? "REPLAY" : "");
     value.set("state", known.feed.state);
     value.set("symbols", known.feed.symbols);
+    value.set("over_limit", known.feed.over_limit);
+    value.set("error", known.feed.error.empty() ? text::Value() : text::Value(known.feed.error));
     value.set("quotes_per_second", std::round(known.rate.per_second * 10) / 10);
     return value;
   });
@@ -205,6 +208,30 @@ Result<text::Value> UpStatus::act(const std::string& dag, serve::DagAction actio
   }
   its->queues().changed.notify();
   return value;
+}
+
+Result<text::Value> UpStatus::followed() {
+  const Pipeline* its = TRY(pipeline());
+  text::Value value;
+  value.set("followed", its->followed());
+  return value;
+}
+
+Result<text::Value> UpStatus::follow(const std::vector<std::string>& symbols) {
+  Pipeline* its = TRY(pipeline());
+  TRY_STATUS(its->change_symbols(symbols, true));
+  return followed();
+}
+
+Result<text::Value> UpStatus::unfollow(const std::string& symbol) {
+  Pipeline* its = TRY(pipeline());
+  const auto parsed = TRY(parse_symbols({symbol}));
+  const auto list = its->symbols().list();
+  if (std::ranges::find(list, parsed.at(0)) == list.end()) {
+    return Error{ErrorCode::not_found, "the symbol '" + symbol + "' is not followed", ""};
+  }
+  TRY_STATUS(its->change_symbols({symbol}, false));
+  return followed();
 }
 
 Result<int> UpStatus::run(const serve::CommandLine& line, const serve::CommandOutput& output,

@@ -307,7 +307,7 @@ Status Scheduler::make_due_run(const Dag& dag) {
     case ScheduleKind::cron:
       if (!dag.catchup) {
         fire = dag.cron->last_fire(now);
-        if (schedule.row.last_fire && *fire <= *schedule.row.last_fire) return Ok{};
+        if (fire && schedule.row.last_fire && *fire <= *schedule.row.last_fire) return Ok{};
       } else {
         fire = dag.cron->next_fire(
             schedule.row.last_fire.value_or(*dag.start_date - std::chrono::microseconds(1)));
@@ -493,7 +493,8 @@ Duration Scheduler::pause() const {
       until(std::max(schedule.held_until, schedule.next_start));
       until(schedule.next_little);
     } else if (dag.kind == ScheduleKind::cron) {
-      until(now + (dag.cron->next_fire(clock_.now()) - clock_.now()));
+      const auto fire = dag.cron->next_fire(clock_.now());
+      if (fire) until(now + (*fire - clock_.now()));
     }
   }
   return pause;

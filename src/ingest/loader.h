@@ -3,7 +3,8 @@
 // Rows, dead letters, the load's counts and the next offset commit in one warehouse
 // transaction, so that a retry, a crash, or two loaders can neither replay nor skip. A key
 // is (symbol, timestamp). A high-water mark per symbol tells rows that must be new; only
-// rows at or below it are looked up in the warehouse.
+// rows at or below it are looked up in the warehouse. A message of a day at or before the cut of
+// raw_stocks.retention is a dead letter: what raw had under its key is given up.
 
 #pragma once
 
@@ -15,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/aside.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "market/calendar.h"
@@ -75,7 +77,7 @@ class Loader {
   /// lifetime: everything given must outlive it
   /// threads:  one at a time; the connection is its own
   Loader(const Clock& clock, msglog::MessageLog& log, warehouse::Connection& connection,
-         const Calendar& calendar, LoaderProbe& probe, Options options);
+         const Calendar& calendar, LoaderProbe& probe, Aside& aside, Options options);
   ~Loader();
 
   /// Loads what of `range` is not loaded yet, as one or more loads, and answers the counts
@@ -98,15 +100,17 @@ class Loader {
 
  private:
   struct Batch;
-  struct Dead;
+  struct Slice;
 
   Result<LoadCounts> stored_counts(const OffsetRange& range);
   Result<msglog::Offset> first_to_load(const OffsetRange& range);
   Result<LoadCounts> load_once(const OffsetRange& range, const std::string& run_id);
   Status read_marks();
-  Status load_slice(const OffsetRange& range, Batch& batch);
+  Status load_slices(const OffsetRange& range, Batch& batch);
+  Status read(const OffsetRange& range, Batch& batch, Slice& slice);
+  Status append(const OffsetRange& range, const Batch& batch, Slice& slice);
+  Status append_dead(const OffsetRange& range, const Batch& batch, const Slice& slice);
   Status settle_known(Batch& batch);
-  Status append_dead(const OffsetRange& range, const std::vector<Dead>& dead, Batch& batch);
   Status write_counts(const OffsetRange& range, const std::string& run_id, const Batch& batch);
   void tell(const LoadCounts& counts);
 
@@ -115,9 +119,9 @@ class Loader {
   warehouse::Connection& connection_;
   const Calendar& calendar_;
   LoaderProbe& probe_;
+  Aside& aside_;
   const Options options_;
-  wire::Decoder decoder_;
-  wire::Repairs repairs_told_;
+  std::unique_ptr<Slice> slices_[2];  // one is read while the other is appended
 
   struct TextHash {
     using is_transparent = void;
@@ -125,11 +129,15 @@ class Loader {
       return std::hash<std::string_view>()(text);
     }
   };
-  // The newest timestamp that raw holds, by symbol, as of load `marks_load_id_`. None until the
-  // first load, and again after a transaction that did not commit or a load of another loader.
+  // The newest timestamp that raw holds, by symbol. Empty until the first load, and again
+  // after a transaction that did not commit.
   using Marks = std::unordered_map<std::string, Timestamp, TextHash, std::equal_to<>>;
   std::optional<Marks> marks_;
-  std::int64_t marks_load_id_ = 0;
+  std::int64_t next_load_id_ = 0;  // if nobody else takes a number meanwhile
+
+  // What is older belongs to days that retention has cut. Read with the marks.
+  Timestamp cut_until_ = Timestamp::min();
+  std::string cut_text_;
 };
 
 }  // namespace tapeline::ingest

@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@ struct RawAuditReport {
   msglog::Offset next = 0;  // the loader's next offset
   std::int64_t records = 0;
   std::int64_t rows = 0;              // in raw
+  std::int64_t rows_cut = 0;          // given up by retention
+  std::optional<Date> cut;            // the last day that was
   LoadCounts counts;                  // over all loads
   std::vector<std::string> findings;  // sentences; the first few of each kind
 };

@@ -11,5 +11,13 @@ TEST(Digest, known_answers) {
   EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST(Digest, pieces_give_what_the_whole_gives) {
+  Sha256 digest;
+  digest.add("a");
+  EXPECT_EQ(digest.hex(), sha256_hex("a"));
+  digest.add("bc");
+  EXPECT_EQ(digest.hex(), sha256_hex("abc"));
+}
+
 }  // namespace
 }  // namespace tapeline::io

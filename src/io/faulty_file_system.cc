@@ -338,6 +338,16 @@ Status FaultyFileSystem::make_directory(const std::string& path) {
   return Ok{};
 }
 
+Status FaultyFileSystem::make_private(const std::string& path) {
+  return TRY(info(path)) ? Status(Ok{}) : Status(no_such(path));
+}
+
+Result<std::int64_t> FaultyFileSystem::free_bytes(const std::string&) {
+  const std::lock_guard lock(state_->mutex);
+  TRY_STATUS(state_->check_up());
+  return state_->space_bytes - state_->used_bytes();
+}
+
 Result<std::unique_ptr<FileLock>> FaultyFileSystem::lock(const std::string& path) {
   TRY(open(path, OpenMode::write));
   const std::lock_guard lock(state_->mutex);

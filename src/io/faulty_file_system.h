@@ -55,6 +55,8 @@ class FaultyFileSystem final : public FileSystem {
   Result<std::vector<FileInfo>> list(const std::string& path) override;
   Result<std::optional<FileInfo>> info(const std::string& path) override;
   Status make_directory(const std::string& path) override;
+  Status make_private(const std::string& path) override;
+  Result<std::int64_t> free_bytes(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
 
  private:

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -192,6 +193,19 @@ class PosixFileSystem final : public FileSystem {
     const auto there = TRY(info(path));
     if (failed == EEXIST && there && there->is_directory) return Ok{};
     return from_errno(failed, "making directory", path);
+  }
+
+  Status make_private(const std::string& path) override {
+    const auto there = TRY(info(path));
+    const mode_t mode = there && there->is_directory ? S_IRWXU : S_IRUSR | S_IWUSR;
+    if (::chmod(path.c_str(), mode) != 0) return from_errno(errno, "making private", path);
+    return Ok{};
+  }
+
+  Result<std::int64_t> free_bytes(const std::string& path) override {
+    struct statvfs found {};
+    if (::statvfs(path.c_str(), &found) != 0) return from_errno(errno, "looking at", path);
+    return static_cast<std::int64_t>(found.f_bavail) * static_cast<std::int64_t>(found.f_frsize);
   }
 
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {

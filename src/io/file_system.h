@@ -92,6 +92,13 @@ class FileSystem {
   /// One level; fine where it is there already.
   virtual Status make_directory(const std::string& path) = 0;
 
+  /// Lets only its owner read, write or enter it.
+  virtual Status make_private(const std::string& path) = 0;
+
+  /// What may still be written to the disk that holds `path`.
+  /// units:   bytes
+  virtual Result<std::int64_t> free_bytes(const std::string& path) = 0;
+
   /// Locks a file, creating it where needed. Its content is the caller's.
   /// errors:  already_exists (someone else holds it)
   virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;

@@ -158,6 +158,11 @@ int Calendar::new_york_hour(Timestamp at) {
   return static_cast<int>(floor<std::chrono::hours>(local - floor<days>(local)).count());
 }
 
+Timestamp Calendar::new_york_midnight(Date date) {
+  const Timestamp in_summer = Timestamp(date) + std::chrono::hours(4);
+  return new_york_date(in_summer) == date ? in_summer : in_summer + std::chrono::hours(1);
+}
+
 Date Calendar::next_session(Date date) const {
   do date += days(1);
   while (!hours(date));

@@ -57,6 +57,9 @@ class Calendar {
   static Date new_york_date(Timestamp at);
   static int new_york_hour(Timestamp at);
 
+  /// The first instant of a New York date.
+  static Timestamp new_york_midnight(Date date);
+
   /// The nearest date with a session after (before) `date`.
   Date next_session(Date date) const;
   Date previous_session(Date date) const;

@@ -16,6 +16,15 @@ std::string_view session(const Calendar& calendar, std::string_view time) {
   return to_string(calendar.session_at(at(time)));
 }
 
+TEST(Calendar, a_new_york_date_begins_at_its_midnight) {
+  for (Date date = *parse_date("1999-12-20"); date < *parse_date("2027-01-10");
+       date += std::chrono::days(1)) {
+    const Timestamp begin = Calendar::new_york_midnight(date);
+    EXPECT_EQ(Calendar::new_york_date(begin), date);
+    EXPECT_LT(Calendar::new_york_date(begin - std::chrono::microseconds(1)), date);
+  }
+}
+
 TEST(Calendar, only_xnys_and_sim_are_known) {
   EXPECT_EQ((*make_calendar("XNYS"))->name(), "XNYS");
   EXPECT_EQ((*make_calendar("SIM"))->name(), "SIM");

@@ -30,6 +30,9 @@ class NoCommands final : public Commands {
     return nothing();
   }
   Result<text::Value> act(const std::string&, DagAction) override { return nothing(); }
+  Result<text::Value> followed() override { return nothing(); }
+  Result<text::Value> follow(const std::vector<std::string>&) override { return nothing(); }
+  Result<text::Value> unfollow(const std::string&) override { return nothing(); }
   Result<int> run(const CommandLine& line, const CommandOutput& output, std::stop_token) override {
     TL_ASSERT(!line.argv.empty());
     for (const auto& word : line.argv) output(false, word);

@@ -147,22 +147,59 @@ void Api::add_market_routes(std::vector<Route>& routes) {
                     .answer = [this](Call&) -> Result<io::HttpResponse> {
                       return json_response(status_json(true));
                     }});
-  routes.push_back({.method = "GET",
+  routes.push_back(
+      {.method = "GET",
+       .path = "/api/v1/symbols",
+       .summary = "Every symbol that has been seen, sorted; and those that the feed follows.",
+       .runs = Runs::with_query,
+       .success = {200, "application/json", "Symbols"},
+       .answer = [this](Call& call) -> Result<io::HttpResponse> {
+         std::vector<std::string> all = TRY(read_symbols(*call.warehouse));
+         const auto live = live_->symbols();
+         all.insert(all.end(), live.begin(), live.end());
+         std::sort(all.begin(), all.end());
+         all.erase(std::unique(all.begin(), all.end()), all.end());
+         JsonWriter json;
+         json.begin_object().key("symbols").begin_list();
+         for (const auto& symbol : all) json.value(symbol);
+         json.end_list().key("followed");
+         const auto followed = TRY(commands_.followed());
+         const text::Value* list = followed.find("followed");
+         json.value(list ? *list : text::Value(text::List{})).end_object();
+         return json_response(json.take());
+       }});
+  routes.push_back({.method = "POST",
                     .path = "/api/v1/symbols",
-                    .summary = "Every symbol that has been seen, sorted.",
-                    .runs = Runs::with_query,
-                    .success = {200, "application/json", "Symbols"},
+                    .summary = "Follows more symbols, from now on and after restarts.",
+                    .need = Need::write,
+                    .runs = Runs::on_worker,
+                    .body_bytes_max = kJsonBodyMax,
+                    .body_type = "application/json",
+                    .body_schema = "FollowRequest",
+                    .success = {200, "application/json", "Followed"},
                     .answer = [this](Call& call) -> Result<io::HttpResponse> {
-                      std::vector<std::string> all = TRY(read_symbols(*call.warehouse));
-                      const auto live = live_->symbols();
-                      all.insert(all.end(), live.begin(), live.end());
-                      std::sort(all.begin(), all.end());
-                      all.erase(std::unique(all.begin(), all.end()), all.end());
-                      JsonWriter json;
-                      json.begin_object().key("symbols").begin_list();
-                      for (const auto& symbol : all) json.value(symbol);
-                      json.end_list().end_object();
-                      return json_response(json.take());
+                      const auto body = TRY(text::parse_json(call.request.body));
+                      const text::Value* list = body.find("symbols");
+                      std::vector<std::string> names;
+                      for (const auto& one :
+                           list && list->is_list() ? list->as_list() : text::List{})
+                        if (one.is_string()) names.push_back(one.as_string());
+                      if (names.empty())
+                        return Error{ErrorCode::invalid_argument, "the body names no symbols",
+                                     R"(Send {"symbols":["AAPL"]}.)"};
+                      return json_of(commands_.follow(names));
+                    }});
+  routes.push_back({.method = "DELETE",
+                    .path = "/api/v1/symbols/{symbol}",
+                    .summary = "Follows a symbol no longer; what is there of it stays.",
+                    .need = Need::write,
+                    .runs = Runs::on_worker,
+                    .params = {required(kSymbol)},
+                    .body_bytes_max = kJsonBodyMax,
+                    .success = {200, "application/json", "Followed"},
+                    .failures = {404},
+                    .answer = [this](Call& call) -> Result<io::HttpResponse> {
+                      return json_of(commands_.unfollow(call.text("symbol")));
                     }});
   routes.push_back({.method = "GET",
                     .path = "/api/v1/quotes",

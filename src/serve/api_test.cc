@@ -38,6 +38,18 @@ class FakeCommands final : public Commands {
     return find(dag);
   }
   Result<text::Value> act(const std::string& dag, DagAction) override { return find(dag); }
+  Result<text::Value> followed() override {
+    return text::Value(
+        text::Object{{"followed", text::List{text::Object{{"symbol", "A"}, {"path", "stream"}}}}});
+  }
+  Result<text::Value> follow(const std::vector<std::string>& symbols) override {
+    if (symbols[0] == "no symbol") return Error{ErrorCode::invalid_argument, "no symbol", ""};
+    return followed();
+  }
+  Result<text::Value> unfollow(const std::string& symbol) override {
+    if (symbol != "A") return Error{ErrorCode::not_found, "not followed", ""};
+    return followed();
+  }
   Result<int> run(const CommandLine& line, const CommandOutput& output,
                   std::stop_token stop) override {
     if (line.argv[0] == "wait") {
@@ -167,7 +179,8 @@ TEST_F(ApiTest, before_it_is_ready_the_page_loads_and_the_rest_says_how_far_it_i
 TEST_F(ApiTest, answers_each_question_in_json_with_the_headers_that_keep_a_page_safe) {
   start();
   start_worker();
-  EXPECT_EQ(get("/api/v1/symbols").body, R"({"symbols":[]})");
+  EXPECT_EQ(get("/api/v1/symbols").body,
+            R"({"symbols":[],"followed":[{"symbol":"A","path":"stream"}]})");
   EXPECT_EQ(get("/api/v1/quotes").body, R"({"quotes":[]})");
   EXPECT_EQ(get("/api/v1/dags/d/runs").body, R"({"run_id":"r"})");
   EXPECT_EQ(get("/api/v1/dags/d").body, R"({"id":"d"})");
@@ -369,7 +382,7 @@ TEST_F(ApiTest, the_description_names_every_address_and_no_other) {
   start();
   const auto description = text::parse_json(get("/openapi.json").body);
   ASSERT_TRUE(description);
-  EXPECT_EQ(description->find("paths")->as_object().size(), 24U);
+  EXPECT_EQ(description->find("paths")->as_object().size(), 25U);
   for (const auto& [path, operations] : description->find("paths")->as_object())
     for (const auto& [method, operation] : operations.as_object())
       for (const auto& [status, response] : operation.find("responses")->as_object())

@@ -55,6 +55,14 @@ class Commands {
   /// errors: not_found, already_exists (a run is queued already)
   virtual Result<text::Value> act(const std::string& dag, DagAction action) = 0;
 
+  /// {"followed":[{"symbol","path"}]}: which symbols the feed follows, and which way they come.
+  virtual Result<text::Value> followed() = 0;
+
+  /// Changes which; as followed() then.
+  /// errors: invalid_argument, unsupported (they are fixed); not_found for one to unfollow
+  virtual Result<text::Value> follow(const std::vector<std::string>& symbols) = 0;
+  virtual Result<text::Value> unfollow(const std::string& symbol) = 0;
+
   /// Runs a command of the command line inside this process; the exit code.
   /// errors: unsupported (a command that cannot run here)
   /// blocks: until it is done, or shortly after `stop` is requested

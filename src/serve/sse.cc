@@ -200,8 +200,8 @@ void SseHub::publish(const std::vector<QuoteEvent>& events) {
   });
 }
 
-void SseHub::publish_run(std::string_view json, std::int64_t position) {
-  const auto text = std::make_shared<const std::string>(sse_event("run", json));
+void SseHub::publish_event(std::string_view name, std::string_view json, std::int64_t position) {
+  const auto text = std::make_shared<const std::string>(sse_event(name, json));
   const Duration now = clock_.uptime();
   state_.with([&](State& state) {
     state.runs.push_back(position);

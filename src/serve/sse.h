@@ -118,7 +118,8 @@ class SseHub {
   void add(io::HttpReply reply, SseQueue::Options options, const std::function<Beginning()>& begin);
 
   void publish(const std::vector<QuoteEvent>& events);
-  void publish_run(std::string_view json, std::int64_t position);
+  /// An event that no later one replaces: "run", or "feed_gap".
+  void publish_event(std::string_view name, std::string_view json, std::int64_t position);
   void publish_status(std::string_view json);
 
   /// How many run events were published after the stream had reached `position`, as far as

@@ -153,6 +153,20 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
       new Database(*std::move(syncing_writer), *std::move(writer), *std::move(reader)));
 }
 
+Status Database::copy_to(const std::string& path) {
+  std::lock_guard lock(read_mutex_);
+  if (auto done = reader_.run("vacuum into ?", {path}); !done) {
+    return std::move(done).error().while_doing(fmt::format("copying the state to '{}'", path));
+  }
+  return Ok{};
+}
+
+Status Database::shrink() {
+  std::lock_guard lock(write_mutex_);
+  TRY_STATUS(syncing_writer_.run("vacuum"));
+  return syncing_writer_.run("pragma wal_checkpoint(truncate)");
+}
+
 std::int64_t Row::integer(std::size_t column) const {
   const auto* whole = std::get_if<std::int64_t>(&cells_[column]);
   return whole ? *whole : 0;

@@ -92,6 +92,14 @@ class Database {
     return result;
   }
 
+  /// Writes what is committed to a new file, without the room that deleted rows left. It is not
+  /// synced.
+  /// errors: already_exists (there is such a file), unavailable (disk)
+  Status copy_to(const std::string& path);
+
+  /// Gives the room that deleted rows left back to the disk.
+  Status shrink();
+
   /// Runs `use` on the connection for reading: it sees what is committed.
   template <typename Use>
   auto read(Use&& use) -> decltype(use(std::declval<Connection&>())) {

@@ -39,6 +39,9 @@ bool is_null(const Value& value);
 /// true and false, doubles the shortest text that reads back the same.
 std::string to_text(const Value& value);
 
+/// A whole number; 0 for null and for what is none.
+std::int64_t to_integer(const Value& value);
+
 /// A column's kind, as far as another room may care.
 enum class Kind : std::uint8_t { boolean, integer, real, decimal, text, date, timestamp, other };
 

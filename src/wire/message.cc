@@ -98,6 +98,8 @@ std::string_view to_string(DeadReason reason) {
       return "too_far_ahead";
     case DeadReason::kind_mismatch:
       return "kind_mismatch";
+    case DeadReason::before_retention:
+      return "before_retention";
   }
   return "not_json";
 }

@@ -68,8 +68,9 @@ enum class DeadReason : std::uint8_t {
   symbol_form,
   price_range,  // more than DECIMAL(18,6) holds
   timestamp_form,
-  too_far_ahead,  // more than a day after it was appended
-  kind_mismatch,  // simulated in a market directory, or the other way round
+  too_far_ahead,     // more than a day after it was appended
+  kind_mismatch,     // simulated in a market directory, or the other way round
+  before_retention,  // of a day whose raw rows were given up; the loader knows, no decoder does
 };
 
 std::string_view to_string(DeadReason reason);

@@ -283,7 +283,7 @@ void Play::load_as_rival() {
   if (!topics || !connection) return;
   ingest::LoaderProbe probe(process().metrics);
   ingest::Loader rival(world_.clock, pipeline.log(), **connection, *world_.calendar, probe,
-                       tasks().loader_options());
+                       process().aside, tasks().loader_options());
   const auto first = std::max<Offset>(0, loaded_to_ + 2 - static_cast<Offset>(rng_.below(10)));
   const auto next =
       std::min(topics->at(0).partitions.at(0).end, first + 1 + static_cast<Offset>(rng_.below(20)));

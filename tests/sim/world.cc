@@ -64,8 +64,9 @@ Status World::start_parts(Process& process) {
   const auto config = TRY(app::Config::load(files, "/config", environment, {}));
   const auto kind = options_.simulated ? app::DirectoryKind::simulated : app::DirectoryKind::market;
   auto directory = TRY(app::DataDirectory::open(files, clock, options_.folder.string(), kind));
-  process.pipeline = TRY(app::Pipeline::open({clock, files, process.metrics, process.appended},
-                                             config, std::move(directory)));
+  process.pipeline =
+      TRY(app::Pipeline::open({clock, files, process.metrics, process.appended, process.aside},
+                              config, std::move(directory)));
   app::Pipeline& pipeline = *process.pipeline;
   TRY_STATUS(pipeline.tasks().check_log());
   pipeline.set_driven();

@@ -72,6 +72,7 @@ class World {
   struct Process {
     telemetry::Metrics metrics;
     Wakeup appended;
+    NobodyAside aside;
     std::unique_ptr<app::Pipeline> pipeline;
     std::unique_ptr<WatchedLog> log;
     std::unique_ptr<app::UpStatus> status;

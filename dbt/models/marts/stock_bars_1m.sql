@@ -82,7 +82,9 @@ ranked as (
 select symbol, bar_start, price_date, open, high, low, close, volume, quote_count, load_id
 from ranked
 where counts = 1 and place = 1
-{%- if watermark is not none %}
+{%- if watermark is none %}
+{{ kept_days('symbol, bar_start, price_date, open, high, low, close, volume, quote_count, load_id', 'and') }}
+{%- else %}
 
 union all
 -- Touched minutes without a quote left: written with count 0, removed by the post-hook.

@@ -335,6 +335,21 @@ LogUsage EmbeddedLog::usage() {
   return usage;
 }
 
+Result<std::vector<LogFile>> EmbeddedLog::files() {
+  std::vector<LogFile> files;
+  // A group's offsets first: they never lie past the records that follow.
+  for (const auto& group : TRY(files_.list(options_.directory + "/__groups"))) {
+    if (group.name.ends_with(".tmp")) continue;
+    files.push_back({"__groups/" + group.name, group.size_bytes, {}});
+  }
+  for (const auto& [name, topic] : all()) {
+    const auto said = TRY(files_.info(options_.directory + "/" + name + "/topic"));
+    files.push_back({name + "/topic", said ? said->size_bytes : 0, {}});
+    for (const auto& partition : topic->partitions) TRY_STATUS(partition->add_files(files));
+  }
+  return files;
+}
+
 Result<VerifyReport> EmbeddedLog::verify(const std::string& topic) {
   if (!topic.empty()) TRY(find(topic));
   VerifyReport report;

@@ -78,6 +78,12 @@ class EmbeddedLog final : public MessageLog {
 
   LogUsage usage();
 
+  /// What a copy of the log has to hold, as it is synced now. Retention may remove a file of it at
+  /// any time. A copy that takes a first list, then a later one, going on where the first had
+  /// got to in each segment, has every record from the first list's earliest to the second's end,
+  /// provided that its segments join.
+  Result<std::vector<LogFile>> files();
+
   /// Reads every byte of a topic's records, or of all topics where `topic` is empty.
   /// errors: not_found (topic), unavailable (the disk); damage is a finding, not an error
   Result<VerifyReport> verify(const std::string& topic);

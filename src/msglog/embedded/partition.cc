@@ -436,6 +436,23 @@ PartitionInfo Partition::info() const {
   });
 }
 
+Status Partition::add_files(std::vector<LogFile>& files) const {
+  const auto state = state_.copy();
+  const std::string below = fmt::format("{}/{}/", name_.topic, name_.partition);
+  const auto name_of = [&](const std::string& path) {
+    return below + path.substr(directory_.size() + 1);
+  };
+  for (const auto& segment : state.segments) {
+    if (segment.size_bytes == 0) continue;
+    files.push_back({name_of(segment_path(segment.base)), segment.size_bytes,
+                     LogFile::Records{name_, segment.base, segment.end}});
+    if (segment.file) continue;  // its index is written when the next one begins
+    const auto index = TRY(context_.files.info(index_path(segment.base)));
+    if (index) files.push_back({name_of(index_path(segment.base)), index->size_bytes, {}});
+  }
+  return Ok{};
+}
+
 std::optional<Partition::OldestSegment> Partition::oldest_segment() const {
   return state_.with([](const State& state) -> std::optional<OldestSegment> {
     if (state.segments.size() < 2) return std::nullopt;

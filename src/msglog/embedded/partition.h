@@ -49,6 +49,19 @@ struct RepairReport {
   std::int64_t records_lost = 0;  // offsets that no record has any more
 };
 
+/// A file of the log, as who copies it needs it.
+struct LogFile {
+  std::string path;             // below the log's directory
+  std::int64_t size_bytes = 0;  // how much of it is synced; bytes below never change
+  /// The records of a segment; none for the other files.
+  struct Records {
+    TopicPartition where;
+    Offset first = 0;
+    Offset end = 0;
+  };
+  std::optional<Records> records;
+};
+
 /// What the partitions of one log share.
 /// lifetime: outlives them
 struct PartitionContext {
@@ -91,6 +104,9 @@ class Partition {
   /// What retention may drop next: never the segment that is written to.
   std::optional<OldestSegment> oldest_segment() const;
   Status drop_oldest_segment();
+
+  /// Adds what is synced: the segments in their order, each with its index if there is one.
+  Status add_files(std::vector<LogFile>& files) const;
 
   /// Reads everything and adds what it finds to `report`.
   Status verify(VerifyReport& report);

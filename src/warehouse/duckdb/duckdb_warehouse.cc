@@ -7,6 +7,7 @@
 
 #include "base/guarded.h"
 #include "warehouse/duckdb/chunk.h"
+#include "warehouse/duckdb/copy_out.h"
 #include "warehouse/duckdb/migrations.h"
 #include "warehouse/duckdb/sql_wall.h"
 
@@ -109,6 +110,8 @@ class DuckDbConnection final : public Connection {
   Status append(std::string_view schema, std::string_view table, const ColumnBatch& batch) override;
 
   void interrupt() override { duckdb_interrupt(raw_); }
+
+  duckdb_connection raw() const { return raw_; }
 
   /// The statement's kind, if the text is exactly one statement.
   Result<duckdb_statement_type> kind_of_one(std::string_view sql) {
@@ -438,6 +441,26 @@ Status DuckDbWarehouse::checkpoint(std::int64_t wal_bytes_min) {
   if (wal_bytes() < wal_bytes_min) return Ok{};
   auto connection = TRY(make_connection(state_));
   return connection->execute("checkpoint");
+}
+
+Status DuckDbWarehouse::copy_to(const std::filesystem::path& file,
+                                const std::function<Status(Connection&)>& look,
+                                const OnCopied& on_copied) {
+  auto connection = TRY(make_connection(state_));
+  TRY_STATUS(connection->execute("begin transaction read only"));
+  Status copied = look(*connection);
+  if (copied) copied = copy_tables(connection->raw(), file, on_copied);
+  const Status ended = connection->execute("rollback");
+  if (!copied) {
+    return std::move(copied).error().while_doing(
+        fmt::format("copying the warehouse to '{}'", file.string()));
+  }
+  return ended;
+}
+
+Status DuckDbWarehouse::write_parquet(const std::vector<ParquetFile>& files) {
+  const auto connection = TRY(make_connection(state_));
+  return copy_parquet(connection->raw(), files);
 }
 
 namespace {

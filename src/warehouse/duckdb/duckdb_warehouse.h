@@ -6,8 +6,10 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -48,6 +50,26 @@ class DuckDbWarehouse final : public Warehouse {
   /// Writes the log of recent commits into the database file, so that a restart after a
   /// crash is fast. For a quiet moment; does nothing below `wal_bytes_min`.
   Status checkpoint(std::int64_t wal_bytes_min = 64 << 20);
+
+  /// Told how many rows were copied so far; an error ends the copying.
+  using OnCopied = std::function<Status(std::int64_t rows)>;
+
+  /// Copies all tables into a new database file, as one transaction sees them. `look`, which is
+  /// asked first, sees the same. Loads go on meanwhile.
+  /// errors: unavailable (disk), those of `look` and `on_copied`
+  Status copy_to(const std::filesystem::path& file, const std::function<Status(Connection&)>& look,
+                 const OnCopied& on_copied);
+
+  /// The rows of a SELECT of ours, and the Parquet file that they go to.
+  struct ParquetFile {
+    std::string select;
+    std::filesystem::path file;
+  };
+
+  /// Writes Parquet files, one after another, replacing those that are there. All SELECTs have
+  /// the same columns. Nothing is synced.
+  /// errors: invalid_argument (the SQL), unavailable (disk)
+  Status write_parquet(const std::vector<ParquetFile>& files);
 
   /// units: bytes; 0 in memory
   std::int64_t file_bytes() const;

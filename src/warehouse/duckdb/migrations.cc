@@ -11,7 +11,7 @@ namespace {
 // Each entry takes the database from the version that is its index to the next. An entry that
 // has been released is never changed. No named types: DuckDB 1.5 cannot replay from its WAL the
 // `create type` in a schema that was not checkpointed yet.
-constexpr std::array<const char*, 1> kMigrations = {
+constexpr std::array<const char*, 2> kMigrations = {
     R"sql(
 create schema if not exists raw_stocks;
 create schema if not exists stg_stocks;
@@ -79,6 +79,18 @@ create table raw_stocks.gaps (
   gap_end timestamp not null,
   cause varchar not null,
   healed_at timestamp
+);
+)sql",
+    // Raw and staging rows of the days up to price_date were given up, raw_rows of raw. Taken in
+    // turn with the loads: the ones before it have a lower load_id.
+    R"sql(
+create table raw_stocks.retention (
+  load_id bigint not null,
+  price_date date not null,
+  raw_rows bigint not null,
+  staging_rows bigint not null,
+  archive varchar not null,
+  cut_at timestamp not null
 );
 )sql"};
 
