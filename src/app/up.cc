@@ -1,6 +1,7 @@
 #include "app/up.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <charconv>
@@ -23,6 +24,7 @@ namespace {
 
 using telemetry::Level;
 
+constexpr rlim_t kFilesWanted = 8192;                    // 4,096 connections, and the rest
 constexpr std::int64_t kWalBytesMax = 16 << 20;          // a start after a crash reads it again
 constexpr Duration kDrainMax = std::chrono::seconds(6);  // of the ten that a stop may take
 
@@ -167,6 +169,14 @@ Result<Plan> make_plan(const Environment& environment, const Config& config, con
   const std::filesystem::path market = default_directory(environment, DirectoryKind::market);
   plan.lock_folder = market.parent_path() / "keys";
   return plan;
+}
+
+/// A thousand streams need more open files than a shell allows by default.
+void raise_file_limit() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = std::max(files.rlim_cur, std::min<rlim_t>(files.rlim_max, kFilesWanted));
+  ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
 void log_error(const Error& error) {
@@ -485,6 +495,7 @@ ExitCode up(Clock& clock, io::FileSystem& files, const Environment& environment,
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
+  raise_file_limit();
   Running running(clock, files, config, call, plan);
   const Status started = running.start();
   if (!started) {
