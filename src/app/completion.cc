@@ -96,35 +96,41 @@ std::string arms(
   return out;
 }
 
-constexpr std::string_view kBash = R"(# eval "$(tapeline completion bash)" _tapeline() {
-  local current = "${COMP_WORDS[COMP_CWORD]}" first = "" second = "" word choices =
-      "" i for ((i = 1; i < COMP_CWORD; i++));
-  do word = "${COMP_WORDS[i]}" [[$word == -*]] && continue if[[-z $first]];
-  then first = $word;
-  elif[[-z $second]];
-  then second = $word;
-  fi done case "$first $second" in @ARMS @esac
-      [[$choices == --*&&$current != -*]]&& return COMPREPLY =
-          ($(compgen - W "$choices" --"$current"))
+constexpr std::string_view kBash = R"sh(# eval "$(tapeline completion bash)"
+_tapeline() {
+  local current="${COMP_WORDS[COMP_CWORD]}" first="" second="" word choices="" i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word="${COMP_WORDS[i]}"
+    [[ $word == -* ]] && continue
+    if [[ -z $first ]]; then first=$word; elif [[ -z $second ]]; then second=$word; fi
+  done
+  case "$first $second" in
+@ARMS@  esac
+  [[ $choices == --* && $current != -* ]] && return
+  COMPREPLY=($(compgen -W "$choices" -- "$current"))
 }
 complete -o default -F _tapeline tapeline
-)";
+)sh";
 
-constexpr std::string_view kZsh = R"(#compdef tapeline
+constexpr std::string_view kZsh = R"sh(#compdef tapeline
 # eval "$(tapeline completion zsh)", after compinit
 _tapeline() {
   local first='' second='' word
   local -a choices
-  for word in "${(@)words[2,CURRENT-1]}";
-  do [[$word == -*]] && continue if[[-z $first]];
-  then first = $word;
-  elif[[-z $second]];
-  then second = $word;
-  fi done case "$first $second" in @ARMS @esac if [[${choices[1]} == --*&&${words[CURRENT]} != -*]];
-  then _files else _describe - o tapeline choices fi
+  for word in "${(@)words[2,CURRENT-1]}"; do
+    [[ $word == -* ]] && continue
+    if [[ -z $first ]]; then first=$word; elif [[ -z $second ]]; then second=$word; fi
+  done
+  case "$first $second" in
+@ARMS@  esac
+  if [[ ${choices[1]} == --* && ${words[CURRENT]} != -* ]]; then
+    _files
+  else
+    _describe -o tapeline choices
+  fi
 }
 compdef _tapeline tapeline
-)";
+)sh";
 
 std::string bash() {
   return replaced(kBash, "@ARMS@", arms([](std::string_view pattern, const auto& choices) {
