@@ -128,7 +128,8 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
   if (name == "backup verify") return verify_backup_command(*clock, *files, config, call);
   if (name == "backup restore") return restore_backup_command(*files, environment, config, call);
   if (name == "compact") {
-    return compact(*clock, *files, TRY(choose_directory(*files, environment, config, line)), call);
+    return compact(*clock, *files,
+                   TRY(choose_directory(*files, environment, config.text("data_dir"), true)), call);
   }
   return run_on_directory(*clock, *files, environment, config, words, call);
 }

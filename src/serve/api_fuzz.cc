@@ -29,7 +29,7 @@ class NoCommands final : public Commands {
                                const std::string&) override {
     return nothing();
   }
-  Result<text::Value> act(const std::string&, DagAction) override { return nothing(); }
+  Result<text::Value> act(const DagRequest&) override { return nothing(); }
   Result<text::Value> followed() override { return nothing(); }
   Result<text::Value> follow(const std::vector<std::string>&) override { return nothing(); }
   Result<text::Value> unfollow(const std::string&) override { return nothing(); }
@@ -51,6 +51,10 @@ class NoWarehouse final : public warehouse::Warehouse {
   Status query_as_user(std::string_view, warehouse::QueryLimits,
                        const std::function<void(const std::vector<warehouse::Column>&)>&,
                        const std::function<bool(const std::vector<warehouse::Value>&)>&) override {
+    return nothing();
+  }
+  Result<std::unique_ptr<warehouse::Cursor>> open_as_user(std::string_view,
+                                                          std::stop_token) override {
     return nothing();
   }
 
