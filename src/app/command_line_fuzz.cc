@@ -29,9 +29,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   if (!line->command) return 0;
-  for (const auto& [flag, value] : line->values) {
+  for (const auto& given : line->values) {
     const auto has = [&](std::span<const app::Flag> flags) {
-      return std::ranges::any_of(flags, [&](const app::Flag& one) { return one.name == flag; });
+      return std::ranges::any_of(flags,
+                                 [&](const app::Flag& flag) { return flag.name == given.first; });
     };
     TL_ASSERT(has(line->command->flags) || has(app::common_flags()));
   }

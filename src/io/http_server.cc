@@ -251,7 +251,8 @@ Result<HttpTarget> HttpServer::Connection::check_head(HttpResponse& refusal) {
   const std::size_t encodings = head.count(http::field::transfer_encoding);
   if (encodings > 0 &&
       (encodings > 1 || head.version() < 11 ||
-       !equal_ignoring_case(std::string_view(head.at(http::field::transfer_encoding)), "chunked"))) {
+       !equal_ignoring_case(std::string_view(head.at(http::field::transfer_encoding)),
+                            "chunked"))) {
     refusal = http_error(501, "unsupported", "the request has a Transfer-Encoding but chunked",
                          "Send the body chunked, or with its Content-Length.");
     return Error{ErrorCode::unsupported, "refused", ""};

@@ -414,7 +414,7 @@ TEST_F(ApiTest, the_description_names_every_address_and_no_other) {
   start();
   const auto description = text::parse_json(get("/openapi.json").body);
   ASSERT_TRUE(description);
-  EXPECT_EQ(description->find("paths")->as_object().size(), 25U);
+  EXPECT_EQ(description->find("paths")->as_object().size(), 28U);
   for (const auto& [path, operations] : description->find("paths")->as_object())
     for (const auto& [method, operation] : operations.as_object())
       for (const auto& [status, response] : operation.find("responses")->as_object())
