@@ -28,7 +28,9 @@ constexpr std::array kUp = {
     Flag{"rate", "N", "10", "simulator: quotes a second, over all symbols"},
     Flag{"seed", "N", "1", "simulator: where every random choice comes from"},
     Flag{"start", "TIME", "now", "simulator: the instant at which it begins"},
-    Flag{"faults", "LIST", "", "simulator: drop=P,duplicate=P,malformed=P, each a probability"},
+    Flag{"faults", "LIST", "",
+         "simulator: drop=P,… with drop, duplicate, malformed, reorder, zero, spike, stall, halt, "
+         "split"},
 };
 constexpr std::array kReplay = {
     Flag{"speed", "FACTOR", "60x", "how many times faster than the files' clock, or max"},
@@ -115,6 +117,24 @@ constexpr std::array kSql = {
     Flag{"timeout", "TIME", "60s", "end the query after this long"},
 };
 
+constexpr std::array kInit = {
+    Flag{"feed", "NAME", "", "simulator, or finnhub with the key of $FINNHUB_API_KEY"},
+    Flag{"symbols", "A,B", "", "which symbols to follow"},
+    Flag{"folder", "DIR", "$XDG_CONFIG_HOME/tapeline", "where tapeline.toml and secrets.env go"},
+    Flag{"yes", "", "", "ask nothing: what no flag says is the default"},
+    Flag{"force", "", "", "replace files that are there; the old ones are kept as *.old"},
+};
+constexpr std::array kExport = {
+    Flag{"query", "SQL", "", "export what a SELECT answers, instead of a table", 'c'},
+    Flag{"symbol", "S...", "", "of these symbols only; may be given several times, or S,S"},
+    Flag{"from", "DATE", "", "from this trading date on"},
+    Flag{"to", "DATE", "", "up to this trading date"},
+    Flag{"format", "FORMAT", "by the file's ending, else csv",
+         "csv, parquet, json (one array) or ndjson (an object a line)"},
+    Flag{"output", "FILE", "", "the file to write; without it, to stdout", 'o'},
+    Flag{"force", "", "", "replace the file if it is there"},
+};
+
 constexpr std::array kCommands = {
     Command{"up", "", "run the whole pipeline, with its dashboard", Place::owner, kUp,
             "tapeline up\ntapeline up --feed none\ntapeline up --seed 7 --rate 200"},
@@ -125,9 +145,13 @@ constexpr std::array kCommands = {
             Place::owner, kReplay, "tapeline replay trades.csv.gz --speed 60x"},
     Command{"status", "", "what the pipeline is doing", Place::directory, kStatus,
             "tapeline status\ntapeline status --watch"},
+    Command{"init", "", "write a first configuration, after three questions at most", Place::here,
+            kInit,
+            "tapeline init\n"
+            "FINNHUB_API_KEY=… tapeline init --feed finnhub --symbols AAPL,MSFT --yes"},
     Command{"doctor",
             "",
-            "check this machine and the data directory",
+            "check machine, configuration and data, and say how to fix what is wrong",
             Place::here,
             {},
             "tapeline doctor"},
@@ -255,6 +279,11 @@ constexpr std::array kCommands = {
             Place::here,
             {},
             "tapeline completion bash\ntapeline completion fish"},
+    Command{"export", "[TABLE]", "write a table or a query's rows to a file", Place::directory,
+            kExport,
+            "tapeline export stock_analytics --output analytics.parquet\n"
+            "tapeline export raw_stocks.stock_prices --symbol AAPL --from 2025-01-01 -o aapl.csv\n"
+            "tapeline export --query 'select symbol, rsi_14 from stock_analytics' --format ndjson"},
     Command{"backup create",
             "[DIR]",
             "copy topics, warehouse and state, while they are in use",
@@ -268,6 +297,12 @@ constexpr std::array kCommands = {
     Command{"retention run", "", "give up raw rows of the days that retention.raw_days lets go",
             Place::directory, kRetention,
             "tapeline retention run --dry-run\ntapeline retention run"},
+    Command{"compact",
+            "",
+            "write the warehouse anew, without the room of deleted rows; nobody may use it",
+            Place::here,
+            {},
+            "tapeline compact"},
     Command{"version",
             "",
             "the version of tapeline and of what it stands on",
@@ -277,8 +312,7 @@ constexpr std::array kCommands = {
 };
 
 // Commands of the design that are not there yet: naming one says so.
-constexpr std::array<std::string_view, 7> kLater = {"produce", "load",  "serve", "export",
-                                                    "explain", "alert", "init"};
+constexpr std::array<std::string_view, 5> kLater = {"produce", "load", "serve", "explain", "alert"};
 
 const Flag* find_flag(const Command& command, std::string_view name) {
   for (const Flag& flag : command.flags) {
@@ -384,6 +418,10 @@ Status read_flag(Invocation& call, const std::vector<std::string>& words, std::s
                      fmt::format("Write --{} {}.", name, flag->value));
       }
       value = words[++at];
+    }
+    const auto before = call.values.find(name);
+    if (flag->value.ends_with("...") && before != call.values.end()) {
+      value = before->second + "," + *value;
     }
     call.values[name] = *value;
   }

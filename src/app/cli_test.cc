@@ -23,6 +23,8 @@ TEST(Cli, flags_take_values_in_both_forms_and_words_stay_in_order) {
   EXPECT_EQ(call->words, (std::vector<std::string>{"a.csv", "b.csv"}));
   EXPECT_EQ(call->value("bar-length"), "1d");
   EXPECT_TRUE(call->has("json"));
+  EXPECT_EQ(parse_command_line({"export", "t", "--symbol", "A", "--symbol=B,C"})->value("symbol"),
+            "A,B,C");
   EXPECT_EQ(parse_command_line({"sql", "-c", "select 1"})->value("query"), "select 1");
 }
 
@@ -35,7 +37,7 @@ TEST(Cli, a_near_miss_is_named) {
 }
 
 TEST(Cli, a_command_of_a_later_release_says_so) {
-  EXPECT_EQ(why({"backup"}), "`backup` is not there yet / A later release brings it.");
+  EXPECT_EQ(why({"produce"}), "`produce` is not there yet / A later release brings it.");
 }
 
 TEST(Cli, too_few_and_too_many_words_are_named) {

@@ -64,6 +64,7 @@ text::Value UpStatus::feed_status() {
     value.set("badge", simulated ? "SIMULATED" : known.feed.feed_class == "replay" ? "REPLAY" : "");
     value.set("state", known.feed.state);
     value.set("symbols", known.feed.symbols);
+    if (!known.feed.faults.empty()) value.set("faults", known.feed.faults);
     value.set("over_limit", known.feed.over_limit);
     value.set("error", known.feed.error.empty() ? text::Value() : text::Value(known.feed.error));
     value.set("quotes_per_second", std::round(known.rate.per_second * 10) / 10);

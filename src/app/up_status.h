@@ -20,6 +20,7 @@ struct FeedStatus {
   std::int64_t symbols = 0;
   std::int64_t over_limit = 0;  // of them, that the vendor does not stream to this key
   std::string error;            // the feed's newest trouble; empty while all is well
+  std::string faults;           // what the simulator does wrong, as configured
   std::int64_t records = 0;     // appended since the start
 };
 

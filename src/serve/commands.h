@@ -33,6 +33,7 @@ struct DagRequest {
 struct CommandLine {
   std::vector<std::string> argv;  // without the program's name
   std::string cwd;
+  bool progress = false;  // its stderr is a terminal: show how far it is
 };
 
 /// Takes what a command prints. False: nobody reads any more, stop.

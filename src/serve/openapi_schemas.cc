@@ -16,7 +16,7 @@ std::string_view api_schemas() {
   "badge":{"enum":["SIMULATED","REPLAY",""]},"state":{"type":"string"},
   "symbols":{"type":"integer","minimum":0},
   "over_limit":{"type":"integer","minimum":0},"error":{"type":["string","null"]},
-  "quotes_per_second":{"type":"number","minimum":0},
+  "quotes_per_second":{"type":"number","minimum":0},"faults":{"type":"string"},
   "last_event_time":{"type":["string","null"],"format":"date-time"}}},
 "Market": {"type":"object","required":["calendar","session","open","close","next_open"],
   "properties":{"calendar":{"enum":["XNYS","SIM"]},
@@ -156,7 +156,7 @@ std::string_view api_schemas() {
     "partition":{"type":"integer"},"offset":{"type":"integer"}}}}}},
 "Login": {"type":"object","required":["token"],"properties":{"token":{"type":"string"}}},
 "Command": {"type":"object","required":["argv"],"properties":{"argv":{"type":"array",
-  "items":{"type":"string"},"minItems":1},"cwd":{"type":"string"}}}
+  "items":{"type":"string"},"minItems":1},"cwd":{"type":"string"},"progress":{"type":"boolean"}}}
 })json";
 }
 
