@@ -50,17 +50,50 @@ constexpr std::array kTail = {
     Flag{"partition", "N", "0", "which partition"},
     Flag{"no-follow", "", "", "end when there is no more"},
 };
+constexpr std::array kStatus = {
+    Flag{"watch", "", "", "say it again every second, until Ctrl-C"},
+};
 constexpr std::array kRuns = {
     Flag{"limit", "N", "20", "how many, newest first"},
 };
+constexpr Flag kWait{"wait", "", "", "end when the run has ended; exit 1 if it failed"};
+constexpr Flag kConf{"conf", "JSON", "", "parameters of the run: an object"};
 constexpr std::array kTrigger = {
-    Flag{"wait", "", "", "end when the run has ended; exit 1 if it failed"},
+    kConf,
+    Flag{"run-id", "ID", "manual__TIME", "what the run is called"},
+    kWait,
+};
+constexpr std::array kClear = {
+    Flag{"task", "NAME", "", "this task only"},
+    Flag{"upstream", "", "", "and all tasks before it"},
+    Flag{"downstream", "", "", "and all tasks after it"},
+    Flag{"failed", "", "", "of those only what failed, or whose upstream did"},
+    kWait,
+};
+constexpr std::array kMark = {
+    Flag{"task", "NAME", "", "this task instead of the run"},
+    kWait,
+};
+constexpr std::array kBackfill = {
+    Flag{"from", "TIME", "", "first logical date: a date, or RFC 3339"},
+    Flag{"to", "TIME", "", "last logical date; a date is meant whole"},
+    Flag{"which", "WHICH", "missing", "missing runs only, or also failed, or all that have ended"},
+    Flag{"max-active-runs", "N", "1", "how many of them at a time, whatever the DAG says"},
+    kConf,
+    Flag{"dry-run", "", "", "say which runs, and how long they will take, and do nothing"},
+    kWait,
 };
 constexpr std::array kNext = {
     Flag{"cron", "EXPR", "", "an expression instead of a DAG's schedule"},
     Flag{"timezone", "TZ", "UTC", "the zone that --cron is meant in"},
     Flag{"after", "TIME", "now", "RFC 3339, or a date"},
     Flag{"count", "N", "5", "how many"},
+};
+constexpr std::array kCalendar = {
+    Flag{"calendar", "NAME", "XNYS", "XNYS or SIM"},
+    Flag{"from", "DATE", "", "the first date, as New York counts them"},
+    Flag{"to", "DATE", "", "the last date"},
+    Flag{"format", "FORMAT", "table", "table, csv, json, ndjson or markdown"},
 };
 constexpr std::array kLogs = {
     Flag{"task", "NAME", "", "of one task only"},
@@ -110,7 +143,8 @@ constexpr std::array kCommands = {
             "tapeline import daily.csv.gz\ntapeline import --conditions algoseek trades/*.csv.gz"},
     Command{"replay", "FILE...", "play files of trades or bars as a live feed, with the dashboard",
             Place::owner, kReplay, "tapeline replay trades.csv.gz --speed 60x"},
-    Command{"status", "", "what the pipeline is doing", Place::directory, {}, "tapeline status"},
+    Command{"status", "", "what the pipeline is doing", Place::directory, kStatus,
+            "tapeline status\ntapeline status --watch"},
     Command{"init", "", "write a first configuration, after three questions at most", Place::here,
             kInit,
             "tapeline init\n"
@@ -184,7 +218,8 @@ constexpr std::array kCommands = {
             {},
             "tapeline dag show stock_data_ingestion"},
     Command{"dag trigger", "DAG", "start a run", Place::directory, kTrigger,
-            "tapeline dag trigger stock_data_ingestion --wait"},
+            "tapeline dag trigger stock_data_ingestion --wait\n"
+            "tapeline dag trigger stock_data_ingestion --conf '{\"days\": \"all\"}'"},
     Command{"dag pause",
             "DAG",
             "start no runs until it is unpaused",
@@ -207,6 +242,22 @@ constexpr std::array kCommands = {
             "tapeline dag tasks stock_data_ingestion manual__2026-11-22T14:30:00Z"},
     Command{"dag logs", "DAG RUN", "what the tasks of a run logged", Place::directory, kLogs,
             "tapeline dag logs stock_data_ingestion manual__2026-11-22T14:30:00Z --task load"},
+    Command{"dag clear", "DAG RUN", "run a run, or some of its tasks, again", Place::directory,
+            kClear,
+            "tapeline dag clear full_tests scheduled__2026-11-22T00:00:00+00:00 --failed\n"
+            "tapeline dag clear stock_data_ingestion RUN --task transform --downstream"},
+    Command{"dag mark", "DAG RUN STATE", "say that a run, or a task of it, is success or failed",
+            Place::directory, kMark,
+            "tapeline dag mark full_tests scheduled__2026-11-22T00:00:00+00:00 success"},
+    Command{"dag cancel",
+            "DAG RUN",
+            "stop a run that has not ended",
+            Place::directory,
+            {},
+            "tapeline dag cancel full_tests manual__2026-11-22T14:30:00+00:00"},
+    Command{"dag backfill", "DAG", "runs for the fires of a stretch of the past", Place::directory,
+            kBackfill,
+            "tapeline dag backfill full_tests --from 2026-11-01 --to 2026-11-07 --dry-run"},
     Command{"dag next", "[DAG]", "when a schedule fires next, in UTC", Place::here, kNext,
             "tapeline dag next full_tests\n"
             "tapeline dag next --cron '30 1 * * *' --timezone America/New_York --after 2026-11-01"},
@@ -220,6 +271,14 @@ constexpr std::array kCommands = {
     Command{"sql", "", "ask the warehouse, read-only", Place::directory, kSql,
             "tapeline sql -c 'select symbol, ma_7_day from stock_analytics limit 5'\n"
             "tapeline sql -c 'from loads' --format csv"},
+    Command{"calendar", "", "the exchange's sessions, holidays and early closes", Place::here,
+            kCalendar, "tapeline calendar --from 2026-11-01 --to 2026-12-31 --format csv"},
+    Command{"completion",
+            "SHELL",
+            "what bash, zsh or fish reads to complete commands and flags",
+            Place::here,
+            {},
+            "tapeline completion bash\ntapeline completion fish"},
     Command{"export", "[TABLE]", "write a table or a query's rows to a file", Place::directory,
             kExport,
             "tapeline export stock_analytics --output analytics.parquet\n"
@@ -238,6 +297,12 @@ constexpr std::array kCommands = {
     Command{"retention run", "", "give up raw rows of the days that retention.raw_days lets go",
             Place::directory, kRetention,
             "tapeline retention run --dry-run\ntapeline retention run"},
+    Command{"compact",
+            "",
+            "write the warehouse anew, without the room of deleted rows; nobody may use it",
+            Place::here,
+            {},
+            "tapeline compact"},
     Command{"version",
             "",
             "the version of tapeline and of what it stands on",
@@ -247,8 +312,7 @@ constexpr std::array kCommands = {
 };
 
 // Commands of the design that are not there yet: naming one says so.
-constexpr std::array<std::string_view, 6> kLater = {"produce", "load",  "serve",
-                                                    "explain", "alert", "completion"};
+constexpr std::array<std::string_view, 5> kLater = {"produce", "load", "serve", "explain", "alert"};
 
 const Flag* find_flag(const Command& command, std::string_view name) {
   for (const Flag& flag : command.flags) {

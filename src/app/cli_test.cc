@@ -6,6 +6,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "app/completion.h"
+
 namespace tapeline::app {
 namespace {
 
@@ -69,6 +71,14 @@ TEST(Cli, the_reference_page_is_what_the_program_says) {
   std::stringstream text;
   text << std::ifstream(file).rdbuf();
   EXPECT_EQ(text.str(), cli_reference()) << "run with TAPELINE_UPDATE=1 to write it";
+}
+
+TEST(Cli, the_man_page_is_what_the_program_says) {
+  const std::string file = std::string(TAPELINE_SOURCE_DIR) + "/docs/tapeline.1";
+  if (std::getenv("TAPELINE_UPDATE")) std::ofstream(file) << man_page();
+  std::stringstream text;
+  text << std::ifstream(file).rdbuf();
+  EXPECT_EQ(text.str(), man_page()) << "run with TAPELINE_UPDATE=1 to write it";
 }
 
 }  // namespace

@@ -12,10 +12,27 @@ std::string Call::path(const std::string& name) const {
   return name.starts_with("/") ? name : folder + "/" + name;
 }
 
+namespace {
+
+/// As show_status; with --watch again every second, over the last one where that can be done.
+ExitCode watch_status(Pipeline& pipeline, const Call& call) {
+  while (true) {
+    const bool over = call.line.has("watch") && call.terminal.look().colour;
+    if (over) call.terminal.out("\x1b[H\x1b[2J");
+    const int exit = TRY(show_status(pipeline, call));
+    // Where nothing runs nothing changes, and who looks on would keep others out.
+    if (!call.line.has("watch") || !pipeline.driven()) return exit;
+    if (!pipeline.clock().wait_for(std::chrono::seconds(1), call.stop)) return exit;
+    if (!over && !call.json()) call.terminal.out("\n");
+  }
+}
+
+}  // namespace
+
 ExitCode run_in_directory(Pipeline& pipeline, const Call& call) {
   const std::string_view name = call.line.command->name;
   if (name == "import") return import_files(pipeline, call);
-  if (name == "status") return show_status(pipeline, call);
+  if (name == "status") return watch_status(pipeline, call);
   if (name == "audit") return audit(pipeline, call);
   if (name == "sql") return sql_command(pipeline, call);
   if (name == "export") return export_rows(pipeline, call);

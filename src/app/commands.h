@@ -62,12 +62,15 @@ using Ask = std::function<std::optional<std::string>(std::string_view question, 
 ExitCode init(io::FileSystem& files, const Environment& environment, const Ask& ask,
               const Call& call);
 
+ExitCode compact(Clock& clock, io::FileSystem& files, const std::string& path, const Call& call);
 ExitCode verify_backup_command(Clock& clock, io::FileSystem& files, const Config& config,
                                const Call& call);
 ExitCode restore_backup_command(io::FileSystem& files, const Environment& environment,
                                 const Config& config, const Call& call);
 ExitCode show_config(const Config& config, const Call& call);
 ExitCode show_version(const Call& call);
+ExitCode show_calendar(const Call& call);
+ExitCode show_completion(const Call& call);
 ExitCode show_next_fires(Clock& clock, const Call& call);
 
 /// How files are read, as import and replay are told by their flags.

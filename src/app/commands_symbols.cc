@@ -7,9 +7,8 @@ ExitCode symbols_command(Pipeline& pipeline, const Call& call) {
   if (name != "symbols list") {
     TRY_STATUS(pipeline.change_symbols(call.line.words, name == "symbols add"));
   }
-  std::vector<text::Value> rows;
-  for (const auto& row : pipeline.followed().as_list()) rows.push_back(row);
-  print_objects(call, rows);
+  const text::Value followed = pipeline.followed();
+  print_objects(call, followed.as_list());
   return 0;
 }
 

@@ -119,12 +119,18 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
   }
   const std::string_view name = line.command->name;
   if (name == "version") return show_version(call);
+  if (name == "calendar") return show_calendar(call);
+  if (name == "completion") return show_completion(call);
   if (name == "dag next") return show_next_fires(*clock, call);
   if (name == "config show") return show_config(config, call);
   if (line.command->place == Place::owner) return up(*clock, *files, environment, config, call);
   std::signal(SIGINT, on_interrupt);
   if (name == "backup verify") return verify_backup_command(*clock, *files, config, call);
   if (name == "backup restore") return restore_backup_command(*files, environment, config, call);
+  if (name == "compact") {
+    return compact(*clock, *files,
+                   TRY(choose_directory(*files, environment, config.text("data_dir"), true)), call);
+  }
   return run_on_directory(*clock, *files, environment, config, words, call);
 }
 

@@ -41,7 +41,7 @@ class UpStatus final : public serve::Commands {
   Result<text::Value> tasks(const std::string& dag, const std::string& run) override;
   Result<text::Value> task_log(const std::string& dag, const std::string& run,
                                const std::string& task) override;
-  Result<text::Value> act(const std::string& dag, serve::DagAction action) override;
+  Result<text::Value> act(const serve::DagRequest& request) override;
   Result<text::Value> followed() override;
   Result<text::Value> follow(const std::vector<std::string>& symbols) override;
   Result<text::Value> unfollow(const std::string& symbol) override;

@@ -54,14 +54,9 @@ Result<Date> date_of(std::string_view text) {
   const auto at = parse_rfc3339(text);
   if (!date || !at) return parse_date(text);
   const bool is_midnight = text.substr(11).starts_with("00:00:00");
-  if (is_midnight || !at->had_zone) return date;
+  if (is_midnight) return date;
+  if (!at->had_zone) return parse_date(text);
   return Calendar::new_york_date(at->at);
-}
-
-/// The instant at which New York's date begins.
-Timestamp new_york_midnight(Date date) {
-  const Timestamp in_winter = date + hours(5);
-  return Calendar::new_york_date(in_winter - hours(1)) == date ? in_winter - hours(1) : in_winter;
 }
 
 }  // namespace
@@ -209,7 +204,7 @@ Status FileRows::read_day(Timestamp& into) {
     const Date utc = std::chrono::floor<std::chrono::days>(into);
     day = into == utc ? utc : Calendar::new_york_date(into);
   }
-  into = new_york_midnight(day);
+  into = Calendar::new_york_midnight(day);
   return check_year(has(date) ? date : timestamp, into);
 }
 

@@ -56,7 +56,7 @@ std::string_view api_schemas() {
   "items":{"$ref":"#/components/schemas/Dag"}}}},
 "Run": {"type":"object","required":["run_id","run_type","state","logical_date","queued_at",
   "started_at","ended_at","run_count","error"],"properties":{"run_id":{"type":"string"},
-  "run_type":{"enum":["scheduled","manual","continuous"]},
+  "run_type":{"enum":["scheduled","manual","continuous","backfill"]},
   "state":{"enum":["queued","running","success","failed"]},
   "logical_date":{"type":"string","format":"date-time"},
   "queued_at":{"type":"string","format":"date-time"},
@@ -75,6 +75,8 @@ std::string_view api_schemas() {
     "error":{"type":["string","null"]}}}}}},
 "TaskLog": {"type":"object","required":["log"],"properties":{"log":{"type":"string"}}},
 "Triggered": {"type":"object","required":["run_id"],"properties":{"run_id":{"type":"string"}}},
+"Cleared": {"allOf":[{"$ref":"#/components/schemas/Run"},{"type":"object",
+  "required":["cleared"],"properties":{"cleared":{"type":"array","items":{"type":"string"}}}}]},
 "Paused": {"type":"object","required":["paused"],"properties":{"paused":{"type":"boolean"}}},
 "Symbols": {"type":"object","required":["symbols","followed"],"properties":{
   "symbols":{"type":"array","items":{"type":"string"}},

@@ -17,7 +17,7 @@ class Checks:
     def check(self, name, holds, said=""):
         self.passed += bool(holds)
         self.failed += not holds
-        print(f"{'ok  ' if holds else 'FAIL'} {name}" + (f": {str(said)[:300]}" if said and not holds else ""), flush=True)
+        print(f"{'ok  ' if holds else 'FAIL'} {name}" + (f": {str(said)[:600]}" if said and not holds else ""), flush=True)
 
 
 def free_port():

@@ -64,10 +64,11 @@ class Part:
     def __init__(self, checks, binary, folder, name, symbols=("AAPL", "IBM"), **settings):
         self.checks, self.name, self.folder = checks, name, folder
         folder.mkdir()
-        self.fake = FakeFinnhub(folder, {KEY})
+        self.fake = FakeFinnhub(folder, {KEY}, Clock(START, SPEED))
         self.fake.limited = False
         self.prices = 10_000  # cents; no two trades of a part have the same price
-        settings = {"FETCH_INTERVAL": "15", "TAPELINE_FINNHUB_SPACING_MS": "0", "TAPELINE_FINNHUB_CALLS_PER_MINUTE": "6000", **settings}
+        settings = {"FETCH_INTERVAL": "15", "TAPELINE_FINNHUB_SPACING_MS": "0", "TAPELINE_FINNHUB_CALLS_PER_MINUTE": "1800",
+                    "TAPELINE_FINNHUB_SILENCE_MS": "1800000", **settings}
         self.fake.start()
         self.tapeline = LiveTapeline(binary, folder / "tapeline", self.fake, symbols, speed=SPEED, **settings)
 
@@ -79,7 +80,6 @@ class Part:
         self.fake.stop()
 
     def up(self, **settings):
-        self.fake.clock = Clock(START, SPEED) if self.fake.clock.speed == 1 else self.fake.clock
         self.tapeline.up(TAPELINE_DEBUG_CLOCK=f"2013-10-08T14:00:00Z,{SPEED},{self.fake.clock.since:.6f}", **settings)
 
     def check(self, what, holds, said=""):
@@ -98,7 +98,7 @@ class Part:
             found[:] = [message for _, message in self.tapeline.records(since) if message["symbol"] == trade.symbol and f"{message['price']:.2f}" == trade.price
                         and source in (None, message["data_source"])]
             return found
-        until(f"{trade} is appended", there, 20)
+        until(f"{trade} is appended", there, 60)
         return found[0]
 
     def sent_arrives(self, since=0, **more):
@@ -108,11 +108,16 @@ class Part:
 
     def rises(self, metric, base, by=1):
         name, labels = metric
-        until(f"{name}{labels} rises", lambda: self.tapeline.metric(name, **labels) >= base + by, 20)
+        until(f"{name}{labels} rises", lambda: self.tapeline.metric(name, **labels) >= base + by, 60)
 
     def shown(self):
         """What the feed says of itself."""
         return str(self.tapeline.status().get("feed"))
+
+    def story(self):
+        """The newest requests and the metrics that moved, for a check that failed."""
+        return ([(call.path, call.query.get("symbol"), round(call.clock - START)) for call in self.fake.requests[-6:]],
+                round(self.fake.clock.now() - START), {labels: value for (name, labels), value in self.tapeline.metrics().items() if "calls_total" in name and value})
 
     def ends(self):
         """It stops when told; its data are sound; the fake found nothing to object to."""
@@ -131,17 +136,18 @@ def call_fault(part, name, row, long):
     fake, tapeline = part.fake, part.tapeline
     metric, since = counted(row), tapeline.end_offset()
     base, asked = tapeline.metric(metric[0], **metric[1]), len(fake.requests)
-    fake.play(name, **({} if name.startswith(("connect", "certificate")) else {"symbol": "AAPL"}), **REST_HOW.get(name, {}))
+    for_all = name in ALL_WAIT or name.startswith(("connect", "certificate"))
+    fake.play(name, symbol=None if for_all else "AAPL", **REST_HOW.get(name, {}))
     moved = part.trade()
     fake.emit(moved)
     part.rises(metric, base)
     part.check(f"{name}: {metric[1]} is counted", True)
     words = re.findall(r"`(.+?)`", row["shown"])
     if words:
-        until("it is shown", lambda: any(word in part.shown() for word in words) or not fake.plays, 5)
+        until("it is shown", lambda: any(word in part.shown() for word in words) or not fake.plays, 30)
         shown = part.shown()
         part.check(f"{name}: it shows {words[0]}", words[0] in shown, shown)
-    if name not in ALL_WAIT and not name.startswith(("connect", "certificate")):
+    if not for_all:
         other = part.trade("IBM")
         fake.emit(other)
         part.arrives(other, since)
@@ -157,8 +163,16 @@ def call_fault(part, name, row, long):
     return asked
 
 
-def calls(checks, binary, folder, long):
-    names = [name for name, (section, _) in ROWS.items() if section.startswith("Calls") and not name.startswith("rest-403")]
+def answers(checks, binary, folder, long):
+    calls(checks, binary, folder, long, lambda does: does.startswith(("2", "3", "4", "5")))
+
+
+def no_answers(checks, binary, folder, long):
+    calls(checks, binary, folder, long, lambda does: not does.startswith(("2", "3", "4", "5")))
+
+
+def calls(checks, binary, folder, long, chosen):
+    names = [name for name, (section, row) in ROWS.items() if section.startswith("Calls") and not name.startswith("rest-403") and chosen(row["what Finnhub does"])]
     with Part(checks, binary, folder, "calls", TAPELINE_FINNHUB_STREAM="false") as part:
         part.fake.emit(part.trade(), part.trade("IBM"))
         part.up()
@@ -167,7 +181,7 @@ def calls(checks, binary, folder, long):
             try:
                 asked = call_fault(part, name, ROWS[name][1], long)
             except RuntimeError as why:
-                part.check(name, False, f"{why}; {part.shown()}")
+                part.check(name, False, f"{why}; {part.shown()}; {part.story()}")
                 part.fake.end()
             if name == "rest-429-retry-after":
                 waits = [after.clock - before.clock for before, after in zip(part.fake.requests[asked:], part.fake.requests[asked + 1:])]
@@ -221,7 +235,7 @@ def gap_since(part, cause, count):
     def there():
         found[:] = [gap for gap in part.tapeline.gaps() if gap["cause"] == cause and gap["healed_at"]]
         return len(found) > count
-    until(f"a gap {cause} is recorded and healed", there, 20)
+    until(f"a gap {cause} is recorded and healed", there, 60)
     return found[-1]
 
 
@@ -259,7 +273,7 @@ def frames(checks, binary, folder, long):
                     framed(part, name, row)
                 elif name == "close":
                     for code in (1000, 1001, 1005, 1006, 1008, 1011, 1012, 4000):
-                        loses_connection(part, f"close {code}", lambda: fake.play("close", code=code), counted(row))
+                        loses_connection(part, f"close {code}", lambda: fake.play("close", code=code, reason=KEY), counted(row))
                 elif "reconnects" in row["what follows"]:
                     loses_connection(part, name, lambda: fake.play(name), counted(row))
                 else:
@@ -274,10 +288,13 @@ def frames(checks, binary, folder, long):
 def stays(part, name, row):
     fake, tapeline, metric = part.fake, part.tapeline, counted(row)
     base, streams, pongs = tapeline.metric(metric[0], **metric[1]) if metric else 0, len(fake.streams), fake.open_streams()[0].pongs
+    gaps = healed(part, "malformed") if "gap" in row["what follows"] else None
     fake.play(name)
     part.sent_arrives()
     if metric:
         part.rises(metric, base)
+    if gaps is not None:
+        gap_since(part, "malformed", gaps)
     if name == "protocol-ping":
         until("a pong came", lambda: fake.open_streams()[0].pongs > pongs)
     part.check(f"{name}: {metric[0].removeprefix(PREFIX) if metric else 'answered'}, and the connection stays", len(fake.streams) == streams)
@@ -399,6 +416,27 @@ def silences(checks, binary, folder, long):
         part.ends()
 
 
+def silence(checks, binary, folder, long):
+    """No message at all, and nothing learned yet of how often it trades."""
+    with Part(checks, binary, folder, "no message", TAPELINE_FINNHUB_SILENCE_MS="90000") as part:
+        fake = part.fake
+        fake.ping_seconds = 20
+        part.up()
+        part.tapeline.until_subscribed()
+        flow(part, 3)
+        gaps, streams = healed(part, "silent"), len(fake.streams)
+        fake.play("mute")
+        lost = part.trade()
+        fake.emit(lost)
+        part.rises((PREFIX + "reconnects_total", {"cause": "silent"}), 0)
+        fake.end()
+        reopened(part, streams)
+        part.sent_arrives()
+        gap = gap_since(part, "silent", gaps)
+        part.check("mute: found without knowing how often it trades, and the gap has what was lost", ms(gap["gap_start"]) <= lost.time <= ms(gap["gap_end"]), (gap, lost))
+        part.ends()
+
+
 def odd_trades(checks, binary, folder, long):
     """Trades of all kinds in one message: each by itself is taken or counted, and harms no other."""
     with Part(checks, binary, folder, "trades") as part:
@@ -410,9 +448,9 @@ def odd_trades(checks, binary, folder, long):
                 "conditions of numbers": {"conditions": "[1,24]"}, "conditions of everything": {"conditions": '[null,{},[],"x",""]'},
                 "conditions a text": {"conditions": '"1"'}, "volume as 1e2": {"volume": "1e2"}, "volume as 100.0": {"volume": "100.0"}, "volume 0": {"volume": "0"},
                 "late by a minute": {"time": -60_000}, "in the pre-market": {"time": -3 * 3600_000}}
-        bad = {"price 0": {"price": "0"}, "price below zero": {"price": "-5"}, "price 1e400": {"price": "1e400"}, "price null": {"price": "null"},
+        bad = {"price 0": {"price": "0"}, "price below zero": {"price": "-5"}, "price null": {"price": "null"},
                "price a text": {"price": '"12,5"'}, "price a list": {"price": "[1]"}, "volume below zero": {"volume": "-1"}, "volume null": {"volume": "null"},
-               "volume 1e400": {"volume": "1e400"}, "a day ahead": {"time": 86_400_000}, "in 1970": {"time": -1381240800000}}
+               "a day ahead": {"time": 86_400_000}, "in 1970": {"time": -1381240800000}}
         for name, fields in good.items():
             fields = dict(fields)
             since, trade = tapeline.end_offset(), part.trade(**{**fields, "time": int(fake.clock.now() * 1000) + fields.pop("time", 0)})
@@ -434,9 +472,14 @@ def odd_trades(checks, binary, folder, long):
                 part.check(f"{name}: counted, not appended; those beside it are", not found, found)
             except RuntimeError as why:
                 part.check(name, False, why)
-        base = tapeline.metric(PREFIX + "frames_total", type="malformed")
-        fake.emit(part.trade(price="NaN"))
-        part.rises((PREFIX + "frames_total", {"type": "malformed"}), base)
+        for name, fields in {"price NaN": {"price": "NaN"}, "price 1e400": {"price": "1e400"}, "volume 1e400": {"volume": "1e400"}}.items():
+            base, gaps = tapeline.metric(PREFIX + "frames_total", type="malformed"), healed(part, "malformed")
+            lost = part.trade("IBM")
+            fake.emit(lost, part.trade(**fields))
+            part.rises((PREFIX + "frames_total", {"type": "malformed"}), base)
+            part.sent_arrives(), part.sent_arrives(symbol="IBM")
+            gap = gap_since(part, "malformed", gaps)
+            part.check(f"{name}: the message is counted as malformed, what it held is in a gap", ms(gap["gap_start"]) <= lost.time <= ms(gap["gap_end"]), (gap, lost))
         since = tapeline.end_offset()
         fake.emit(part.trade("ZZZZ"), Trade("<script>", "5", int(fake.clock.now() * 1000)), forced=True)
         part.sent_arrives(since)
@@ -501,7 +544,7 @@ def symbols_change(checks, binary, folder, long):
         part.sent_arrives(symbol="MSFT")
         done = tapeline.call("symbols", "remove", "IBM")
         until("it is unsubscribed from", lambda: "IBM" not in fake.subscribed())
-        part.check("symbols remove", done.returncode == 0 and len(fake.streams) == 1, done.stderr)
+        part.check("symbols remove", done.returncode == 0 and len(fake.streams) == 1, (done.stderr, [stream.ended for stream in fake.streams], part.shown()))
         listed = tapeline.call("symbols", "list").stdout
         part.check("symbols list", "MSFT" in listed and "AAPL" in listed and "IBM" not in listed, listed)
         part.check("it stops", tapeline.stop() == 0)
@@ -519,7 +562,7 @@ def one_connection(checks, binary, folder, long):
         part.sent_arrives(), part.sent_arrives(symbol="IBM")
         second = LiveTapeline(binary, folder / "second", fake)
         second.up(**tapeline.settings)
-        until("the second one says why it waits", lambda: "another tapeline" in str(second.status().get("feed")), 20)
+        until("the second one says why it waits", lambda: "another tapeline" in str(second.status().get("feed")), 60)
         part.sent_arrives()
         part.check("a second tapeline with the key waits, and the first goes on", len(fake.streams) == 1 and fake.counts["second connections"] == 0)
         part.check("the second one stops", second.stop() == 0)
@@ -539,6 +582,24 @@ def one_connection(checks, binary, folder, long):
         part.ends()
 
 
+def words(checks, binary, folder, long):
+    """What commands say of the settings, right and wrong ones."""
+    with Part(checks, binary, folder, "words") as part:
+        tapeline = part.tapeline
+        part.up()
+        tapeline.until_subscribed()
+        for command in ("config show", "config show --origin", "config show --json", "doctor", "status", "status --json", "symbols list", "symbols list --json", "dag list"):
+            tapeline.call(*command.split())
+        for path in ("status", "symbols", "quotes", "topics", "dags"):
+            tapeline.get(f"/api/v1/{path}")
+        tapeline.get("/metrics"), tapeline.get("/openapi.json"), tapeline.get("/-/ready")
+        part.check("it stops", tapeline.stop() == 0)
+        for name, value in {"TAPELINE_FINNHUB_CA_FILE": str(folder / "none.pem"), "TAPELINE_FINNHUB_REST_URL": "finnhub.io", "TAPELINE_DEBUG_CLOCK": "noon",
+                            "TAPELINE_FINNHUB_STREAM_URL": "http://localhost", "TAPELINE_FINNHUB_STREAM": "maybe", "FETCH_INTERVAL": "-1"}.items():
+            done = tapeline.call("up", "--feed", "finnhub", "--listen", "127.0.0.1:0", environment={name: value}, timeout=20)
+            part.check(f"{name} that is wrong is refused by name", done.returncode == 2 and "error: " in done.stderr, (done.returncode, done.stderr))
+
+
 def stranger(fake):
     """A handshake of our own with the same key."""
     context = ssl.create_default_context(cafile=str(fake.ca_file))
@@ -549,7 +610,7 @@ def stranger(fake):
             pass
 
 
-PARTS = (calls, refused_symbols, call_limits, frames, handshakes, silences, odd_trades, symbol_limit, symbols_change, one_connection)
+PARTS = (answers, no_answers, refused_symbols, call_limits, frames, handshakes, silences, silence, odd_trades, symbol_limit, symbols_change, one_connection, words)
 
 
 def page(checks):
@@ -572,12 +633,14 @@ def main():
         folder = pathlib.Path(folder)
 
         def play(part):
+            began = time.monotonic()
             try:
                 part(checks, options.tapeline.resolve(), folder / part.__name__, options.long)
             except Exception as why:  # whatever it is, the other parts go on
                 checks.check(part.__name__, False, f"{type(why).__name__}: {why}")
+            print(f"{part.__name__}: {time.monotonic() - began:.0f} s", flush=True)
 
-        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
             list(pool.map(play, [part for part in PARTS if options.only in (None, part.__name__)]))
         found = traces(folder)
         checks.check("nothing that was said or written has the key", not found, found[:10])

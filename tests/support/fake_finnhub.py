@@ -62,8 +62,8 @@ class Stream:
 
     def __init__(self, fake, number, key, writer):
         self.fake, self.number, self.key, self.writer = fake, number, key, writer
-        self.symbols, self.over_limit, self.messages, self.pongs = {}, set(), [], 0
-        self.opened_at, self.ended, self.silent, self.frames = fake.clock.now(), None, None, 0
+        self.symbols, self.over_limit, self.messages, self.pongs, self.last_pong = {}, set(), [], 0, b""
+        self.opened_at, self.ended, self.silent, self.leaving, self.frames = fake.clock.now(), None, None, False, 0
         self.closing, self.writing = asyncio.Event(), asyncio.Lock()
 
     async def write(self, data, pause=None):
@@ -74,6 +74,8 @@ class Stream:
         try:
             async with self.writing:
                 for at in range(0, len(data), size):
+                    if self.writer.is_closing():
+                        raise ConnectionResetError("the client went away")
                     self.writer.write(data[at:at + size])
                     await self.writer.drain()
                     await asyncio.sleep(pause or 0)
@@ -130,6 +132,7 @@ class Stream:
                     await self.write(websocket.frame(websocket.PONG, payload))
                 elif opcode == websocket.PONG:
                     self.pongs += 1
+                    self.last_pong = payload
                 elif opcode == websocket.CLOSE:
                     self.closing.set()
                     await self.write(websocket.frame(websocket.CLOSE, payload[:2]))
@@ -171,7 +174,7 @@ class FakeFinnhub:
         self.symbols_max, self.ping_seconds, self.limited = SYMBOLS_MAX, PING_SECONDS, True
         self.requests, self.streams, self.sent, self.dropped, self.broken = [], [], [], [], []
         self.plays, self.counts, self.times = [], collections.Counter(), collections.defaultdict(collections.deque)
-        self.loop, self.tasks = asyncio.new_event_loop(), set()
+        self.loop, self.tasks, self.callers = asyncio.new_event_loop(), set(), set()
 
     # --- from the test's thread ---
 
@@ -222,7 +225,7 @@ class FakeFinnhub:
         return self.run(self.deliver(trades, forced))
 
     def open_streams(self):
-        return [stream for stream in self.streams if not stream.ended]
+        return [stream for stream in self.streams if not stream.ended and not stream.leaving]
 
     def subscribed(self):
         return {symbol for stream in self.open_streams() for symbol in stream.symbols}
@@ -236,6 +239,9 @@ class FakeFinnhub:
                 await known.act(stream, **how)
         else:
             self.plays.append(Play(fault, symbol, [times], how))
+        if known.place == "connect":  # it shall be met: no call goes on over a connection that stands
+            for writer in list(self.callers):
+                writer.close()
 
     def playing(self, fault, symbol=None):
         return any(play.name == fault and play.symbol in (None, symbol) for play in self.plays)
@@ -320,6 +326,13 @@ class FakeFinnhub:
         return call
 
     async def _rest(self, reader, writer):
+        self.callers.add(writer)
+        try:
+            await self._calls(reader, writer)
+        finally:
+            self.callers.discard(writer)
+
+    async def _calls(self, reader, writer):
         while not writer.is_closing():
             call = await self._request(reader, writer, "rest")
             if call is None:

@@ -6,8 +6,11 @@ A fault belongs to the place where it acts: `connect` (before a byte of HTTP), `
 possible, stands in docs/finnhub.md.
 """
 import asyncio
+import base64
+import json
 import socket
 import struct
+import urllib.parse
 
 import websocket
 
@@ -91,6 +94,18 @@ async def rest_429_retry_after(call, retry_after=3):
 @fault("rest", "rest-redirect", "302 to an HTML page of the same host")
 async def rest_redirect(call):
     await call.answer(302, HTML, "text/html", {"Location": f"https://localhost:{call.fake.rest_port}/blocked"})
+
+
+def echo(key, times):
+    """Words that have the key in them; where they are cut after 200 letters, a part of it."""
+    before = "x" * (0, 180, 184, 188)[times % 4]
+    return f"{before}{key} {urllib.parse.quote(key, safe='')} {base64.b64encode(key.encode()).decode()} ?token={key}"
+
+
+@fault("rest", "rest-echo", "500 with the key in its body and its headers")
+async def rest_echo(call):
+    said = echo(call.key, call.fake.counts["rest-echo"])
+    await call.answer(500, json.dumps({"error": said}), headers={"X-Key": call.key, "Location": f"/?token={call.key}"})
 
 
 @fault("rest", "rest-old-t", "200 with an earlier day's close (t, seconds)")
@@ -272,8 +287,15 @@ message("close-1-byte", "a close frame with half a code", websocket.frame(websoc
 message("protocol-ping", "a ping of the protocol, which a pong must answer", websocket.frame(websocket.PING, b"are you there"))
 
 
+@fault("now", "error-echo", "errors that have the key in them")
+async def error_echo(stream):
+    for times in range(4):
+        await stream.say(type="error", msg=echo(stream.key, times))
+
+
 @fault("now", "close", "a close frame with `code` (none for 1005, none at all for 1006)")
 async def close(stream, code=1000, reason="", seconds_max=5):
+    stream.leaving = True
     if code != 1006:
         await stream.write(websocket.close(None if code == 1005 else code, reason.encode()))
         await stream.wait_closing(seconds_max)

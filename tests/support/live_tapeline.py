@@ -28,14 +28,16 @@ class LiveTapeline(client.Tapeline):
         self.settings = {"FINNHUB_API_KEY": key, "STOCKS": ",".join(symbols), "TAPELINE_FINNHUB_REST_URL": fake.rest_url,
                          "TAPELINE_FINNHUB_STREAM_URL": fake.stream_url, "TAPELINE_FINNHUB_CA_FILE": str(fake.ca_file),
                          "TAPELINE_DEBUG_CLOCK": f"{start},{speed}", "XDG_DATA_HOME": str(folder / "share"),
-                         "TAPELINE_FINNHUB_TIMEOUT_MS": "1500", **settings}
+                         "TAPELINE_FINNHUB_TIMEOUT_MS": "1500", "TAPELINE_LOG_LEVEL": "debug", **settings}
 
     def up(self, ready=True, **settings):
         self.settings.update(settings)
         super().up(self.settings, ready, feed="finnhub")
+        if self.process.poll() is not None:
+            raise RuntimeError(f"it ended with {self.process.returncode}: {self.last_words()}")
 
-    def call(self, *words, **more):
-        done = super().call(*words, env={**client.os.environ, **self.settings}, **more)
+    def call(self, *words, environment=None, **more):
+        done = super().call(*words, env={**client.os.environ, **self.settings, **(environment or {})}, **more)
         self.keep(" ".join(map(str, words)), done.stdout + done.stderr)
         return done
 

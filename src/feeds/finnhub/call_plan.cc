@@ -6,7 +6,8 @@
 namespace tapeline::feeds::finnhub {
 namespace {
 
-constexpr double kBurstMax = 30;  // calls a second that every plan of the vendor stops at
+constexpr double kBurstMax = 30;      // calls a second that every plan of the vendor stops at
+constexpr double kBurstShare = 0.05;  // of a minute's calls: no minute has many more than its own
 
 }  // namespace
 
@@ -31,8 +32,8 @@ void CallPlan::refill(Duration uptime) {
   const double rate = options_.calls_per_minute / 60.0;
   const double seconds = std::chrono::duration<double>(uptime - refilled_at_).count();
   refilled_at_ = uptime;
-  calls_ = std::min({calls_ + seconds * rate, kBurstMax,
-                     std::max(1.0, static_cast<double>(options_.calls_per_minute))});
+  const double most = std::clamp(options_.calls_per_minute * kBurstShare, 1.0, kBurstMax);
+  calls_ = std::min(calls_ + seconds * rate, most);
 }
 
 std::optional<Symbol> CallPlan::next(Duration uptime) {

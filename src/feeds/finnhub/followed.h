@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <optional>
+#include <string>
 
 #include "feeds/feed.h"
 #include "feeds/finnhub/decode.h"
@@ -23,12 +24,15 @@ struct Followed {
   explicit Followed(Duration silence_min) : rate(silence_min) {}
 
   std::optional<Timestamp> last_answer;  // t of the newest answer of /quote
+  std::optional<Timestamp> stood_in;     // t of the newest answer that became a quote
   std::optional<Timestamp> last_trade;   // event time of the newest trade
+  Duration asked_at{0};                  // when the stream was asked for it
   TradeRate rate;
   bool wants_seed = false;
   bool suspected = false;  // silent for too long: the next answer decides
   std::optional<Gap> mute;
   std::deque<SecondOfTrades> trades;  // by second
+  std::string error;                  // of its newest call, where that failed
 
   /// Keeps the price of a trade for comparisons.
   void remember(const Trade& trade);
