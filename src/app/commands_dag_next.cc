@@ -1,8 +1,6 @@
 #include <fmt/format.h>
 
-#include <charconv>
-
-#include "app/commands.h"
+#include "app/commands_dag.h"
 #include "text/value.h"
 
 namespace tapeline::app {
@@ -53,15 +51,7 @@ ExitCode show_next_fires(Clock& clock, const Call& call) {
     const auto date = parse_date(*after);
     at = date ? Timestamp(*date) : TRY(parse_rfc3339(*after)).at;
   }
-  std::int64_t count = 5;
-  if (const auto text = call.line.value("count")) {
-    const auto [end, failed] = std::from_chars(text->data(), text->data() + text->size(), count);
-    if (failed != std::errc() || end != text->data() + text->size() || count < 1 ||
-        count > kCountMax) {
-      return usage(fmt::format("'{}' is no number of fires", *text),
-                   fmt::format("It goes from 1 to {}.", kCountMax));
-    }
-  }
+  const std::int64_t count = TRY(whole_flag(call.line, "count", 5, kCountMax));
   text::List fires;
   for (auto fire = cron.next_fire(at); fire && std::ssize(fires) < count;
        fire = cron.next_fire(*fire)) {

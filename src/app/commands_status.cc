@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "app/commands.h"
+#include "app/forecast.h"
 #include "app/values.h"
 #include "ingest/raw_audit.h"
 
@@ -103,6 +104,8 @@ void print_audit(const Call& call, const AuditReport& report) {
     value.set("next_offset", report.raw.next);
     value.set("records", report.raw.records);
     value.set("rows", report.raw.rows);
+    value.set("rows_cut", report.raw.rows_cut);
+    value.set("cut", report.raw.cut ? text::Value(format_date(*report.raw.cut)) : text::Value());
     set_counts(value, counts);
     value.set("tests", report.tests);
     text::List findings;
@@ -111,13 +114,16 @@ void print_audit(const Call& call, const AuditReport& report) {
     call.terminal.out(text::to_json(value, 2) + "\n");
     return;
   }
-  call.terminal.out(
-      fmt::format("topic: {} records read, from offset {} on, up to {}\n"
-                  "equation: {}\n"
-                  "raw: {} rows, keys and payloads compared with the topic\n"
-                  "models: {} computed anew and compared, {} data tests\n",
-                  report.raw.records, report.raw.from, report.raw.next, equation_text(counts),
-                  report.raw.rows, report.models, report.tests));
+  call.terminal.out(fmt::format(
+      "topic: {} records read, from offset {} on, up to {}\n"
+      "equation: {}\n"
+      "raw: {} rows{}, keys and payloads compared with the topic\n"
+      "models: {} computed anew and compared, {} data tests\n",
+      report.raw.records, report.raw.from, report.raw.next, equation_text(counts), report.raw.rows,
+      report.raw.cut ? fmt::format(", and {} given up with the days up to {}", report.raw.rows_cut,
+                                   format_date(*report.raw.cut))
+                     : "",
+      report.models, report.tests));
   for (const auto& finding : report.findings) call.terminal.out("DIFFERS " + finding + "\n");
   call.terminal.out(report.findings.empty() ? "topic, raw, staging and marts agree\n"
                                             : fmt::format("{} findings\n", report.findings.size()));
@@ -163,6 +169,29 @@ ExitCode audit(Pipeline& pipeline, const Call& call) {
   return report.findings.empty() ? 0 : 1;
 }
 
+namespace {
+
+/// "12.3 MB a day, 64.1 GB free: 5000 days"
+std::string forecast_text(const DiskStatus& disk) {
+  const auto size = [](double bytes) {
+    return bytes < 1e9 ? fmt::format("{:.1f} MB", bytes / 1e6)
+                       : fmt::format("{:.1f} GB", bytes / 1e9);
+  };
+  const std::string free = size(static_cast<double>(disk.free_bytes)) + " free";
+  std::string text = disk.forecast ? fmt::format("{} a day, {}: {} {:.0f} days",
+                                                 size(disk.forecast->bytes_per_day), free,
+                                                 disk.forecast->days_left < 3650 ? "about" : "over",
+                                                 std::min(disk.forecast->days_left, 3650.0))
+                                   : free + "; how long it lasts shows after an hour of loads";
+  if (disk.retention_bytes > 0) {
+    text +=
+        fmt::format("; a cut would free about {}", size(static_cast<double>(disk.retention_bytes)));
+  }
+  return text;
+}
+
+}  // namespace
+
 ExitCode show_status(Pipeline& pipeline, const Call& call) {
   const auto status = pipeline.tasks().status();
   const auto usage = pipeline.log().usage();
@@ -176,9 +205,19 @@ ExitCode show_status(Pipeline& pipeline, const Call& call) {
   value.set("log_bytes_max", usage.size_bytes_max);
   value.set("warehouse_bytes",
             pipeline.warehouse().file_bytes() + pipeline.warehouse().wal_bytes());
+  const DiskStatus disk = TRY(disk_status(pipeline));
+  value.set("disk_free_bytes", disk.free_bytes);
+  value.set("bytes_per_day",
+            disk.forecast ? text::Value(disk.forecast->bytes_per_day) : text::Value());
+  value.set("days_left", disk.forecast ? text::Value(disk.forecast->days_left) : text::Value());
+  value.set("retention_bytes", disk.retention_bytes);
   const auto runs = TRY(pipeline.scheduler().runs(std::string(kIngestionDag), 1));
   value.set("last_run", runs.empty() ? text::Value() : text::Value(runs[0].run_id));
   value.set("last_run_state", runs.empty() ? text::Value() : text::Value(runs[0].state));
+  const bool has_faults =
+      pipeline.driven() && pipeline.directory().kind() == DirectoryKind::simulated;
+  const std::string faults = has_faults ? pipeline.config().text("simulator.faults") : "";
+  if (!faults.empty()) value.set("faults", faults);
   const text::Value feed = pipeline.feed_state();
   value.set("feed", feed);
   const Status healthy = pipeline.tasks().check_log();
@@ -193,12 +232,15 @@ ExitCode show_status(Pipeline& pipeline, const Call& call) {
       "equation  {}\n"
       "lag       {} messages in the topic are not loaded yet\n"
       "last run  {}\n"
-      "disk      log {:.1f} MB of {:.0f} MB, warehouse {:.1f} MB\n",
+      "disk      log {:.1f} MB of {:.0f} MB, warehouse {:.1f} MB\n"
+      "forecast  {}\n",
       pipeline.directory().path(), to_string(pipeline.directory().kind()),
       pipeline.driven() ? "running" : "not running", equation_text(status.equation), status.lag,
       runs.empty() ? "none" : fmt::format("{}, {}", runs[0].state, runs[0].run_id),
       megabytes(usage.size_bytes), megabytes(usage.size_bytes_max),
-      megabytes(pipeline.warehouse().file_bytes() + pipeline.warehouse().wal_bytes())));
+      megabytes(pipeline.warehouse().file_bytes() + pipeline.warehouse().wal_bytes()),
+      forecast_text(disk)));
+  if (!faults.empty()) call.terminal.out(fmt::format("faults    {}, by the simulator\n", faults));
   if (!feed.is_null()) call.terminal.out(feed_text(feed));
   if (!healthy) call.terminal.error(healthy.error());
   return healthy ? 0 : 1;

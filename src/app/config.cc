@@ -23,7 +23,8 @@ constexpr std::array kSettings = {
     Setting{"simulator.rate", "", "rate", "10", "quotes a second, over all symbols"},
     Setting{"simulator.seed", "", "seed", "1", "where every random choice comes from"},
     Setting{"simulator.start", "", "start", "", "the instant at which it begins [now]"},
-    Setting{"simulator.faults", "", "faults", "", "drop=P,duplicate=P,malformed=P"},
+    Setting{"simulator.faults", "", "faults", "",
+            "what goes wrong at the simulated exchange: drop=0.01,halt=0.1"},
     Setting{"log.retention_bytes", "TAPELINE_LOG_RETENTION_BYTES", "", "20000000000",
             "what the topics may take on disk"},
     Setting{"log.segment_bytes", "TAPELINE_LOG_SEGMENT_BYTES", "", "67108864",
@@ -129,14 +130,6 @@ Status flatten(const text::Value& value, const std::string& prefix,
   return Ok{};
 }
 
-std::string user_folder(const Environment& environment) {
-  if (const auto xdg = environment.find("XDG_CONFIG_HOME"); xdg != environment.end()) {
-    return xdg->second + "/tapeline";
-  }
-  const auto home = environment.find("HOME");
-  return (home == environment.end() ? "" : home->second) + "/.config/tapeline";
-}
-
 /// The file's text, from the first folder that has it; none where neither does.
 enum class Readers : std::uint8_t { anyone, owner };
 
@@ -160,6 +153,15 @@ Result<std::optional<std::string>> read_first(io::FileSystem& files, const std::
 }  // namespace
 
 std::span<const Setting> settings() { return kSettings; }
+
+std::string user_folder(const Environment& environment) {
+  if (const auto xdg = environment.find("XDG_CONFIG_HOME");
+      xdg != environment.end() && !xdg->second.empty()) {
+    return xdg->second + "/tapeline";
+  }
+  const auto home = environment.find("HOME");
+  return (home == environment.end() ? "" : home->second) + "/.config/tapeline";
+}
 
 Environment read_environment() {
   Environment environment;

@@ -128,6 +128,19 @@ Status each_unloaded(Pipeline& pipeline, warehouse::Connection& connection,
   }
 }
 
+/// errors: invalid_argument where debug.clock would meet the vendor itself
+Status check_servers(const Config& config) {
+  if (config.text("debug.clock").empty()) return Ok{};
+  const auto rest = TRY(url_of(config, "finnhub.rest_url", "https", "http"));
+  const auto stream = TRY(url_of(config, "finnhub.stream_url", "wss", "ws"));
+  if (!io::is_loopback(rest.host) || !io::is_loopback(stream.host)) {
+    return Error{ErrorCode::invalid_argument,
+                 "a made-up clock does not go with a vendor's own servers",
+                 "debug.clock is for servers on this machine."};
+  }
+  return Ok{};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Clock>> debug_clock(Clock& real, const Config& config) {
@@ -155,13 +168,6 @@ Result<std::unique_ptr<Clock>> debug_clock(Clock& real, const Config& config) {
         "Write START,SPEED, like 2024-03-08T14:25:00Z,50; a third number says since when, in "
         "seconds since 1970."};
   }
-  const auto rest = TRY(url_of(config, "finnhub.rest_url", "https", "http"));
-  const auto stream = TRY(url_of(config, "finnhub.stream_url", "wss", "ws"));
-  if (!io::is_loopback(rest.host) || !io::is_loopback(stream.host)) {
-    return Error{ErrorCode::invalid_argument,
-                 "a made-up clock does not go with a vendor's own servers",
-                 "debug.clock is for servers on this machine."};
-  }
   Timestamp begin = start->at;
   if (since) {
     const std::chrono::duration<double> gone = real.now().time_since_epoch();
@@ -173,6 +179,7 @@ Result<std::unique_ptr<Clock>> debug_clock(Clock& real, const Config& config) {
 
 Result<std::unique_ptr<FinnhubFeed>> make_finnhub(Pipeline& pipeline, Clock& clock,
                                                   const std::string& lock_folder) {
+  TRY_STATUS(check_servers(pipeline.config()));
   auto options = TRY(read_options(pipeline.config()));
   options.lock_folder = lock_folder;
   options.symbols = [&pipeline] { return pipeline.symbols().list(); };

@@ -13,11 +13,12 @@
 namespace tapeline::app {
 
 /// The clock of `debug.clock`, START,SPEED[,SINCE]; nullptr where that is not set.
-/// errors: invalid_argument: what has not the form, or a feed that speaks to the vendor itself
+/// errors: invalid_argument: what has not the form
 Result<std::unique_ptr<Clock>> debug_clock(Clock& real, const Config& config);
 
 /// Makes the feed. `lock_folder` is where the user's processes agree on who uses a key.
-/// errors: invalid_argument: no key, or a setting of finnhub.* that cannot be
+/// errors: invalid_argument: no key, a setting of finnhub.* that cannot be, or a made-up clock for
+///         the vendor's own servers
 Result<std::unique_ptr<feeds::finnhub::FinnhubFeed>> make_finnhub(Pipeline& pipeline, Clock& clock,
                                                                   const std::string& lock_folder);
 

@@ -254,7 +254,8 @@ Result<TaskOutcome> IngestionTasks::run(const TaskContext& context) {
 }
 
 Result<TaskOutcome> IngestionTasks::consume(const TaskContext& context) {
-  TRY_STATUS(check_log());
+  // What it has can be loaded while it takes nothing: its disk may be full for long.
+  if (const Status fits = check_log(); !fits && !fits.error().retryable()) return fits.error();
   const auto ranges = TRY(pending(options_.records_per_run));
   for (const OffsetRange& range : ranges) {
     context.log->line(fmt::format("batch: {} partition {}, offsets {} to {}", range.partition.topic,

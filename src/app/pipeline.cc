@@ -62,6 +62,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
                  fmt::format("It goes from {} to {}.", least, most)};
   };
   constexpr std::int64_t kBytesMost = 1LL << 50;
+  constexpr std::int64_t kAhead = 4 << 20;  // a small segment reserves no more than itself
   const auto log_bytes_max = TRY(between("log.retention_bytes", 1 << 20, kBytesMost));
   const auto segment_bytes = TRY(between("log.segment_bytes", 1 << 10, 1 << 30));
   const auto memory_bytes_max = TRY(between("warehouse.memory_bytes", 64 << 20, kBytesMost));
@@ -80,6 +81,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
                                         .seed = rng_.next(),
                                         .size_bytes_max = log_bytes_max,
                                         .segment_bytes = segment_bytes,
+                                        .preallocate_bytes = std::min(kAhead, segment_bytes),
                                         .appended = &its_.appended,
                                         .metrics = &its_.metrics}));
   const Status made = log_->create_topic(std::string(kTopic), 1);

@@ -1,6 +1,7 @@
 #include "app/up.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <charconv>
@@ -16,12 +17,14 @@
 #include "ingest/producer.h"
 #include "serve/api.h"
 #include "telemetry/logging.h"
+#include "warehouse/duckdb/duckdb_columnar.h"
 
 namespace tapeline::app {
 namespace {
 
 using telemetry::Level;
 
+constexpr rlim_t kFilesWanted = 8192;                    // 4,096 connections, and the rest
 constexpr std::int64_t kWalBytesMax = 16 << 20;          // a start after a crash reads it again
 constexpr Duration kDrainMax = std::chrono::seconds(6);  // of the ten that a stop may take
 
@@ -54,30 +57,6 @@ Result<Address> parse_address(const std::string& text) {
   }
   address.port = static_cast<std::uint16_t>(port);
   return address;
-}
-
-Result<feeds::SimulatorFaults> parse_faults(const std::vector<std::string>& list) {
-  feeds::SimulatorFaults faults;
-  for (const std::string& item : list) {
-    const auto equals = item.find('=');
-    const std::string name = item.substr(0, equals);
-    double probability = -1;
-    if (equals != std::string::npos) {
-      const char* end = item.data() + item.size();
-      const auto [at, failed] = std::from_chars(item.data() + equals + 1, end, probability);
-      if (failed != std::errc() || at != end) probability = -1;
-    }
-    double* fault = name == "drop"        ? &faults.drop
-                    : name == "duplicate" ? &faults.duplicate
-                    : name == "malformed" ? &faults.malformed
-                                          : nullptr;
-    if (!fault || probability < 0 || probability > 1) {
-      return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no fault", item),
-                   "Write --faults drop=0.01,duplicate=0.01,malformed=0.001."};
-    }
-    *fault = probability;
-  }
-  return faults;
 }
 
 /// The greatest event time of each symbol that the topic ever held: raw, and what is not loaded.
@@ -114,17 +93,18 @@ Result<std::map<Symbol, Timestamp>> last_event_times(Pipeline& pipeline) {
 }
 
 /// The simulator, going on where the topic ends.
-Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, const Config& config) {
+Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, Clock& clock) {
+  const Config& config = pipeline.config();
   feeds::Simulator::Options options;
   options.rate = TRY(config.real("simulator.rate"));
-  options.faults = TRY(parse_faults(config.list("simulator.faults")));
+  options.faults = TRY(feeds::parse_faults(config.list("simulator.faults")));
   options.symbols.clear();
   for (const std::string& name : config.list("symbols")) {
     options.symbols.push_back(TRY(Symbol::parse(name)));
   }
   // Seed and start belong to the data: a restart goes on with those of the first time.
   const std::string& start = config.text("simulator.start");
-  const Timestamp first = start.empty() ? pipeline.clock().now() : TRY(parse_rfc3339(start)).at;
+  const Timestamp first = start.empty() ? clock.now() : TRY(parse_rfc3339(start)).at;
   const std::int64_t seed = TRY(config.integer("simulator.seed"));
   const std::string kept_start =
       TRY(pipeline.settings().get_or_set("simulator.start", format_rfc3339_micros(first)));
@@ -136,21 +116,24 @@ Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, const Co
     telemetry::log(Level::warn, "seed of the data kept",
                    {{"seed", kept_seed}, {"asked", fmt::format("{}", seed)}});
   }
-  auto simulator = TRY(feeds::Simulator::make(pipeline.clock(), options));
+  auto simulator = TRY(feeds::Simulator::make(clock, options));
   simulator.resume(TRY(last_event_times(pipeline)));
   return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::Simulator>(std::move(simulator)));
 }
 
-Result<std::unique_ptr<feeds::Feed>> make_replay(Pipeline& pipeline, const Call& call) {
+Result<std::unique_ptr<feeds::Feed>> make_replay(Pipeline& pipeline, const Call& call,
+                                                 text::Columnar& columnar) {
   const auto conditions = TRY(condition_rule(call.line));
   feeds::ReplayFeed::Options options;
   options.rows = TRY(file_rows_options(call.line, conditions));
   options.speed = TRY(feeds::parse_speed(call.line.value("speed").value_or("60x")));
-  std::vector<std::filesystem::path> files;
-  for (const std::string& name : call.line.words) files.emplace_back(call.path(name));
-  auto feed = TRY(
-      feeds::ReplayFeed::open(pipeline.clock(), pipeline.calendar(), files, std::move(options)));
-  for (const std::string& note : feed.notes()) call.terminal.err("note: " + note + "\n");
+  options.rows.columnar = &columnar;
+  const auto inputs = TRY(input_files(pipeline, call));
+  auto feed = TRY(feeds::ReplayFeed::open(pipeline.clock(), pipeline.calendar(), inputs.files,
+                                          std::move(options)));
+  for (const auto* notes : {&inputs.notes, &feed.notes()}) {
+    for (const std::string& note : *notes) call.terminal.err("note: " + note + "\n");
+  }
   return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::ReplayFeed>(std::move(feed)));
 }
 
@@ -186,6 +169,14 @@ Result<Plan> make_plan(const Environment& environment, const Config& config, con
   const std::filesystem::path market = default_directory(environment, DirectoryKind::market);
   plan.lock_folder = market.parent_path() / "keys";
   return plan;
+}
+
+/// A thousand streams need more open files than a shell allows by default.
+void raise_file_limit() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = std::max(files.rlim_cur, std::min<rlim_t>(files.rlim_max, kFilesWanted));
+  ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
 void log_error(const Error& error) {
@@ -350,14 +341,16 @@ class Running {
   Status start_feed() {
     if (plan_.feed == "none") return Ok{};
     const bool is_replay = plan_.feed == "replay";
+    feed_clock_ = TRY(debug_clock(clock_, config_));
     if (plan_.feed == "finnhub") {
-      feed_clock_ = TRY(debug_clock(clock_, config_));
       auto finnhub = TRY(make_finnhub(*pipeline_, feed_clock(), plan_.lock_folder));
       finnhub_ = finnhub.get();
       feed_source_ = std::move(finnhub);
+    } else if (is_replay) {
+      columnar_ = TRY(warehouse::make_columnar());
+      feed_source_ = TRY(make_replay(*pipeline_, call_, *columnar_));
     } else {
-      feed_source_ = is_replay ? TRY(make_replay(*pipeline_, call_))
-                               : TRY(make_simulator(*pipeline_, config_));
+      feed_source_ = TRY(make_simulator(*pipeline_, feed_clock()));
     }
     gap_connection_ = TRY(pipeline_->warehouse().connect());
     producer_probe_ =
@@ -385,6 +378,7 @@ class Running {
                     .state = "live",
                     .symbols = static_cast<std::int64_t>(config_.list("symbols").size())};
     if (is_replay) feed_status_.symbols = 0;
+    if (!is_replay) feed_status_.faults = config_.text("simulator.faults");
     status_.set_feed(feed_status_);
     feed_.emplace_back(
         "feed-" + plan_.feed, clock_, [this](std::stop_token) { return produce(); },
@@ -410,10 +404,11 @@ class Running {
     return step.idle() ? pause : Duration(0);
   }
 
-  /// Once a second: how the feed is, and until when nothing is missing.
+  /// Ten times a second: how the feed is; once a second: until when nothing is missing.
   Status tell_finnhub() {
-    if (clock_.uptime() < tell_at_) return Ok{};
-    tell_at_ = clock_.uptime() + std::chrono::seconds(1);
+    const Duration uptime = clock_.uptime();
+    if (uptime < tell_at_) return Ok{};
+    tell_at_ = uptime + std::chrono::milliseconds(100);
     const auto state = finnhub_->state();
     pipeline_->set_feed_state(state_value(state));
     feed_status_.state = state.state;
@@ -422,6 +417,8 @@ class Running {
                                                  [](const auto& one) { return one.second; });
     feed_status_.error = state.error;
     status_.set_feed(feed_status_);
+    if (uptime < keep_at_) return Ok{};
+    keep_at_ = uptime + std::chrono::seconds(1);
     return keep_alive_at(*pipeline_, state, state::Sync::later);
   }
 
@@ -466,10 +463,12 @@ class Running {
   std::unique_ptr<serve::Backend> backend_;
   std::unique_ptr<warehouse::Connection> daily_;
   std::unique_ptr<warehouse::Connection> gap_connection_;
-  std::unique_ptr<Clock> feed_clock_;  // where the feed has one of its own
+  std::unique_ptr<text::Columnar> columnar_;  // what a replay reads Parquet with
+  std::unique_ptr<Clock> feed_clock_;         // where the feed has one of its own
   std::unique_ptr<feeds::Feed> feed_source_;
   feeds::finnhub::FinnhubFeed* finnhub_ = nullptr;  // feed_source_, where it is that
   Duration tell_at_{0};
+  Duration keep_at_{0};
   std::unique_ptr<ingest::ProducerProbe> producer_probe_;
   std::unique_ptr<ingest::Producer> producer_;
   FeedStatus feed_status_;
@@ -496,6 +495,7 @@ ExitCode up(Clock& clock, io::FileSystem& files, const Environment& environment,
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
+  raise_file_limit();
   Running running(clock, files, config, call, plan);
   const Status started = running.start();
   if (!started) {

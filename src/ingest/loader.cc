@@ -157,10 +157,22 @@ Result<LoadCounts> Loader::stored_counts(const OffsetRange& range) {
                     warehouse::to_integer(row[4])};
 }
 
+/// Where nothing was loaded yet: no record that the log still has may be left out.
+Result<Offset> Loader::first_to_load(const OffsetRange& range) {
+  for (const auto& topic : TRY(log_.topics())) {
+    if (topic.id != range.topic_id) continue;
+    const auto partition = static_cast<std::size_t>(range.partition.partition);
+    if (partition < topic.partitions.size()) {
+      return std::min(range.first, topic.partitions[partition].earliest);
+    }
+  }
+  return range.first;
+}
+
 Result<LoadCounts> Loader::load(const OffsetRange& range, const std::string& run_id,
                                 std::stop_token stop) {
   const auto stored = TRY(next_offset(range.topic_id, range.partition.partition));
-  Offset next = stored.value_or(range.first);
+  Offset next = stored ? *stored : TRY(first_to_load(range));
   if (next < range.first) {
     return Error{ErrorCode::invalid_argument,
                  fmt::format("the range begins at offset {}, but {} is the next one to load",

@@ -103,6 +103,7 @@ class Loader {
   struct Slice;
 
   Result<LoadCounts> stored_counts(const OffsetRange& range);
+  Result<msglog::Offset> first_to_load(const OffsetRange& range);
   Result<LoadCounts> load_once(const OffsetRange& range, const std::string& run_id);
   Status read_marks();
   Status load_slices(const OffsetRange& range, Batch& batch);

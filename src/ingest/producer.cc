@@ -42,7 +42,8 @@ Producer::Producer(Clock& clock, const Calendar& calendar, feeds::Feed& feed,
                          .data_source = std::string(feed.data_source()),
                          .history = options_.history}),
       bars_(calendar,
-            {.data_source = std::string(feed.data_source()), .history = options_.history}) {}
+            {.data_source = std::string(feed.data_source()), .history = options_.history}),
+      to_skip_(options_.records_skipped) {}
 
 Result<Producer::StepReport> Producer::step() {
   StepReport report;
@@ -84,6 +85,9 @@ Result<std::int64_t> Producer::poll() {
     }
   for (feeds::RawPayload& raw : batch.raw)
     pending_.push_back({std::string(raw.symbol.text()), std::move(raw.bytes)});
+  const auto skipped = std::min(to_skip_, std::int64_t{std::ssize(pending_)});
+  appended_ = static_cast<std::size_t>(skipped);
+  to_skip_ -= skipped;
   return rows;
 }
 

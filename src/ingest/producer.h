@@ -45,6 +45,7 @@ class Producer {
     bool history = false;  // mark every quote as history, as import does
     ConditionRule conditions = ConditionRule::plain;
     StampRange stamps = StampRange::file;  // live: the feed's own quotes are stamped too
+    std::int64_t records_skipped = 0;      // so many of the first are in the log already
   };
 
   struct StepReport {
@@ -98,6 +99,7 @@ class Producer {
   std::optional<feeds::Gap> refused_;    // the log takes nothing since
   std::vector<msglog::Record> pending_;  // polled; those from `appended_` on are not in the log
   std::size_t appended_ = 0;
+  std::int64_t to_skip_;
 };
 
 }  // namespace tapeline::ingest

@@ -61,6 +61,7 @@ void Api::set_starting(std::string reason, std::optional<double> progress) {
 void Api::set_ready(const Backend& backend) {
   backend_.emplace(backend);
   live_ = std::make_unique<Live>(backend.log, backend.calendar, hub_, metrics_, backend.live);
+  (void)live_->find_topic();  // a reader that comes back at once is compared with its place
   ready_.store(true, std::memory_order_release);
   wakeup_.notify();
 }

@@ -72,6 +72,7 @@ std::string sse_event(std::string_view name, std::string_view json, std::string_
 
 int SseQueue::offer(const QuoteEvent& event) {
   if (!options_.symbols.empty() && !options_.symbols.contains(event.symbol)) return 0;
+  if (options_.since && !options_.since->is_before(event.partition, event.offset)) return 0;
   const auto waiting = waiting_.find(event.symbol);
   if (waiting == waiting_.end()) {
     waiting_.emplace(event.symbol, event.sequence);

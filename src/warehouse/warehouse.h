@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -112,6 +113,20 @@ class Connection {
   }
 };
 
+/// The rows of a query, made as they are taken: memory stays bounded, however many there are.
+///
+/// threads: one at a time
+class Cursor {
+ public:
+  virtual ~Cursor() = default;
+
+  virtual const std::vector<Column>& columns() const = 0;
+
+  /// Reads the next row; false after the last.
+  /// errors: as Connection::query
+  virtual Result<bool> next(std::vector<Value>& row) = 0;
+};
+
 class Warehouse {
  public:
   virtual ~Warehouse() = default;
@@ -128,6 +143,10 @@ class Warehouse {
   virtual Status query_as_user(std::string_view sql, QueryLimits limits,
                                const std::function<void(const std::vector<Column>&)>& on_columns,
                                const std::function<bool(const std::vector<Value>&)>& on_row) = 0;
+
+  /// As `query_as_user`, for as many rows as there may be. `stop` interrupts the query.
+  virtual Result<std::unique_ptr<Cursor>> open_as_user(std::string_view sql,
+                                                       std::stop_token stop) = 0;
 };
 
 /// Quotes a text for SQL: it's -> 'it''s'.

@@ -14,21 +14,12 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using telemetry::Level;
 
-constexpr Duration kWait = milliseconds(20);     // of one poll, of real time
-constexpr Duration kKeyAgain = seconds(2);       // until the key's lock is tried again
-constexpr Duration kHandover = seconds(3);       // after who did not close its connection
-constexpr Duration kRestTakesOver = minutes(2);  // with the stream away for so long
-constexpr Duration kForbiddenPause = std::chrono::hours(1);
-constexpr Duration kUnauthorizedPause = minutes(1);
-constexpr seconds kSettling(1);       // of subscriptions: what comes before may be incomplete
-constexpr seconds kHealsWithout(5);   // a trade: nothing trades just now
-constexpr minutes kGapGrows(1);       // how often an open gap is written down
-constexpr minutes kAhead(5);          // that a vendor's clock may be before ours
-constexpr std::size_t kCallsMax = 8;  // under way at a time: slow ones delay no other
-
-std::string target_of(const io::Url& url, const Symbol& symbol) {
-  return url.text() + "/quote?symbol=" + io::percent_encode(symbol.text());
-}
+constexpr Duration kWait = milliseconds(20);  // of one poll, of real time
+constexpr Duration kKeyAgain = seconds(2);    // until the key's lock is tried again
+constexpr Duration kHandover = seconds(3);    // after who did not close its connection
+constexpr seconds kSettling(1);      // of subscriptions: what comes before may be incomplete
+constexpr seconds kHealsWithout(5);  // a trade: nothing trades just now
+constexpr minutes kGapGrows(1);      // how often an open gap is written down
 
 }  // namespace
 
@@ -67,8 +58,10 @@ FinnhubFeed::FinnhubFeed(Clock& clock, const Calendar& calendar, io::FileSystem&
 
 void FinnhubFeed::restore(const Quote& quote) {
   Followed& its = followed_.try_emplace(quote.symbol, options_.mute_min).first->second;
-  auto& newest = quote.data_source == data_source() ? its.last_trade : its.last_answer;
+  auto& newest = quote.data_source == data_source() ? its.last_trade : its.stood_in;
   newest = std::max(newest.value_or(quote.event_time), quote.event_time);
+  // Stamps are a quote's own below the second; answers know whole ones.
+  if (its.stood_in) its.last_answer = its.stood_in = std::chrono::floor<seconds>(*its.stood_in);
 }
 
 bool FinnhubFeed::hold_key() {
@@ -96,14 +89,31 @@ bool FinnhubFeed::hold_key() {
   return true;
 }
 
-void FinnhubFeed::follow_symbols() {
+void FinnhubFeed::follow_symbols(FeedBatch& batch) {
   auto wanted = options_.symbols();
   if (wanted == symbols_) return;
   symbols_ = std::move(wanted);
   for (const Symbol& symbol : symbols_) followed_.try_emplace(symbol, options_.mute_min);
   plan_.follow(symbols_, clock_.uptime());
-  if (!stream_ || !stream_->is_open()) return;
+  if (stream_ && stream_->is_open()) subscribe_to_followed(batch);
+}
+
+/// Who is new on the stream knows nothing of the day before now.
+void FinnhubFeed::subscribe_to_followed(FeedBatch& batch) {
+  const Duration uptime = clock_.uptime();
+  std::vector<Symbol> added = symbols_;
+  std::erase_if(added, [&](const Symbol& symbol) { return subscriptions_.delivers(symbol); });
   subscribe(subscriptions_.follow(symbols_));
+  for (const Symbol& symbol : added) {
+    if (!subscriptions_.delivers(symbol)) continue;
+    Followed& its = followed_.find(symbol)->second;
+    its.wants_seed = true;
+    its.asked_at = uptime;
+    its.suspected = false;
+    its.rate.restart(uptime);
+    plan_.hurry(symbol, uptime);
+    batch.joined.push_back({symbol, clock_.now()});
+  }
 }
 
 Result<FeedBatch> FinnhubFeed::poll(std::size_t rows_max) {
@@ -112,7 +122,7 @@ Result<FeedBatch> FinnhubFeed::poll(std::size_t rows_max) {
     publish();
     return batch;
   }
-  follow_symbols();
+  follow_symbols(batch);
   const Session session = calendar_.session_at(clock_.now());
   if (session != session_) {  // pauses of one session say nothing of another
     session_ = session;
@@ -128,141 +138,6 @@ Result<FeedBatch> FinnhubFeed::poll(std::size_t rows_max) {
   report_gap(batch);
   publish();
   return batch;
-}
-
-void FinnhubFeed::poll_calls(FeedBatch& batch, Duration wait) {
-  while (calls_.under_way() < kCallsMax) {
-    const auto symbol = plan_.next(clock_.uptime());
-    if (!symbol) break;
-    asked_.emplace(next_call_, *symbol);
-    calls_.start(next_call_++,
-                 {.url = target_of(options_.rest_url, *symbol),
-                  .headers = {{"X-Finnhub-Token", options_.key}, {"Accept", "application/json"}}});
-  }
-  if (calls_.under_way() == 0) {
-    if (wait > Duration(0)) clock_.wait_for(wait, {});
-    return;
-  }
-  for (io::HttpsDone& done : calls_.step(wait)) {
-    const auto asked = asked_.extract(done.id);
-    take_answer(asked.mapped(), std::move(done.response), batch);
-  }
-}
-
-void FinnhubFeed::take_answer(const Symbol& symbol, Result<io::HttpResponse> response,
-                              FeedBatch& batch) {
-  const Duration uptime = clock_.uptime();
-  const Timestamp now = clock_.now();
-  DecodedAnswer answer;
-  if (response) {
-    answer = decode_quote(*response);
-  } else {
-    answer.detail = response.error().message;
-    answer.outcome = response.error().code == ErrorCode::timed_out ? Outcome::timeout
-                     : response.error().code == ErrorCode::corrupt ? Outcome::bad_answer
-                                                                   : Outcome::error;
-  }
-  const auto found = followed_.find(symbol);
-  if (found == followed_.end()) return;
-  Followed& its = found->second;
-  if (answer.outcome == Outcome::ok && answer.quote.at > now + kAhead) {
-    answer.outcome = Outcome::bad_answer;
-    answer.detail = "the time t lies in the future";
-  }
-  if (answer.outcome == Outcome::ok) {
-    if (answer.quote.at < newest_open(calendar_, now)) {
-      answer.outcome = Outcome::stale;
-    } else if (its.last_answer == answer.quote.at) {
-      answer.outcome = Outcome::unchanged;
-    }
-  }
-  probe_.call(answer.outcome).add();
-  unauthorized_ = answer.outcome == Outcome::unauthorized;
-  switch (answer.outcome) {
-    case Outcome::ok:
-    case Outcome::unchanged:
-    case Outcome::zero:
-    case Outcome::stale:
-      plan_.succeeded(symbol, uptime);
-      last_answer_at_ = now;
-      its.error.clear();
-      break;
-    case Outcome::limited:
-      plan_.limited(symbol, uptime, answer.retry_after);
-      break;
-    case Outcome::unauthorized:
-      plan_.limited(symbol, uptime, kUnauthorizedPause);
-      break;
-    case Outcome::forbidden:
-      plan_.put_off(symbol, uptime, kForbiddenPause);
-      break;
-    case Outcome::bad_answer:
-    case Outcome::timeout:
-    case Outcome::error:
-      plan_.failed(symbol, uptime);
-      break;
-  }
-  if (!answer.detail.empty()) {
-    its.error =
-        redacted(fmt::format("/quote of {}: {}", symbol.text(), answer.detail), options_.key);
-    telemetry::log(Level::debug, "call failed",
-                   {{"outcome", std::string(to_string(answer.outcome))}, {"error", its.error}});
-  }
-  if (answer.outcome == Outcome::ok || answer.outcome == Outcome::unchanged) {
-    const bool is_new = answer.outcome == Outcome::ok;
-    judge_silence(symbol, its, answer.quote, batch);
-    if (its.wants_seed && answer.quote.at >= newest_open(calendar_, now)) {
-      its.wants_seed = false;
-      batch.seeds.push_back({.symbol = symbol,
-                             .at = answer.quote.at,
-                             .open = answer.quote.open,
-                             .high = answer.quote.high,
-                             .low = answer.quote.low,
-                             .previous_close = answer.quote.previous_close});
-    }
-    if (is_new) take_quote(symbol, answer.quote, batch);
-    its.last_answer = answer.quote.at;
-  }
-}
-
-void FinnhubFeed::take_quote(const Symbol& symbol, const DayQuote& quote, FeedBatch& batch) {
-  Followed& its = followed_.find(symbol)->second;
-  if (its.compare(quote) == Followed::Agreement::differs) probe_.divergent_prices.add();
-  if (carried(its)) return;
-  if (its.last_trade && quote.at <= std::chrono::floor<seconds>(*its.last_trade)) return;
-  Quote& row = batch.quotes.emplace_back();
-  row.symbol = symbol;
-  row.price = quote.price;
-  row.open = quote.open;
-  row.high = quote.high;
-  row.low = quote.low;
-  row.previous_close = quote.previous_close;
-  row.event_time = quote.at;
-  row.data_source = "finnhub";
-}
-
-/// A symbol was silent for longer than its own trades explain: /quote says whether anything traded.
-void FinnhubFeed::judge_silence(const Symbol& symbol, Followed& its, const DayQuote& quote,
-                                FeedBatch& batch) {
-  if (!its.suspected) return;
-  its.suspected = false;
-  its.rate.restart(clock_.uptime());
-  if (!its.last_trade || its.mute || quote.at < *its.last_trade + options_.mute_min) return;
-  probe_.mute_symbols.add();
-  probe_.divergent_times.add();
-  its.mute = Gap{.feed = std::string(name()),
-                 .symbol = symbol,
-                 .begin = *its.last_trade,
-                 .end = clock_.now(),
-                 .cause = "mute_symbol"};
-  batch.gaps.push_back(*its.mute);
-  subscribe(subscriptions_.renew(symbol));
-}
-
-bool FinnhubFeed::carried(const Followed& its) const {
-  if (!stream_ || !its.last_trade || its.mute) return false;
-  if (away_since_ && clock_.uptime() - *away_since_ > kRestTakesOver) return false;
-  return Calendar::new_york_date(*its.last_trade) == Calendar::new_york_date(clock_.now());
 }
 
 void FinnhubFeed::poll_stream(FeedBatch& batch, std::size_t rows_max) {
@@ -326,15 +201,7 @@ void FinnhubFeed::take_opened(FeedBatch& batch) {
   error_.clear();
   socket_rate_.restart(clock_.uptime());
   subscriptions_.restart();
-  subscribe(subscriptions_.follow(symbols_));
-  for (const Symbol& symbol : symbols_) {
-    Followed& its = followed_.find(symbol)->second;
-    its.wants_seed = true;
-    its.suspected = false;
-    its.rate.restart(clock_.uptime());
-    plan_.hurry(symbol, clock_.uptime());
-    if (subscriptions_.delivers(symbol)) batch.joined.push_back({symbol, now});
-  }
+  subscribe_to_followed(batch);
   if (gap_) gap_heals_from_ = now + kSettling;
   telemetry::log(Level::info, "stream connected",
                  {{"symbols", fmt::format("{}", subscriptions_.delivered())}});

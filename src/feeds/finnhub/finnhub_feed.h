@@ -92,7 +92,7 @@ class FinnhubFeed final : public Feed {
               telemetry::Metrics& metrics, Options options, io::HttpsClient calls);
 
   bool hold_key();
-  void follow_symbols();
+  void follow_symbols(FeedBatch& batch);
   void poll_calls(FeedBatch& batch, Duration wait);
   void take_answer(const Symbol& symbol, Result<io::HttpResponse> response, FeedBatch& batch);
   void take_quote(const Symbol& symbol, const DayQuote& quote, FeedBatch& batch);
@@ -102,12 +102,15 @@ class FinnhubFeed final : public Feed {
   void take_trades(Frame frame, FeedBatch& batch);
   void take_opened(FeedBatch& batch);
   void subscribe(const std::vector<std::string>& messages);
+  void subscribe_to_followed(FeedBatch& batch);
   void watch_silence(FeedBatch& batch);
   void lose(const std::string& cause, const std::string& why);
   void open_gap(std::string cause);
   void report_gap(FeedBatch& batch);
-  bool carried(const Followed& its) const;
+  bool carried(const Symbol& symbol, const Followed& its) const;
   void publish();
+
+  static constexpr auto kAhead = std::chrono::minutes(5);  // that a vendor's clock may be of ours
 
   Clock& clock_;
   const Calendar& calendar_;

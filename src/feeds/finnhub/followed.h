@@ -24,7 +24,9 @@ struct Followed {
   explicit Followed(Duration silence_min) : rate(silence_min) {}
 
   std::optional<Timestamp> last_answer;  // t of the newest answer of /quote
+  std::optional<Timestamp> stood_in;     // t of the newest answer that became a quote
   std::optional<Timestamp> last_trade;   // event time of the newest trade
+  Duration asked_at{0};                  // when the stream was asked for it
   TradeRate rate;
   bool wants_seed = false;
   bool suspected = false;  // silent for too long: the next answer decides

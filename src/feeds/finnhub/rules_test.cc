@@ -272,8 +272,8 @@ TEST(Key, one_holder_at_a_time_and_the_next_knows_how_the_last_one_ended) {
     EXPECT_FALSE((*held)->was_left_open());
     EXPECT_EQ(KeyLock::take(*files, folder, "secret-key").error().code, ErrorCode::already_exists);
     EXPECT_TRUE(KeyLock::take(*files, folder, "another"));
-    const auto names = *files->list(folder);
-    for (const auto& file : names) {
+    const auto listed = files->list(folder);
+    for (const auto& file : *listed) {
       EXPECT_EQ(file.name.find("secret"), std::string::npos);
     }
     std::filesystem::copy(folder, folder + "_killed",
