@@ -6,6 +6,7 @@ A fault belongs to the place where it acts: `connect` (before a byte of HTTP), `
 possible, stands in docs/finnhub.md.
 """
 import asyncio
+import base64
 import json
 import socket
 import struct
@@ -98,7 +99,7 @@ async def rest_redirect(call):
 def echo(key, times):
     """Words that have the key in them; where they are cut after 200 letters, a part of it."""
     before = "x" * (0, 180, 184, 188)[times % 4]
-    return f"{before}{key} {urllib.parse.quote(key, safe='')} ?token={key}"
+    return f"{before}{key} {urllib.parse.quote(key, safe='')} {base64.b64encode(key.encode()).decode()} ?token={key}"
 
 
 @fault("rest", "rest-echo", "500 with the key in its body and its headers")

@@ -1,7 +1,5 @@
 #include "feeds/finnhub/key_lock.h"
 
-#include <algorithm>
-
 #include "io/digest.h"
 #include "io/http_message.h"
 
@@ -11,19 +9,11 @@ namespace {
 constexpr std::string_view kOpen = "open\n";
 constexpr std::string_view kClosed = "closed\n";
 
-constexpr std::string_view kMask = "***";
-
-/// All of `what` in the text, and the beginning of it that is left where a text was cut.
-void mask(std::string& text, std::string_view what) {
+void replace_all(std::string& text, const std::string& what) {
+  constexpr std::string_view kMask = "***";
   if (what.empty()) return;
   for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += kMask.size()) {
     text.replace(at, what.size(), kMask);
-  }
-  constexpr std::size_t kTelling = 4;  // fewer letters than these tell nothing
-  for (std::size_t size = std::min(what.size(), text.size()); size >= kTelling; --size) {
-    if (!text.ends_with(what.substr(0, size))) continue;
-    text.replace(text.size() - size, size, kMask);
-    return;
   }
 }
 
@@ -48,8 +38,8 @@ KeyLock::~KeyLock() {
 }
 
 std::string redacted(std::string text, const std::string& key) {
-  mask(text, key);
-  mask(text, io::percent_encode(key));
+  replace_all(text, key);
+  replace_all(text, io::percent_encode(key));
   return text;
 }
 

@@ -37,8 +37,7 @@ class KeyLock {
   bool was_left_open_ = false;
 };
 
-/// `text` with `key`, as it is or percent-encoded, as ***; its beginning, too, where the text was
-/// cut within it. All that a server, curl or TLS says goes through
+/// `text` with every form of `key` in it as ***. All that a server, curl or TLS says goes through
 /// this before it becomes an error, a state or a line.
 std::string redacted(std::string text, const std::string& key);
 

@@ -287,9 +287,6 @@ TEST(Key, one_holder_at_a_time_and_the_next_knows_how_the_last_one_ended) {
 TEST(Key, no_form_of_it_is_left_in_a_text) {
   EXPECT_EQ(redacted("url?token=a/b+c and a%2Fb%2Bc", "a/b+c"), "url?token=*** and ***");
   EXPECT_EQ(redacted("nothing", ""), "nothing");
-  EXPECT_EQ(redacted("cut in the middle: abcd", "abcdefgh"), "cut in the middle: ***");
-  EXPECT_EQ(redacted("cut in the middle: a%2Fb%2", "a/b+c"), "cut in the middle: ***");
-  EXPECT_EQ(redacted("abc", "abcdefgh"), "abc");
 }
 
 }  // namespace
