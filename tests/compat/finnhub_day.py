@@ -187,6 +187,8 @@ class Player:
 
     async def fault(self, place):
         """One thing that goes wrong; the first trade that is still to be sent."""
+        if not self.subscribed():
+            return place  # it is away already
         if self.variant == "repeats":
             what = self.rng.choice(("again", "close", "close", "drop", "half-close"))
             if what == "again":
