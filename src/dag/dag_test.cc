@@ -14,7 +14,7 @@ std::string wrong(std::string_view text) {
 }
 
 TEST(Dag, the_shipped_files_can_be_read) {
-  for (const char* name : {"stock_data_ingestion", "full_tests"}) {
+  for (const char* name : {"stock_data_ingestion", "full_tests", "retention"}) {
     std::ifstream file(std::string(TAPELINE_SOURCE_DIR "/dags/") + name + ".yml");
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     const auto dag = Dag::parse(text, std::string(name) + ".yml");

@@ -349,5 +349,68 @@ TEST(RawAudit, whatever_is_changed_behind_the_loader_is_found) {
   }
 }
 
+/// What a cut of retention does to the tables.
+void cut(Bench& bench, const std::string& date) {
+  const auto done = bench.reader->query(fmt::format(
+      "begin; update raw_stocks.load_counter set last_load_id = last_load_id + 1; insert into "
+      "raw_stocks.retention select (select last_load_id from raw_stocks.load_counter), date '{0}', "
+      "count(*), 0, '', now()::timestamp from raw_stocks.stock_prices where price_date <= date "
+      "'{0}'; delete from raw_stocks.stock_prices where price_date <= date '{0}'; commit",
+      date));
+  EXPECT_TRUE(done) << done.error().message;
+}
+
+TEST(Loader, a_message_of_a_day_that_was_cut_is_a_dead_letter) {
+  Bench bench;
+  const auto first = message("A", "2025-01-03T15:00:00Z", 1);
+  bench.append({first, message("A", "2025-01-06T15:00:00Z", 2)});
+  bench.load(bench.all());
+  cut(bench, "2025-01-03");
+  EXPECT_EQ(bench.findings(), std::vector<std::string>{});
+  // The loader that goes on, then one that begins; New York's day ends at five in the morning.
+  for (int round = 0; round < 2; ++round) {
+    bench.append({first, message("A", "2025-01-04T04:59:59.999999Z", 3 + round),
+                  message("A", fmt::format("2025-01-04T05:00:00.00000{}Z", round), 4),
+                  message("NEW", "2025-01-02T15:00:00Z", 5)});
+    EXPECT_EQ(bench.load(bench.all()), (LoadCounts{6 + 4 * round, 3 + round, 0, 0, 3 + 3 * round}));
+    EXPECT_EQ(bench.findings(), std::vector<std::string>{});
+    bench.restart();
+  }
+  EXPECT_EQ(
+      bench.ask("select topic_offset, reason from raw_stocks.dead_letters order by 1 limit 1"),
+      "2|before_retention: the days up to 2025-01-03 were given up\n");
+  cut(bench, "2025-01-04");  // a second one: the dead letters stay what they were
+  EXPECT_EQ(bench.findings(), std::vector<std::string>{});
+  EXPECT_EQ(bench.ask("select symbol, price_date from raw_stocks.stock_prices"), "A|2025-01-06\n");
+}
+
+TEST(RawAudit, what_a_cut_does_not_explain_is_found) {
+  const std::map<std::string, std::string> changes = {
+      {"update raw_stocks.retention set raw_rows = 2",
+       "messages counted as loaded and rows of raw, with those that were cut, differ: 2 1 2"},
+      {"insert into raw_stocks.stock_prices select * replace (date '2025-01-03' as price_date, 'B' "
+       "as symbol) from raw_stocks.stock_prices",
+       "raw has a row of a day that retention has cut: B 2025-01-06T15:00:00Z"},
+      {"delete from raw_stocks.dead_letters", "dead letters differ at offset: 2"},
+      {"update raw_stocks.retention set load_id = 9", "dead letters differ at offset: 2"},
+      {"delete from raw_stocks.retention",
+       "in the topic, not in raw: A 2025-01-03T15:00:00Z offset 0"}};
+  for (const auto& [change, finding] : changes) {
+    Bench bench;
+    bench.append(
+        {message("A", "2025-01-03T15:00:00Z", 1), message("A", "2025-01-06T15:00:00Z", 2)});
+    bench.load(bench.all());
+    cut(bench, "2025-01-03");
+    bench.append({message("A", "2025-01-03T16:00:00Z", 1)});
+    bench.load(bench.all());
+    EXPECT_EQ(bench.findings(), std::vector<std::string>{});
+    ASSERT_TRUE(bench.connection->execute(change)) << change;
+    const auto findings = bench.findings();
+    EXPECT_NE(std::find(findings.begin(), findings.end(), finding), findings.end())
+        << change << "\n"
+        << (findings.empty() ? "nothing" : findings[0]);
+  }
+}
+
 }  // namespace
 }  // namespace tapeline::ingest

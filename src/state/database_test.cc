@@ -44,6 +44,27 @@ TEST(Database, a_failed_transaction_leaves_nothing) {
   EXPECT_FALSE(*Settings(*database).get("a"));
 }
 
+TEST(Database, a_copy_has_what_was_committed) {
+  const Place place;
+  const std::string to = place.path + ".copy";
+  std::remove(to.c_str());
+  {
+    const auto database = *Database::open(place.path);
+    Settings settings(*database);
+    EXPECT_TRUE(settings.set("a", "1"));
+    const auto done = database->write(Sync::now, [&](Connection& connection) -> Status {
+      TRY_STATUS(connection.run("insert or replace into settings values ('a', '2')"));
+      return database->copy_to(to);
+    });
+    EXPECT_TRUE(done) << done.error().message;
+    EXPECT_FALSE(database->copy_to(to)) << "it is there";
+    EXPECT_TRUE(database->shrink());
+    EXPECT_EQ(*settings.get("a"), "2");
+  }
+  EXPECT_EQ(*Settings(**Database::open(to)).get("a"), "1");
+  for (const char* end : {"", "-wal", "-shm"}) std::remove((to + end).c_str());
+}
+
 TEST(Database, a_newer_file_is_refused) {
   const Place place;
   {

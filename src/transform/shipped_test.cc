@@ -120,5 +120,38 @@ TEST_F(Shipped, its_data_tests_run) {
   EXPECT_EQ(console_.find("ERROR "), std::string::npos) << console_;
 }
 
+TEST_F(Shipped, a_full_refresh_keeps_the_days_that_retention_has_cut) {
+  for (int day = 6; day <= 9; ++day) load(day, 60, 1);
+  load(10, 30, 2);
+  ASSERT_EQ(run("run"), 0) << console_;
+  const auto rows_of = [](const char* model, const std::string& where) {
+    return "(select * from " + std::string(model) + " where price_date " + where + ")";
+  };
+  const char* const kept[] = {kModels[1], kModels[2], kModels[3]};
+  // What nothing could compute anew: a value that the raw rows do not give.
+  ASSERT_TRUE(
+      connection_->execute("update marts_stocks.stock_analytics set ma_7_day = 1.5 where "
+                           "price_date = date '2025-01-07'"));
+  std::vector<std::string> before;
+  for (const char* model : kept) before.push_back(fingerprint(rows_of(model, "<= '2025-01-08'")));
+  std::vector<std::string> later;
+  for (const char* model : kept) later.push_back(fingerprint(rows_of(model, "> '2025-01-08'")));
+
+  ASSERT_TRUE(connection_->execute(
+      "delete from raw_stocks.stock_prices where price_date <= '2025-01-08'; "
+      "delete from stg_stocks.stg_stock_prices where price_date <= '2025-01-08'; "
+      "insert into raw_stocks.retention values (3, '2025-01-08', 360, 360, '', now()::timestamp)"));
+  for (const char* command : {"run", "build"}) {
+    ASSERT_NE(run(command, true), 2) << console_;
+    for (std::size_t i = 0; i < std::size(kept); ++i) {
+      EXPECT_TRUE(before[i].starts_with(i == 2 ? "360 " : "6 ")) << before[i];
+      EXPECT_EQ(fingerprint(rows_of(kept[i], "<= '2025-01-08'")), before[i]) << kept[i];
+      // The days after it see those before: returns, windows.
+      EXPECT_EQ(fingerprint(rows_of(kept[i], "> '2025-01-08'")), later[i]) << kept[i];
+    }
+  }
+  EXPECT_TRUE(fingerprint(kModels[0]).starts_with("180 "));
+}
+
 }  // namespace
 }  // namespace tapeline::transform

@@ -51,6 +51,8 @@ class Checks:
 class Tapeline:
     """The program on one data directory."""
 
+    started = []  # what runs, or ran
+
     def __init__(self, binary, data):
         self.binary, self.data, self.process = binary, data, None
 
@@ -72,6 +74,7 @@ class Tapeline:
         with open(log, "ab") as out:
             self.process = subprocess.Popen([self.binary, "up", "--data-dir", self.data, "--listen", "127.0.0.1:0", *flags],
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, **(environment or {})})
+            self.started.append(self.process)
         until("it is ready", lambda: "dashboard" in log.read_text(errors="replace").rsplit("\n  tapeline ", 1)[-1] and self.ready())
 
     def ready(self):
@@ -115,14 +118,15 @@ def until(what, holds, seconds=60):
 
 
 class Sending:
-    """Sends messages, a lot at a time, and imports a file, until it is told to stop."""
+    """Sends messages, a lot at a time, and imports a file, while it is entered."""
 
     def __init__(self, tapeline, bars, seed):
         self.tapeline, self.bars, self.over = tapeline, bars, threading.Event()
         self.listed = messages(random.Random(seed))
-        self.threads = [threading.Thread(target=work) for work in (self.produce, self.imports)]
 
     def __enter__(self):
+        self.over.clear()
+        self.threads = [threading.Thread(target=work) for work in (self.produce, self.imports)]
         for thread in self.threads:
             thread.start()
 
@@ -180,21 +184,22 @@ def test_load(check, binary, folder, options):
     market = Tapeline(binary, folder / "market")
     market.up("--feed", "none", environment={"TAPELINE_LOG_SEGMENT_BYTES": "300000"})
     waiting = 0
-    with Sending(market, some_bars(folder / "bars.csv", 1500), options.seed):
-        for number in range(options.rounds):
+    sending = Sending(market, some_bars(folder / "bars.csv", 1500), options.seed)
+    for number in range(options.rounds):
+        backup, restored = folder / f"backup{number}", folder / f"restored{number}"
+        with sending:
             time.sleep(rng.uniform(0, 1.5))  # the moment is the point
-            backup, restored = folder / f"backup{number}", folder / f"restored{number}"
             market.output("backup", "create", backup)
-            manifest = check_restored(check, f"backup {number}", binary, backup, restored, market.data)
-            part = manifest["partitions"][0]
-            waiting += part["end_offset"] > part["next_to_load"]
-            if number == 0:
-                check_privacy(check, backup, market.data)
-                done = market.call("backup", "verify", backup)
-                check("verify proves it", done.returncode == 0 and "whole" in done.stderr, done.stdout + done.stderr)
-                check("and leaves nothing", not backup.with_name(backup.name + ".verify").exists())
-            shutil.rmtree(backup)
-            shutil.rmtree(restored)
+        manifest = check_restored(check, f"backup {number}", binary, backup, restored, market.data)
+        part = manifest["partitions"][0]
+        waiting += part["end_offset"] > part["next_to_load"]
+        if number == 0:
+            check_privacy(check, backup, market.data)
+            done = market.call("backup", "verify", backup)
+            check("verify proves it", done.returncode == 0 and "whole" in done.stderr, done.stdout + done.stderr)
+            check("and leaves nothing", not backup.with_name(backup.name + ".verify").exists())
+        shutil.rmtree(backup)
+        shutil.rmtree(restored)
     market.stop()
     check("after the backups, audit of the original", *market.audit())
     print(f"     {waiting} of {options.rounds} backups had messages above the warehouse's offset")
@@ -463,6 +468,10 @@ def main():
                 test(check, options.tapeline, pathlib.Path(folder), options)
             except (RuntimeError, OSError, KeyError, subprocess.TimeoutExpired) as error:
                 check(f"{name}: {error!r}", False)
+            for process in Tapeline.started:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
             print(f"     {name}: {time.monotonic() - began:.0f} s", flush=True)
     print(f"{check.passed} passed, {check.failed} failed")
     return 1 if check.failed else 0

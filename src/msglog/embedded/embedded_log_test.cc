@@ -446,5 +446,56 @@ TEST_F(EmbeddedLogTest, a_damaged_topic_file_or_group_file_is_named) {
   EXPECT_NE(opened.error().message.find("/log/t/topic"), std::string::npos);
 }
 
+/// Copies files of the log, each as far as the list says.
+void copy_files(io::FileSystem& files, const std::vector<LogFile>& list, const std::string& to) {
+  for (const auto& file : list) {
+    const auto bytes = *io::read_file(files, "/log/" + file.path);
+    ASSERT_GE(std::ssize(bytes), file.size_bytes) << file.path;
+    const std::string path = to + "/" + file.path;
+    ASSERT_TRUE(io::make_directories(files, path.substr(0, path.rfind('/'))));
+    ASSERT_TRUE(io::write_file_atomically(
+        files, path, std::string_view(bytes).substr(0, static_cast<std::size_t>(file.size_bytes))));
+  }
+}
+
+TEST_F(EmbeddedLogTest, a_copy_of_its_files_is_the_log_at_that_time) {
+  options_.segment_bytes = 2'000;
+  options_.preallocate_bytes = 4'000;
+  stop_and_open();
+  const auto add = [&](int count) {
+    for (int i = 0; i < count; ++i) ASSERT_TRUE(append(std::string(100, 'x')));
+  };
+  add(50);
+  const auto first = *log_->files();
+  copy_files(files_, first, "/copy");
+  add(50);
+  const auto second = *log_->files();
+  copy_files(files_, second, "/copy");
+  add(50);
+  ASSERT_TRUE(log_->commit("g", kWhere, 120));
+  const auto end = [](const std::vector<LogFile>& list) {
+    Offset next = 0;
+    for (const auto& file : list) {
+      if (!file.records) continue;
+      EXPECT_EQ(file.records->first, next) << file.path;
+      next = file.records->end;
+    }
+    return next;
+  };
+  EXPECT_EQ(end(first), 50);
+  EXPECT_EQ(end(second), 100);
+  auto options = options_;
+  options.directory = "/copy";
+  const auto copy = EmbeddedLog::open(files_, clock_, options);
+  ASSERT_TRUE(copy) << copy.error().message;
+  EXPECT_EQ((*copy)->topics()->at(0).id, log_->topics()->at(0).id);
+  EXPECT_EQ((*copy)->topics()->at(0).partitions.at(0).end, 100);
+  EXPECT_FALSE(*(*copy)->committed("g", kWhere));
+  const auto report = *(*copy)->verify("");
+  EXPECT_EQ(report.records, 100);
+  EXPECT_TRUE(report.findings.empty());
+  EXPECT_TRUE((*copy)->append("t", std::vector<Record>{{"", "more"}}));
+}
+
 }  // namespace
 }  // namespace tapeline::msglog

@@ -1,5 +1,6 @@
 #include "warehouse/duckdb/duckdb_warehouse.h"
 
+#include <duckdb.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -356,6 +357,87 @@ TEST(UserSql, rows_past_the_limit_are_not_given) {
       "select * from range(100000)", {.rows_max = 10}, [](const std::vector<Column>&) {},
       [&](const std::vector<Value>&) { return ++rows > 0; }));
   EXPECT_EQ(rows, 10);
+}
+
+TEST(Copying, a_copy_is_what_one_transaction_saw_while_another_wrote) {
+  const Folder folder;
+  auto warehouse = open(folder.path / "a.duckdb");
+  auto connection = *warehouse->connect();
+  ASSERT_TRUE(connection->execute(
+      "create table raw_stocks.many as select i, 'text ' || i as t, (i / 3)::decimal(18,6) as d, "
+      "case when i % 5 > 0 then i % 7 end as n, (case when i % 2 = 0 then 'pre' else 'post' "
+      "end)::enum ('pre', 'post') as e, [i, 2] as l from range(300000) r(i); "
+      "create view marts_stocks.\"a view\" as select * from raw_stocks.many"));
+  std::string seen;
+  const auto look = [&](Connection& its) -> Status {
+    seen = all_text(TRY(its.query("select count(*) from raw_stocks.many")));
+    return Ok{};
+  };
+  bool written = false;
+  const auto on_copied = [&](std::int64_t) -> Status {
+    if (std::exchange(written, true)) return Ok{};
+    return connection->execute(
+        "delete from raw_stocks.many where i < 1000; insert into "
+        "raw_stocks.gaps values ('f', 's', now(), now(), 'c', null)");
+  };
+  const Status copied = warehouse->copy_to(folder.path / "b.duckdb", look, on_copied);
+  ASSERT_TRUE(copied) << copied.error().message;
+  EXPECT_FALSE(fs::exists(folder.path / "b.duckdb.wal"));
+  EXPECT_EQ(seen, "300000|\n");
+
+  auto copy = open(folder.path / "b.duckdb");
+  auto its = *copy->connect();
+  const std::string all = "select count(*), bit_xor(hash(m)) from raw_stocks.many m where i >= ";
+  EXPECT_TRUE(all_text(*its->query(all + "0")).starts_with("300000|"));
+  EXPECT_EQ(all_text(*its->query(all + "1000")), all_text(*connection->query(all + "0")));
+  EXPECT_EQ(all_text(*its->query("select count(*) from raw_stocks.gaps")), "0|\n");
+  EXPECT_EQ(all_text(*its->query("select count(*) from marts_stocks.\"a view\"")), "300000|\n");
+  const std::string tables =
+      "select schema_name, table_name, sql from duckdb_tables() order by all";
+  EXPECT_EQ(all_text(*its->query(tables)), all_text(*connection->query(tables)));
+}
+
+TEST(Copying, an_error_of_the_caller_ends_it) {
+  const Folder folder;
+  auto warehouse = open(folder.path / "a.duckdb");
+  const auto fails = [] { return Status(Error{ErrorCode::cancelled, "stopped", ""}); };
+  const auto nothing = [](Connection&) { return Status(Ok{}); };
+  EXPECT_EQ(
+      warehouse->copy_to(folder.path / "b.duckdb", nothing, [&](std::int64_t) { return fails(); })
+          .error()
+          .code,
+      ErrorCode::cancelled);
+  EXPECT_EQ(warehouse->copy_to(folder.path / "c.duckdb", [&](Connection&) { return fails(); }, {})
+                .error()
+                .code,
+            ErrorCode::cancelled);
+  EXPECT_EQ(warehouse->copy_to(folder.path / "none" / "d.duckdb", nothing, {}).error().code,
+            ErrorCode::unavailable);
+}
+
+TEST(Copying, parquet_files_have_the_rows) {
+  const Folder folder;
+  auto warehouse = open(folder.path / "a.duckdb");
+  const auto file = [&](int number) { return folder.path / fmt::format("{}.parquet", number); };
+  const std::string select = "select i, (i / 3)::decimal(18,6) as d from range({}) r(i)";
+  const Status done =
+      warehouse->write_parquet({{fmt::format(fmt::runtime(select), 5), file(0)},
+                                {fmt::format(fmt::runtime(select), 0), file(1)},
+                                {fmt::format(fmt::runtime(select), 7000), file(2)}});
+  ASSERT_TRUE(done) << done.error().message;
+  duckdb_database database = nullptr;
+  duckdb_connection connection = nullptr;
+  ASSERT_EQ(duckdb_open(nullptr, &database), DuckDBSuccess);
+  ASSERT_EQ(duckdb_connect(database, &connection), DuckDBSuccess);
+  for (const auto& [number, rows] : {std::pair(0, 5), {1, 0}, {2, 7000}}) {
+    duckdb_result result;
+    const auto query = fmt::format("select count(d) from '{}'", file(number).string());
+    ASSERT_EQ(duckdb_query(connection, query.c_str(), &result), DuckDBSuccess);
+    EXPECT_EQ(duckdb_value_int64(&result, 0, 0), rows);
+    duckdb_destroy_result(&result);
+  }
+  duckdb_disconnect(&connection);
+  duckdb_close(&database);
 }
 
 }  // namespace
