@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 UP ?=
 
 .PHONY: help deps deps-test deps-real deps-fuzz web build build-tests up test test-real test-real-full \
-        sanitize bench torture fmt tidy install clean
+        sanitize bench torture fmt tidy install uninstall clean
 
 help:
 	@echo "make up         set-up, build, start: a live chart, no account, no key (UP='--rate 50' passes flags)"
@@ -17,8 +17,8 @@ help:
 	@echo "make test-real  against real dbt and real Jinja2, from the registries"
 	@echo "make sanitize   every test under address, undefined and thread sanitizers"
 	@echo "make bench      the measured table"
-	@echo "make torture    100 kill cycles, long fuzzing"
-	@echo "make fmt tidy install clean"
+	@echo "make torture    20,000 simulated seeds, 100 kill cycles, every fuzzer (docs/torture.md)"
+	@echo "make fmt tidy install uninstall clean"
 
 deps:
 	@tools/deps build
@@ -78,8 +78,19 @@ tidy:
 	@python3 tools/tidy
 
 install: build
-	@cmake --install build/release --prefix $(PREFIX)
-	@echo "installed: $(PREFIX)/bin/tapeline"
+	@DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
+	@for shell in bash:bash-completion/completions/tapeline zsh:zsh/site-functions/_tapeline \
+	    fish:fish/vendor_completions.d/tapeline.fish; do \
+	  file=$(DESTDIR)$(PREFIX)/share/$${shell#*:}; mkdir -p $$(dirname $$file); \
+	  build/release/tapeline completion $${shell%%:*} > $$file || exit 1; done
+	@echo "installed: $(DESTDIR)$(PREFIX)/bin/tapeline"
+
+uninstall:
+	@rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/tapeline share/man/man1/tapeline.1 \
+	    share/bash-completion/completions/tapeline share/zsh/site-functions/_tapeline \
+	    share/fish/vendor_completions.d/tapeline.fish)
+	@rm -rf $(DESTDIR)$(PREFIX)/lib/tapeline
+	@echo "uninstalled from $(DESTDIR)$(PREFIX); data directories stay where they are"
 
 clean:
 	rm -rf build web/dist

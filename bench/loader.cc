@@ -1,12 +1,12 @@
 // How fast the loader takes a topic into raw, next to what DuckDB's appender takes alone.
 //
-//   bench_loader FOLDER [MESSAGES] [PAIRS]     measures; FOLDER is made and removed
-//   bench_loader fill LOG_FOLDER MESSAGES      only appends them to the log of a data directory
-//   bench_loader print MESSAGES                writes them to stdout, one a line
+//   bench_loader FOLDER [MESSAGES] [PAIRS]           measures; FOLDER is made and removed
+//   bench_loader fill LOG_FOLDER MESSAGES [A_DAY]    only appends them to the log of a directory
+//   bench_loader print MESSAGES [FIRST [A_DAY]]      writes them to stdout, one a line, from FIRST
 //
-// Messages are 137 bytes; every append of 10,000 and every commit is
-// synced. The appender gets the same columns, ready made, in as many commits. One line of JSON
-// comes for each pair.
+// A_DAY is how many quotes a weekday has; 2160000, a hundred a second, where it is not said.
+// Messages are 137 bytes; every append of 10,000 and every commit is synced. The appender gets the
+// same columns, ready made, in as many commits. One line of JSON comes for each pair.
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "app/loop.h"
 #include "ingest/loader.h"
 #include "ingest/raw_columns.h"
 #include "msglog/embedded/embedded_log.h"
@@ -47,14 +48,15 @@ double cpu_seconds() {
   return of(used.ru_utime) + of(used.ru_stime);
 }
 
-/// Message `i`: 100 quotes a second, 50 symbols, six hours of each trading day.
+constexpr std::int64_t kStart = 1'451'919'600'000'000;  // 2016-01-04 15:00 UTC, a Monday
+std::int64_t quotes_a_day = 2'160'000;
+
+/// Message `i`: 50 symbols in turn, spread over six hours of each weekday.
 std::string message(std::int64_t i) {
-  const std::int64_t second = i / 100;
-  const std::int64_t day = second / 21'600;
-  const Timestamp at = Timestamp(std::chrono::seconds(1'736'175'600)) +  // 2025-01-06 15:00 UTC
-                       std::chrono::days(day / 5 * 7 + day % 5) +
-                       std::chrono::seconds(second % 21'600) +
-                       std::chrono::microseconds(i % 100 * 10'000);
+  const std::int64_t day = i / quotes_a_day;
+  const Timestamp at =
+      Timestamp(std::chrono::microseconds(kStart)) + std::chrono::days(day / 5 * 7 + day % 5) +
+      std::chrono::microseconds(i % quotes_a_day * (21'600'000'000 / quotes_a_day));
   return fmt::format(
       R"({{"symbol":"S{:02}","price":{}.{:02},"high":110.5,"low":99.5,"open":101,"volume":{},)"
       R"("timestamp":"{}","data_source":"replay"}})",
@@ -67,6 +69,7 @@ struct Bench {
   std::shared_ptr<const Calendar> calendar = need(make_calendar("XNYS"));
   telemetry::Metrics metrics;
   ingest::LoaderProbe probe{metrics};
+  app::AsideLoop reader{"load-reader"};
   std::string folder;
 
   void fill(msglog::MessageLog& log, std::int64_t messages) {
@@ -95,7 +98,7 @@ struct Bench {
     auto connection = need(warehouse->connect());
     ingest::Loader::Options options;
     const std::int64_t per_load = options.records_per_load;
-    ingest::Loader loader(*clock, *log, *connection, *calendar, probe, options);
+    ingest::Loader loader(*clock, *log, *connection, *calendar, probe, reader, options);
     const auto topic = need(log->topics()).at(0);
     began = clock->uptime();
     double cpu = cpu_seconds();
@@ -111,7 +114,7 @@ struct Bench {
     double bare = 0;
     double bare_cpu = 0;
     for (std::int64_t first = 0; first < messages; first += per_load) {
-      const Columns columns(first, std::min(messages, first + per_load));
+      const Columns columns(first, std::min(messages, first + per_load), first / per_load + 1);
       began = clock->uptime();
       cpu = cpu_seconds();
       need(connection->execute("begin transaction"));
@@ -136,7 +139,7 @@ struct Bench {
     warehouse::ColumnBatch batch;
     std::vector<std::string> symbols;
 
-    Columns(std::int64_t first, std::int64_t end) {
+    Columns(std::int64_t first, std::int64_t end, std::int64_t load_id) {
       for (int i = 0; i < kSymbols; ++i) symbols.push_back(fmt::format("S{:02}", i));
       const auto rows = static_cast<std::size_t>(end - first);
       batch.rows = rows;
@@ -159,7 +162,7 @@ struct Bench {
       batch.columns.push_back({std::move(names), {}});
       integers([](std::int64_t i) { return (100 + i % 10) * 1'000'000 + i * 7919 % 100 * 10'000; });
       integers([](std::int64_t i) { return i % 900 + 100; });
-      integers([](std::int64_t i) { return 1'736'175'600'000'000 + i * 10'000; });
+      integers([](std::int64_t i) { return kStart + i * 10'000; });
       constant(110'500'000);
       constant(99'500'000);
       constant(101'000'000);
@@ -167,12 +170,12 @@ struct Bench {
       nulls();      // previous_close
       constant(1);  // session
       nulls();      // bar_length
-      integers([](std::int64_t i) { return 20'094 + i / 2'160'000; });
+      integers([](std::int64_t i) { return kStart / 86'400'000'000 + i / 2'160'000; });
       integers([](std::int64_t i) { return 10 + i / 360'000 % 6; });
       nulls();                                                                      // received_at
       integers([](std::int64_t i) { return 1'795'300'000'000'000 + i / 10'000; });  // appended_at
       integers([](std::int64_t i) { return i; });
-      constant(first / 245'760 + 1);
+      constant(load_id);
     }
   };
 };
@@ -184,17 +187,20 @@ int main(int argc, char** argv) {
   if (argc < 2) {
     fmt::print(stderr,
                "bench_loader FOLDER [MESSAGES] [PAIRS]\nbench_loader fill LOG_FOLDER "
-               "MESSAGES\nbench_loader print MESSAGES\n");
+               "MESSAGES [A_DAY]\nbench_loader print MESSAGES [FIRST [A_DAY]]\n");
     return 2;
   }
-  if (argc == 4 && argv[1] == std::string_view("fill")) {
+  if (argc >= 4 && argv[1] == std::string_view("fill")) {
+    if (argc == 5) tapeline::quotes_a_day = std::atoll(argv[4]);
     tapeline::Bench bench;
     bench.fill(*bench.open_log(argv[2]), std::atoll(argv[3]));
     return 0;
   }
-  if (argc == 3 && argv[1] == std::string_view("print")) {
-    const std::int64_t end = std::atoll(argv[2]);
-    for (std::int64_t i = 0; i < end; ++i) fmt::print("{}\n", tapeline::message(i));
+  if (argc >= 3 && argv[1] == std::string_view("print")) {
+    const std::int64_t first = argc > 3 ? std::atoll(argv[3]) : 0;
+    const std::int64_t end = first + std::atoll(argv[2]);
+    if (argc == 5) tapeline::quotes_a_day = std::atoll(argv[4]);
+    for (std::int64_t i = first; i < end; ++i) fmt::print("{}\n", tapeline::message(i));
     return 0;
   }
   const std::int64_t messages = argc > 2 ? std::atoll(argv[2]) : 1'000'000;

@@ -1,6 +1,6 @@
 -- The work of the four models as plain SQL from a loaded raw table, for bare DuckDB: what one would write
 -- who starts from nothing. Frozen: it is the peer that `make bench` measures against, and does not follow the
--- shipped models. It is allowed to do less: no watermark, no origins, dates from UTC, a simple mean for the RSI.
+-- shipped models. It is allowed to do less: no watermark, no origins, a simple mean for the RSI.
 
 create or replace table plain_staging as
 select symbol, timestamp, price, open, high, low, volume, previous_close, data_source, session, bar_length,

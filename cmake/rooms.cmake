@@ -72,3 +72,31 @@ function(tapeline_benchmarks)
     target_link_libraries(bench_${name} PRIVATE tapeline_app benchmark::benchmark)
   endforeach()
 endfunction()
+
+# tests_corpus runs every fuzzer, its entry renamed to fuzz_<name>, on the inputs of tests/corpus.
+function(tapeline_corpus_tests)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/*_fuzz.cc)
+  set(names "")
+  foreach(source ${sources})
+    get_filename_component(name ${source} NAME_WE)
+    string(REGEX REPLACE "^(.*)_fuzz$" "\\1" name ${name})
+    set_source_files_properties(${source} PROPERTIES
+                                COMPILE_DEFINITIONS LLVMFuzzerTestOneInput=fuzz_${name})
+    string(APPEND names "FUZZER(${name}) ")
+  endforeach()
+  file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/generated/fuzzers.inc CONTENT "${names}\n")
+  add_executable(tests_corpus ${CMAKE_SOURCE_DIR}/tests/corpus/corpus_test.cc ${sources})
+  target_link_libraries(tests_corpus PRIVATE tapeline_app GTest::gtest_main)
+  target_compile_definitions(tests_corpus PRIVATE
+                             TAPELINE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  add_test(NAME corpus COMMAND tests_corpus WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(corpus PROPERTIES LABELS unit TIMEOUT 600)
+endfunction()
+
+# The simulation: all parts on one thread, by seed.
+function(tapeline_simulation)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/sim/*.cc)
+  add_executable(sim ${sources})
+  target_link_libraries(sim PRIVATE tapeline_app)
+  set_target_properties(sim PROPERTIES BUILD_RPATH "$ORIGIN")
+endfunction()

@@ -19,3 +19,16 @@
 {% macro last_rows(rows) -%}
   over (partition by symbol order by price_date rows between {{ rows - 1 }} preceding and current row)
 {%- endmacro %}
+
+{# An aggregate of the symbol's last `rows` daily rows, today's included; with `before`, of the `rows`
+   before today. A window over the days, or, where `joined`, an aggregate of rows that know their age. #}
+{% macro of_last(rows, aggregate, value, joined, before=0) -%}
+  {%- if joined -%}
+    {{ aggregate }}(case when age between {{ before }} and {{ rows - 1 + before }} then {{ value }} end)
+  {%- elif before -%}
+    {{ aggregate }}({{ value }}) over (
+      partition by symbol order by price_date rows between {{ rows }} preceding and 1 preceding)
+  {%- else -%}
+    {{ aggregate }}({{ value }}) {{ last_rows(rows) }}
+  {%- endif -%}
+{%- endmacro %}

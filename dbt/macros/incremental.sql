@@ -3,14 +3,14 @@
   it touch, by small queries; both go into its SQL as literals, a UNION ALL branch a day, because
   only then does the warehouse skip the rest of the history.
 
-  Limits, all without effect on the result: up to 100 days there is a branch a day, above that one
-  branch from the first day to the last. Staging looks for neighbours of up to 4000 touched
-  (symbol, day) ranges within 100 days; above that it compares with all stored rows of the symbols.
+  Limits, all without effect on the result, variables for tests: up to 100 days there is a branch a day, above that one
+  branch from the first day to the last. Staging looks for neighbours of each of up to 4000 touched
+  (symbol, day) ranges within 100 days; above that it reads every day from the first neighbour to the last.
   A model whose table is empty takes the SQL of a full refresh.
 #}
 
-{% macro most_branches() -%}{{ return(100) }}{%- endmacro %}
-{% macro most_ranges() -%}{{ return(4000) }}{%- endmacro %}
+{% macro most_branches() -%}{{ return(var('most_branches', 100) | int) }}{%- endmacro %}
+{% macro most_ranges() -%}{{ return(var('most_ranges', 4000) | int) }}{%- endmacro %}
 
 {# The first column of a query's answer, as a list; empty while dbt only parses. #}
 {% macro text_column(sql) -%}
@@ -60,7 +60,7 @@
 {#
   The days that staging must read to see, for each symbol, the valid rows next to the ranges that the
   new rows touch: the touched days, and where a symbol has no earlier (later) row on one, the nearest
-  earlier (later) day that has. Looked for ten days far, then everywhere. None: read without days.
+  earlier (later) day that has. Looked for ten days far, then everywhere.
 #}
 {% macro days_with_neighbours(raw, watermark) -%}
   {%- set days = days_above(raw, watermark) -%}
@@ -68,7 +68,7 @@
     {{ return([]) }}
   {%- endif -%}
   {%- if days | length > most_branches() -%}
-    {{ return(none) }}
+    {{ return(days_from_neighbour_to_neighbour(raw, watermark, days)) }}
   {%- endif -%}
   {%- set alone %}
     with ranges as (
@@ -92,7 +92,7 @@
   {%- set later = {} -%}
   {%- for row in run_query(alone).rows -%}
     {%- if row[4] | int > most_ranges() -%}
-      {{ return(none) }}
+      {{ return(days_from_neighbour_to_neighbour(raw, watermark, days)) }}
     {%- endif -%}
     {%- if row[2] | int == 0 -%}
       {%- do earlier.update({row[1]: earlier.get(row[1], []) + [row[0]]}) -%}
@@ -104,6 +104,46 @@
   {%- set found = nearest_days(earlier, later, 10) -%}
   {%- set more = nearest_days(found.earlier, found.later, none) -%}
   {{ return((days + found.days + more.days) | unique | sort | list) }}
+{%- endmacro %}
+
+{#
+  Every day with stored rows from the earliest to the latest that a touched symbol has next to the touched
+  days, these included: more than is needed, found by few queries.
+#}
+{% macro days_from_neighbour_to_neighbour(raw, watermark, days) -%}
+  {%- set symbols = 'select distinct symbol from ' ~ raw ~ ' where load_id > ' ~ watermark -%}
+  {%- set ends = [] -%}
+  {%- for day, beyond, near, nearest, farthest in [(days[0], '<', '>= date \'' ~ days[0] ~ '\' - 10', 'max', 'min'),
+                                                  (days[-1], '>', '<= date \'' ~ days[-1] ~ '\' + 10', 'min', 'max')] -%}
+    {%- set found = [] -%}
+    {%- for limit in [' and price_date ' ~ near, ''] if found | length == 0 -%}
+      {%- set row = run_query('select cast(' ~ farthest ~ '(day) as varchar), count(*), (select count(*) from ('
+            ~ symbols ~ ') as symbols) from (select ' ~ nearest ~ '(price_date) as day from ' ~ this
+            ~ ' where is_valid and price_date ' ~ beyond ~ " date '" ~ day ~ "'" ~ limit ~ ' and symbol in ('
+            ~ symbols ~ ') group by symbol) as days').rows[0] -%}
+      {%- if not limit or row[1] | int == row[2] | int -%}
+        {%- do found.append(row[0] or day) -%}
+      {%- endif -%}
+    {%- endfor -%}
+    {%- do ends.append(found[0]) -%}
+  {%- endfor -%}
+  {%- set stored = text_column('select distinct cast(price_date as varchar) as day from ' ~ this
+        ~ " where price_date between date '" ~ ends[0] ~ "' and date '" ~ ends[1] ~ "'") -%}
+  {{ return((days + stored) | unique | sort | list) }}
+{%- endmacro %}
+
+{#
+  A day from which on a relation has, for each touched symbol, the `rows` rows before the first touched
+  day, or all there are: `reach` days before it. None where one has fewer there, and more further back.
+#}
+{% macro first_day_needed(relation, touched, first_day, rows, reach) -%}
+  {%- set from = "date '" ~ first_day ~ "' - " ~ reach -%}
+  {%- for row in run_query('select cast(' ~ from ~ ' as varchar), count(*) from (select symbol from ' ~ relation
+        ~ " where price_date < date '" ~ first_day ~ "' and symbol in (select symbol from (" ~ touched
+        ~ ') as touched) group by symbol having count(*) > count(case when price_date >= ' ~ from
+        ~ ' then 1 end) and count(case when price_date >= ' ~ from ~ ' then 1 end) < ' ~ rows ~ ') as short').rows -%}
+    {{ return(row[0] if row[1] | int == 0 else none) }}
+  {%- endfor -%}
 {%- endmacro %}
 
 {#

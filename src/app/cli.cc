@@ -8,6 +8,10 @@
 #include "transform/command_line.h"
 
 namespace tapeline::app {
+Error usage(std::string message, std::string hint) {
+  return Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
+}
+
 namespace {
 
 constexpr std::array kCommon = {
@@ -18,14 +22,15 @@ constexpr std::array kCommon = {
 };
 
 constexpr std::array kUp = {
-    Flag{"feed", "NAME", "simulator",
-         "simulator, replay or none (finnhub comes with the next release)"},
+    Flag{"feed", "NAME", "", "simulator, finnhub or none [finnhub with a key, else simulator]"},
     Flag{"listen", "ADDRESS", "127.0.0.1:8787", "where the dashboard and the API are served"},
-    Flag{"symbols", "A,B", "the original's ten", "which symbols the simulator trades"},
+    Flag{"symbols", "A,B", "the original's ten", "which symbols to follow"},
     Flag{"rate", "N", "10", "simulator: quotes a second, over all symbols"},
     Flag{"seed", "N", "1", "simulator: where every random choice comes from"},
     Flag{"start", "TIME", "now", "simulator: the instant at which it begins"},
-    Flag{"faults", "LIST", "", "simulator: drop=P,duplicate=P,malformed=P, each a probability"},
+    Flag{"faults", "LIST", "",
+         "simulator: drop=P,… with drop, duplicate, malformed, reorder, zero, spike, stall, halt, "
+         "split"},
 };
 constexpr std::array kReplay = {
     Flag{"speed", "FACTOR", "60x", "how many times faster than the files' clock, or max"},
@@ -45,11 +50,50 @@ constexpr std::array kTail = {
     Flag{"partition", "N", "0", "which partition"},
     Flag{"no-follow", "", "", "end when there is no more"},
 };
+constexpr std::array kStatus = {
+    Flag{"watch", "", "", "say it again every second, until Ctrl-C"},
+};
 constexpr std::array kRuns = {
     Flag{"limit", "N", "20", "how many, newest first"},
 };
+constexpr Flag kWait{"wait", "", "", "end when the run has ended; exit 1 if it failed"};
+constexpr Flag kConf{"conf", "JSON", "", "parameters of the run: an object"};
 constexpr std::array kTrigger = {
-    Flag{"wait", "", "", "end when the run has ended; exit 1 if it failed"},
+    kConf,
+    Flag{"run-id", "ID", "manual__TIME", "what the run is called"},
+    kWait,
+};
+constexpr std::array kClear = {
+    Flag{"task", "NAME", "", "this task only"},
+    Flag{"upstream", "", "", "and all tasks before it"},
+    Flag{"downstream", "", "", "and all tasks after it"},
+    Flag{"failed", "", "", "of those only what failed, or whose upstream did"},
+    kWait,
+};
+constexpr std::array kMark = {
+    Flag{"task", "NAME", "", "this task instead of the run"},
+    kWait,
+};
+constexpr std::array kBackfill = {
+    Flag{"from", "TIME", "", "first logical date: a date, or RFC 3339"},
+    Flag{"to", "TIME", "", "last logical date; a date is meant whole"},
+    Flag{"which", "WHICH", "missing", "missing runs only, or also failed, or all that have ended"},
+    Flag{"max-active-runs", "N", "1", "how many of them at a time, whatever the DAG says"},
+    kConf,
+    Flag{"dry-run", "", "", "say which runs, and how long they will take, and do nothing"},
+    kWait,
+};
+constexpr std::array kNext = {
+    Flag{"cron", "EXPR", "", "an expression instead of a DAG's schedule"},
+    Flag{"timezone", "TZ", "UTC", "the zone that --cron is meant in"},
+    Flag{"after", "TIME", "now", "RFC 3339, or a date"},
+    Flag{"count", "N", "5", "how many"},
+};
+constexpr std::array kCalendar = {
+    Flag{"calendar", "NAME", "XNYS", "XNYS or SIM"},
+    Flag{"from", "DATE", "", "the first date, as New York counts them"},
+    Flag{"to", "DATE", "", "the last date"},
+    Flag{"format", "FORMAT", "table", "table, csv, json, ndjson or markdown"},
 };
 constexpr std::array kLogs = {
     Flag{"task", "NAME", "", "of one task only"},
@@ -73,6 +117,24 @@ constexpr std::array kSql = {
     Flag{"timeout", "TIME", "60s", "end the query after this long"},
 };
 
+constexpr std::array kInit = {
+    Flag{"feed", "NAME", "", "simulator, or finnhub with the key of $FINNHUB_API_KEY"},
+    Flag{"symbols", "A,B", "", "which symbols to follow"},
+    Flag{"folder", "DIR", "$XDG_CONFIG_HOME/tapeline", "where tapeline.toml and secrets.env go"},
+    Flag{"yes", "", "", "ask nothing: what no flag says is the default"},
+    Flag{"force", "", "", "replace files that are there; the old ones are kept as *.old"},
+};
+constexpr std::array kExport = {
+    Flag{"query", "SQL", "", "export what a SELECT answers, instead of a table", 'c'},
+    Flag{"symbol", "S...", "", "of these symbols only; may be given several times, or S,S"},
+    Flag{"from", "DATE", "", "from this trading date on"},
+    Flag{"to", "DATE", "", "up to this trading date"},
+    Flag{"format", "FORMAT", "by the file's ending, else csv",
+         "csv, parquet, json (one array) or ndjson (an object a line)"},
+    Flag{"output", "FILE", "", "the file to write; without it, to stdout", 'o'},
+    Flag{"force", "", "", "replace the file if it is there"},
+};
+
 constexpr std::array kCommands = {
     Command{"up", "", "run the whole pipeline, with its dashboard", Place::owner, kUp,
             "tapeline up\ntapeline up --feed none\ntapeline up --seed 7 --rate 200"},
@@ -81,10 +143,15 @@ constexpr std::array kCommands = {
             "tapeline import daily.csv.gz\ntapeline import --conditions algoseek trades/*.csv.gz"},
     Command{"replay", "FILE...", "play files of trades or bars as a live feed, with the dashboard",
             Place::owner, kReplay, "tapeline replay trades.csv.gz --speed 60x"},
-    Command{"status", "", "what the pipeline is doing", Place::directory, {}, "tapeline status"},
+    Command{"status", "", "what the pipeline is doing", Place::directory, kStatus,
+            "tapeline status\ntapeline status --watch"},
+    Command{"init", "", "write a first configuration, after three questions at most", Place::here,
+            kInit,
+            "tapeline init\n"
+            "FINNHUB_API_KEY=… tapeline init --feed finnhub --symbols AAPL,MSFT --yes"},
     Command{"doctor",
             "",
-            "check this machine and the data directory",
+            "check machine, configuration and data, and say how to fix what is wrong",
             Place::here,
             {},
             "tapeline doctor"},
@@ -96,6 +163,24 @@ constexpr std::array kCommands = {
             "tapeline audit"},
     Command{"config show", "", "the configuration in force", Place::here, kOrigin,
             "tapeline config show --origin"},
+    Command{"symbols list",
+            "",
+            "the symbols that are followed, and which way their prices come",
+            Place::directory,
+            {},
+            "tapeline symbols list"},
+    Command{"symbols add",
+            "SYMBOL...",
+            "follow more symbols, from now on",
+            Place::directory,
+            {},
+            "tapeline symbols add IBM BRK.B"},
+    Command{"symbols remove",
+            "SYMBOL...",
+            "follow symbols no longer; what is there of them stays",
+            Place::directory,
+            {},
+            "tapeline symbols remove IBM"},
     Command{"topic list",
             "",
             "the topics and their sizes",
@@ -133,7 +218,8 @@ constexpr std::array kCommands = {
             {},
             "tapeline dag show stock_data_ingestion"},
     Command{"dag trigger", "DAG", "start a run", Place::directory, kTrigger,
-            "tapeline dag trigger stock_data_ingestion --wait"},
+            "tapeline dag trigger stock_data_ingestion --wait\n"
+            "tapeline dag trigger stock_data_ingestion --conf '{\"days\": \"all\"}'"},
     Command{"dag pause",
             "DAG",
             "start no runs until it is unpaused",
@@ -156,6 +242,25 @@ constexpr std::array kCommands = {
             "tapeline dag tasks stock_data_ingestion manual__2026-11-22T14:30:00Z"},
     Command{"dag logs", "DAG RUN", "what the tasks of a run logged", Place::directory, kLogs,
             "tapeline dag logs stock_data_ingestion manual__2026-11-22T14:30:00Z --task load"},
+    Command{"dag clear", "DAG RUN", "run a run, or some of its tasks, again", Place::directory,
+            kClear,
+            "tapeline dag clear full_tests scheduled__2026-11-22T00:00:00+00:00 --failed\n"
+            "tapeline dag clear stock_data_ingestion RUN --task transform --downstream"},
+    Command{"dag mark", "DAG RUN STATE", "say that a run, or a task of it, is success or failed",
+            Place::directory, kMark,
+            "tapeline dag mark full_tests scheduled__2026-11-22T00:00:00+00:00 success"},
+    Command{"dag cancel",
+            "DAG RUN",
+            "stop a run that has not ended",
+            Place::directory,
+            {},
+            "tapeline dag cancel full_tests manual__2026-11-22T14:30:00+00:00"},
+    Command{"dag backfill", "DAG", "runs for the fires of a stretch of the past", Place::directory,
+            kBackfill,
+            "tapeline dag backfill full_tests --from 2026-11-01 --to 2026-11-07 --dry-run"},
+    Command{"dag next", "[DAG]", "when a schedule fires next, in UTC", Place::here, kNext,
+            "tapeline dag next full_tests\n"
+            "tapeline dag next --cron '30 1 * * *' --timezone America/New_York --after 2026-11-01"},
     Command{"dbt",
             "ARGS...",
             "dbt on the shipped project, or on one of yours",
@@ -166,6 +271,19 @@ constexpr std::array kCommands = {
     Command{"sql", "", "ask the warehouse, read-only", Place::directory, kSql,
             "tapeline sql -c 'select symbol, ma_7_day from stock_analytics limit 5'\n"
             "tapeline sql -c 'from loads' --format csv"},
+    Command{"calendar", "", "the exchange's sessions, holidays and early closes", Place::here,
+            kCalendar, "tapeline calendar --from 2026-11-01 --to 2026-12-31 --format csv"},
+    Command{"completion",
+            "SHELL",
+            "what bash, zsh or fish reads to complete commands and flags",
+            Place::here,
+            {},
+            "tapeline completion bash\ntapeline completion fish"},
+    Command{"export", "[TABLE]", "write a table or a query's rows to a file", Place::directory,
+            kExport,
+            "tapeline export stock_analytics --output analytics.parquet\n"
+            "tapeline export raw_stocks.stock_prices --symbol AAPL --from 2025-01-01 -o aapl.csv\n"
+            "tapeline export --query 'select symbol, rsi_14 from stock_analytics' --format ndjson"},
     Command{"backup create",
             "[DIR]",
             "copy topics, warehouse and state, while they are in use",
@@ -194,8 +312,7 @@ constexpr std::array kCommands = {
 };
 
 // Commands of the design that are not there yet: naming one says so.
-constexpr std::array<std::string_view, 8> kLater = {"produce", "load",  "serve", "export",
-                                                    "explain", "alert", "init",  "completion"};
+constexpr std::array<std::string_view, 5> kLater = {"produce", "load", "serve", "explain", "alert"};
 
 const Flag* find_flag(const Command& command, std::string_view name) {
   for (const Flag& flag : command.flags) {
@@ -227,10 +344,6 @@ int distance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
-}
-
-Error usage(std::string message, std::string hint) {
-  return Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
 }
 
 std::string did_you_mean(const std::string& name, std::string_view otherwise) {
@@ -305,6 +418,10 @@ Status read_flag(Invocation& call, const std::vector<std::string>& words, std::s
                      fmt::format("Write --{} {}.", name, flag->value));
       }
       value = words[++at];
+    }
+    const auto before = call.values.find(name);
+    if (flag->value.ends_with("...") && before != call.values.end()) {
+      value = before->second + "," + *value;
     }
     call.values[name] = *value;
   }

@@ -58,6 +58,9 @@ struct Invocation {
 /// errors: invalid_argument; the hint names the closest command or flag there is
 Result<Invocation> parse_command_line(const std::vector<std::string>& words);
 
+/// The error of a command line that cannot be obeyed.
+Error usage(std::string message, std::string hint);
+
 /// What `tapeline --help` prints, and `tapeline COMMAND --help`.
 std::string help();
 std::string help(const Command& command);

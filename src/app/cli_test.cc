@@ -6,6 +6,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "app/completion.h"
+
 namespace tapeline::app {
 namespace {
 
@@ -21,6 +23,8 @@ TEST(Cli, flags_take_values_in_both_forms_and_words_stay_in_order) {
   EXPECT_EQ(call->words, (std::vector<std::string>{"a.csv", "b.csv"}));
   EXPECT_EQ(call->value("bar-length"), "1d");
   EXPECT_TRUE(call->has("json"));
+  EXPECT_EQ(parse_command_line({"export", "t", "--symbol", "A", "--symbol=B,C"})->value("symbol"),
+            "A,B,C");
   EXPECT_EQ(parse_command_line({"sql", "-c", "select 1"})->value("query"), "select 1");
 }
 
@@ -33,7 +37,7 @@ TEST(Cli, a_near_miss_is_named) {
 }
 
 TEST(Cli, a_command_of_a_later_release_says_so) {
-  EXPECT_EQ(why({"backup"}), "`backup` is not there yet / A later release brings it.");
+  EXPECT_EQ(why({"produce"}), "`produce` is not there yet / A later release brings it.");
 }
 
 TEST(Cli, too_few_and_too_many_words_are_named) {
@@ -67,6 +71,14 @@ TEST(Cli, the_reference_page_is_what_the_program_says) {
   std::stringstream text;
   text << std::ifstream(file).rdbuf();
   EXPECT_EQ(text.str(), cli_reference()) << "run with TAPELINE_UPDATE=1 to write it";
+}
+
+TEST(Cli, the_man_page_is_what_the_program_says) {
+  const std::string file = std::string(TAPELINE_SOURCE_DIR) + "/docs/tapeline.1";
+  if (std::getenv("TAPELINE_UPDATE")) std::ofstream(file) << man_page();
+  std::stringstream text;
+  text << std::ifstream(file).rdbuf();
+  EXPECT_EQ(text.str(), man_page()) << "run with TAPELINE_UPDATE=1 to write it";
 }
 
 }  // namespace

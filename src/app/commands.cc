@@ -12,15 +12,34 @@ std::string Call::path(const std::string& name) const {
   return name.starts_with("/") ? name : folder + "/" + name;
 }
 
+namespace {
+
+/// As show_status; with --watch again every second, over the last one where that can be done.
+ExitCode watch_status(Pipeline& pipeline, const Call& call) {
+  while (true) {
+    const bool over = call.line.has("watch") && call.terminal.look().colour;
+    if (over) call.terminal.out("\x1b[H\x1b[2J");
+    const int exit = TRY(show_status(pipeline, call));
+    // Where nothing runs nothing changes, and who looks on would keep others out.
+    if (!call.line.has("watch") || !pipeline.driven()) return exit;
+    if (!pipeline.clock().wait_for(std::chrono::seconds(1), call.stop)) return exit;
+    if (!over && !call.json()) call.terminal.out("\n");
+  }
+}
+
+}  // namespace
+
 ExitCode run_in_directory(Pipeline& pipeline, const Call& call) {
   const std::string_view name = call.line.command->name;
   if (name == "import") return import_files(pipeline, call);
-  if (name == "status") return show_status(pipeline, call);
+  if (name == "status") return watch_status(pipeline, call);
   if (name == "audit") return audit(pipeline, call);
   if (name == "sql") return sql_command(pipeline, call);
+  if (name == "export") return export_rows(pipeline, call);
   if (name == "dbt") return dbt_command(pipeline, call);
   if (name == "backup create") return create_backup_command(pipeline, call);
   if (name == "retention run") return retention_command(pipeline, call);
+  if (name.starts_with("symbols ")) return symbols_command(pipeline, call);
   if (name.starts_with("topic ")) return topic_command(pipeline, call);
   if (name.starts_with("dag ")) return dag_command(pipeline, call);
   return Error{ErrorCode::unsupported, fmt::format("`{}` does not run here", name), ""};
@@ -91,91 +110,6 @@ ExitCode show_version(const Call& call) {
   call.terminal.out(fmt::format("tapeline {} (DuckDB {}, speaks dbt 1.11, built with GCC {})\n",
                                 TAPELINE_VERSION, warehouse::duckdb_version(), __VERSION__));
   return 0;
-}
-
-namespace {
-
-/// One thing that doctor looks at.
-struct Finding {
-  std::string what;
-  bool good = true;
-  std::string says;
-  std::string fix;
-};
-
-Finding check_directory(io::FileSystem& files, const std::string& directory) {
-  const auto owner = DataDirectory::owner(files, directory);
-  if (!owner) return {"data directory", false, owner.error().message, owner.error().hint};
-  if (*owner) {
-    return {"data directory", true,
-            fmt::format("{} belongs to process {}{}", directory, (*owner)->pid,
-                        (*owner)->address.empty() ? "" : " at " + (*owner)->address),
-            ""};
-  }
-  const auto there = DataDirectory::exists(files, directory);
-  return {"data directory", true,
-          there && *there ? directory + " is there, nobody uses it"
-                          : directory + " is not there yet; the first start makes it",
-          ""};
-}
-
-Finding check_writing(io::FileSystem& files, const std::string& directory) {
-  std::string parent = directory;
-  while (!parent.empty() && !files.info(parent).value_or(std::nullopt)) {
-    parent = parent.substr(0, parent.find_last_of('/'));
-  }
-  const std::string probe = (parent.empty() ? "/" : parent) + "/.tapeline-doctor";
-  const Status written = io::write_file_atomically(files, probe, "x");
-  (void)files.remove(probe);
-  if (!written) return {"disk", false, written.error().message, written.error().hint};
-  return {"disk", true, fmt::format("'{}' takes files and syncs them", parent), ""};
-}
-
-Finding check_clock(Clock& clock) {
-  const Timestamp now = clock.now();
-  const bool sane = now > parse_rfc3339("2024-01-01T00:00:00Z")->at;
-  return {"clock", sane, format_rfc3339(now),
-          sane ? "" : "Set the machine's clock; quotes from the future are dead letters."};
-}
-
-Finding check_zone() {
-  const auto zone = TimeZone::find("America/New_York");
-  if (zone) return {"time zones", true, "America/New_York is known", ""};
-  return {"time zones", false, zone.error().message, "Install the package tzdata."};
-}
-
-}  // namespace
-
-ExitCode doctor(Clock& clock, io::FileSystem& files, const Environment&, const Config& config,
-                const std::string& directory, const Call& call) {
-  std::vector<Finding> findings = {check_directory(files, directory),
-                                   check_writing(files, directory), check_clock(clock),
-                                   check_zone()};
-  for (const std::string_view key :
-       {"simulator.rate", "log.retention_bytes", "log.segment_bytes", "warehouse.memory_bytes",
-        "warehouse.threads", "dag.rest_ms_max"}) {
-    const auto number = config.real(key);
-    if (!number) findings.push_back({"configuration", false, number.error().message, ""});
-  }
-  findings.push_back({"Finnhub", true,
-                      config.text("finnhub.api_key").empty()
-                          ? "no key; not needed for the simulator (the feed comes with the next "
-                            "release)"
-                          : "a key is configured (the feed comes with the next release)",
-                      ""});
-  bool all_good = true;
-  std::vector<text::Value> rows;
-  for (const Finding& finding : findings) {
-    all_good = all_good && finding.good;
-    text::Value row;
-    row.set("check", finding.what);
-    row.set("result", finding.good ? "ok" : "FAILED");
-    row.set("says", finding.says);
-    row.set("fix", finding.fix);
-    rows.push_back(std::move(row));
-  }
-  print_objects(call, rows);
-  return all_good ? 0 : 1;
 }
 
 }  // namespace tapeline::app

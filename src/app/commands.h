@@ -44,12 +44,24 @@ ExitCode topic_command(Pipeline& pipeline, const Call& call);
 ExitCode dag_command(Pipeline& pipeline, const Call& call);
 ExitCode dbt_command(Pipeline& pipeline, const Call& call);
 ExitCode sql_command(Pipeline& pipeline, const Call& call);
+ExitCode export_rows(Pipeline& pipeline, const Call& call);
 ExitCode create_backup_command(Pipeline& pipeline, const Call& call);
 ExitCode retention_command(Pipeline& pipeline, const Call& call);
+ExitCode symbols_command(Pipeline& pipeline, const Call& call);
 
 /// Commands that need no data directory of their own.
+///
+/// Doctor looks at machine, configuration and data directory and says how to fix what it finds; 1
+/// where something must be fixed. A configuration that cannot be read is a finding too.
 ExitCode doctor(Clock& clock, io::FileSystem& files, const Environment& environment,
-                const Config& config, const std::string& directory, const Call& call);
+                const Call& call);
+
+/// Asks for feed, symbols and place of the data, and writes tapeline.toml and secrets.env. `ask`
+/// puts a question and gives the line that was typed; none where nobody can be asked.
+using Ask = std::function<std::optional<std::string>(std::string_view question, bool secret)>;
+ExitCode init(io::FileSystem& files, const Environment& environment, const Ask& ask,
+              const Call& call);
+
 ExitCode compact(Clock& clock, io::FileSystem& files, const std::string& path, const Call& call);
 ExitCode verify_backup_command(Clock& clock, io::FileSystem& files, const Config& config,
                                const Call& call);
@@ -57,11 +69,17 @@ ExitCode restore_backup_command(io::FileSystem& files, const Environment& enviro
                                 const Config& config, const Call& call);
 ExitCode show_config(const Config& config, const Call& call);
 ExitCode show_version(const Call& call);
+ExitCode show_calendar(const Call& call);
+ExitCode show_completion(const Call& call);
+ExitCode show_next_fires(Clock& clock, const Call& call);
 
 /// How files are read, as import and replay are told by their flags.
 Result<feeds::FileRowsOptions> file_rows_options(const Invocation& line,
                                                  ingest::ConditionRule conditions);
 Result<ingest::ConditionRule> condition_rule(const Invocation& line);
+
+/// The files that a command's words mean. None of them may lie in the data directory.
+Result<feeds::InputFiles> input_files(Pipeline& pipeline, const Call& call);
 
 /// Writes values as a small table, or as a JSON list with --json. Each object is a row; the
 /// first one's keys are the columns.

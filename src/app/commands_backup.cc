@@ -106,7 +106,8 @@ ExitCode verify_backup_command(Clock& clock, io::FileSystem& files, const Config
                   manifest.created, sizes(manifest)));
   telemetry::Metrics metrics;
   Wakeup appended;
-  auto proved = prove({clock, files, metrics, appended}, config, scratch, call);
+  NobodyAside aside;
+  auto proved = prove({clock, files, metrics, appended, aside}, config, scratch, call);
   call.terminal.end_progress();
   TRY_STATUS(io::remove_all(files, scratch));
   if (proved && *proved == 0) call.terminal.err("the backup is whole\n");

@@ -2,23 +2,20 @@
 
 #include <charconv>
 
-#include "app/commands.h"
+#include "app/commands_dag.h"
 #include "app/values.h"
 #include "text/value.h"
 
 namespace tapeline::app {
 namespace {
 
-Result<const dag::Dag*> find_dag(Pipeline& pipeline, const std::string& id) {
-  std::vector<std::string> ids;
-  for (const auto& info : pipeline.scheduler().dags()) {
-    if (info.dag->id == id) return info.dag;
-    ids.push_back(info.dag->id);
-  }
-  const std::string near = nearest(id, ids);
-  return Error{ErrorCode::not_found, fmt::format("there is no DAG '{}'", id),
-               near.empty() ? "`tapeline dag list` shows the DAGs."
-                            : fmt::format("Did you mean '{}'?", near)};
+text::Value run_row(const std::string& dag, const state::RunRow& run) {
+  text::Value row;
+  row.set("dag", dag);
+  row.set("run_id", run.run_id);
+  row.set("state", run.state);
+  row.set("error", run.error);
+  return row;
 }
 
 ExitCode list_dags(Pipeline& pipeline, const Call& call) {
@@ -54,6 +51,9 @@ ExitCode show_dag(Pipeline& pipeline, const Call& call) {
     row.set("trigger_rule", dag::to_string(task.rule));
     row.set("retries", task.retries);
     row.set("retry_delay", format_duration(task.retry_delay));
+    row.set("execution_timeout", task.execution_timeout
+                                     ? text::Value(format_duration(*task.execution_timeout))
+                                     : text::Value());
     rows.push_back(std::move(row));
   }
   print_objects(call, rows);
@@ -62,22 +62,12 @@ ExitCode show_dag(Pipeline& pipeline, const Call& call) {
 
 ExitCode trigger(Pipeline& pipeline, const Call& call) {
   const dag::Dag* found = TRY(find_dag(pipeline, call.line.words[0]));
-  const std::string run_id = TRY(pipeline.scheduler().trigger(found->id));
+  text::Value conf;
+  if (const auto json = call.line.value("conf")) conf = TRY(parse_conf(*json));
+  const std::string run_id =
+      TRY(pipeline.scheduler().trigger(found->id, conf, call.line.value("run-id").value_or("")));
   pipeline.queues().changed.notify();
-  text::Value row;
-  row.set("dag", found->id);
-  row.set("run_id", run_id);
-  if (!call.line.has("wait") && pipeline.driven()) {
-    row.set("state", "queued");
-    print_objects(call, {row});
-    return 0;
-  }
-  // Without a running `up` nothing else would ever run it.
-  const auto run = TRY(pipeline.wait_for_run(found->id, run_id, call.stop));
-  row.set("state", run.state);
-  row.set("error", run.error);
-  print_objects(call, {row});
-  return run.state == "failed" ? 1 : 0;
+  return tell_run(pipeline, call, found->id, run_id);
 }
 
 ExitCode set_paused(Pipeline& pipeline, const Call& call, bool paused) {
@@ -92,14 +82,7 @@ ExitCode set_paused(Pipeline& pipeline, const Call& call, bool paused) {
 
 ExitCode list_runs(Pipeline& pipeline, const Call& call) {
   const dag::Dag* found = TRY(find_dag(pipeline, call.line.words[0]));
-  std::int64_t limit = 20;
-  if (const auto text = call.line.value("limit")) {
-    const auto [end, failed] = std::from_chars(text->data(), text->data() + text->size(), limit);
-    if (failed != std::errc() || end != text->data() + text->size() || limit < 1) {
-      return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no number of runs", *text),
-                   ""};
-    }
-  }
+  const std::int64_t limit = TRY(whole_flag(call.line, "limit", 20, 1'000'000));
   std::vector<text::Value> rows;
   for (const auto& run : TRY(pipeline.scheduler().runs(found->id, limit))) {
     text::Value row;
@@ -168,6 +151,54 @@ ExitCode show_logs(Pipeline& pipeline, const Call& call) {
 
 }  // namespace
 
+Result<const dag::Dag*> find_dag(Pipeline& pipeline, const std::string& id) {
+  std::vector<std::string> ids;
+  for (const auto& info : pipeline.scheduler().dags()) {
+    if (info.dag->id == id) return info.dag;
+    ids.push_back(info.dag->id);
+  }
+  const std::string near = nearest(id, ids);
+  return Error{ErrorCode::not_found, fmt::format("there is no DAG '{}'", id),
+               near.empty() ? "`tapeline dag list` shows the DAGs."
+                            : fmt::format("Did you mean '{}'?", near)};
+}
+
+ExitCode tell_run(Pipeline& pipeline, const Call& call, const std::string& dag,
+                  const std::string& run_id) {
+  auto run = TRY(pipeline.scheduler().run(dag, run_id));
+  // Without a running `up` nothing else would ever run it.
+  if (!run.end_at && (call.line.has("wait") || !pipeline.driven())) {
+    run = TRY(pipeline.wait_for_run(dag, run_id, call.stop));
+    if (run.state == "failed") {
+      print_objects(call, {run_row(dag, run)});
+      return 1;
+    }
+  }
+  print_objects(call, {run_row(dag, run)});
+  return 0;
+}
+
+Result<std::int64_t> whole_flag(const Invocation& line, std::string_view flag,
+                                std::int64_t fallback, std::int64_t most) {
+  const auto text = line.value(flag);
+  if (!text) return fallback;
+  std::int64_t number = 0;
+  const auto [end, failed] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (failed == std::errc() && end == text->data() + text->size() && number >= 1 &&
+      number <= most) {
+    return number;
+  }
+  return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no --{}", *text, flag),
+               fmt::format("It is a whole number from 1 to {}.", most)};
+}
+
+Result<text::Value> parse_conf(const std::string& json) {
+  auto conf = text::parse_json(json);
+  if (conf && conf->is_object()) return *std::move(conf);
+  return Error{ErrorCode::invalid_argument, "--conf is no JSON object",
+               "Write it as --conf '{\"days\": \"all\"}'."};
+}
+
 ExitCode dag_command(Pipeline& pipeline, const Call& call) {
   const std::string_view name = call.line.command->name;
   if (name == "dag list") return list_dags(pipeline, call);
@@ -177,7 +208,8 @@ ExitCode dag_command(Pipeline& pipeline, const Call& call) {
   if (name == "dag unpause") return set_paused(pipeline, call, false);
   if (name == "dag runs") return list_runs(pipeline, call);
   if (name == "dag tasks") return list_tasks(pipeline, call);
-  return show_logs(pipeline, call);
+  if (name == "dag logs") return show_logs(pipeline, call);
+  return change_runs(pipeline, call);
 }
 
 }  // namespace tapeline::app

@@ -1,10 +1,11 @@
 #include <fmt/format.h>
 
-#include "app/commands.h"
+#include "app/import_progress.h"
 #include "app/values.h"
 #include "feeds/replay/file_feed.h"
 #include "ingest/producer.h"
 #include "text/value.h"
+#include "warehouse/duckdb/duckdb_columnar.h"
 #include "wire/message.h"
 
 namespace tapeline::app {
@@ -32,44 +33,122 @@ Result<ingest::ConditionRule> condition_rule(const Invocation& line) {
                "They are read as plain (by time alone) or algoseek."};
 }
 
+Result<feeds::InputFiles> input_files(Pipeline& pipeline, const Call& call) {
+  std::vector<std::string> names;
+  for (const std::string& name : call.line.words) names.push_back(call.path(name));
+  return feeds::list_input_files(pipeline.files(), names, [&](const std::string& path) {
+    return pipeline.directory().check_outside(path);
+  });
+}
+
 namespace {
 
 struct Sent {
   std::int64_t rows = 0;
   std::int64_t messages = 0;
+  std::int64_t resumed_at = 0;  // messages that an interrupted import had sent
+  std::vector<feeds::FileFeed::Done> files;
+  std::vector<std::string> notes;
   ingest::TradeCounts trades;
   std::int64_t bars_on_closed_dates = 0;
 };
 
-/// Reads the files and appends their quotes, marked as history.
-Result<Sent> send_files(Pipeline& pipeline, const Call& call) {
-  const auto conditions = TRY(condition_rule(call.line));
-  const auto rows_options = TRY(file_rows_options(call.line, conditions));
-  std::vector<std::filesystem::path> files;
-  for (const std::string& name : call.line.words) files.emplace_back(call.path(name));
-  auto feed = TRY(feeds::FileFeed::open(files, {.rows = rows_options}));
-  for (const std::string& note : feed.notes()) call.terminal.err("note: " + note + "\n");
-  ingest::ProducerProbe probe(pipeline.metrics(), "files");
-  ingest::Producer producer(pipeline.clock(), pipeline.calendar(), feed, pipeline.log(), probe,
-                            wire::encode, {.history = true, .conditions = conditions});
-  Sent sent;
-  while (!producer.finished()) {
-    if (call.stop.stop_requested()) {
-      return Error{ErrorCode::cancelled, "the import was stopped",
-                   "Import the same files again: what is there already counts as duplicate."};
-    }
-    const auto step = TRY(producer.step());
-    sent.messages += step.records;
-    call.terminal.progress(
-        fmt::format("reading: {} rows, {} messages in the topic", feed.rows_read(), sent.messages),
-        -1);
+std::string topic_id(Pipeline& pipeline) {
+  const auto topics = pipeline.log().topics();
+  for (const auto& topic : topics ? *topics : std::vector<msglog::TopicInfo>()) {
+    if (topic.name == kTopic) return topic.id;
   }
-  call.terminal.end_progress();
-  sent.rows = feed.rows_read();
-  sent.trades = producer.trade_counts();
-  sent.bars_on_closed_dates = producer.bars_on_closed_dates();
-  return sent;
+  return "";
 }
+
+/// An import from its files to the topic.
+class Sending {
+ public:
+  Sending(Pipeline& pipeline, const Call& call)
+      : pipeline_(pipeline), call_(call), report_(pipeline.clock(), call) {}
+
+  /// Reads the files and appends their quotes, marked as history, from where an interrupted import
+  /// of the same files stopped.
+  Result<Sent> send() {
+    columnar_ = TRY(warehouse::make_columnar());
+    const auto conditions = TRY(condition_rule(call_.line));
+    auto rows_options = TRY(file_rows_options(call_.line, conditions));
+    rows_options.columnar = columnar_.get();
+    const auto inputs = TRY(input_files(pipeline_, call_));
+    auto feed = TRY(feeds::FileFeed::open(inputs.files, {.rows = rows_options}));
+    for (const auto* notes : {&inputs.notes, &feed.notes()}) {
+      for (const std::string& note : *notes) note_that(note);
+    }
+    progress_.emplace(pipeline_.settings(),
+                      ImportProgress::key_of(topic_id(pipeline_), inputs, call_.line));
+    sent_.resumed_at = TRY(progress_->sent());
+    if (sent_.resumed_at > 0) {
+      note_that(
+          fmt::format("an import of these files was interrupted; it goes on after the {} "
+                      "messages that are in the topic",
+                      sent_.resumed_at));
+    }
+    ingest::ProducerProbe probe(pipeline_.metrics(), "files");
+    ingest::Producer producer(
+        pipeline_.clock(), pipeline_.calendar(), feed, pipeline_.log(), probe, wire::encode,
+        {.history = true, .conditions = conditions, .records_skipped = sent_.resumed_at});
+    while (!producer.finished()) {
+      if (call_.stop.stop_requested()) {
+        return Error{ErrorCode::cancelled, "the import was stopped",
+                     "The same command goes on where it stopped."};
+      }
+      const auto step = TRY(producer.step());
+      sent_.messages += step.records;
+      if (step.records > 0) {
+        TRY_STATUS(progress_->keep(sent_.resumed_at + sent_.messages));
+      }
+      tell(feed);
+    }
+    call_.terminal.end_progress();
+    sent_.rows = feed.rows_read();
+    sent_.files = feed.done();
+    sent_.trades = producer.trade_counts();
+    sent_.bars_on_closed_dates = producer.bars_on_closed_dates();
+    return sent_;
+  }
+
+  /// Once everything is loaded, the same files begin anew.
+  Status forget() { return progress_->forget(); }
+
+ private:
+  void note_that(const std::string& note) {
+    sent_.notes.push_back(note);
+    report_.line("note: " + note);
+  }
+
+  void tell(const feeds::FileFeed& feed) {
+    for (; told_ < feed.done().size() && feed.files() > 1; ++told_) {
+      const auto& file = feed.done()[told_];
+      report_.line(
+          fmt::format("read {} {} from '{}'", file.rows, feeds::to_string(file.kind), file.name));
+    }
+    const double part = feed.part();
+    report_.show(
+        [&] {
+          const double seconds =
+              std::chrono::duration<double>(pipeline_.clock().uptime() - began_).count();
+          return fmt::format("reading file {} of {}: {} rows, {:.0f} a second{}",
+                             std::min(feed.done().size() + 1, feed.files()), feed.files(),
+                             feed.rows_read(), static_cast<double>(feed.rows_read()) / seconds,
+                             report_.time_left(part));
+        },
+        part);
+  }
+
+  Pipeline& pipeline_;
+  const Call& call_;
+  ProgressReport report_;
+  const Duration began_ = pipeline_.clock().uptime();
+  std::unique_ptr<text::Columnar> columnar_;
+  std::optional<ImportProgress> progress_;
+  Sent sent_;
+  std::size_t told_ = 0;  // files
+};
 
 msglog::Offset end_of_topic(Pipeline& pipeline) {
   const auto topics = pipeline.log().topics();
@@ -92,13 +171,14 @@ Result<msglog::Offset> loaded_to(warehouse::Connection& connection) {
 Result<state::RunRow> load_and_model(Pipeline& pipeline, const Call& call, msglog::Offset begin,
                                      msglog::Offset end) {
   auto connection = TRY(pipeline.warehouse().connect());
+  ProgressReport report(pipeline.clock(), call);
   for (;;) {
     auto run = TRY(pipeline.run_dag(std::string(kIngestionDag), call.stop));
     const msglog::Offset loaded = TRY(loaded_to(*connection));
     const auto status = pipeline.tasks().status();
-    call.terminal.progress(
-        "loading, modelling, testing",
-        end > begin ? static_cast<double>(loaded - begin) / static_cast<double>(end - begin) : 1);
+    const double part =
+        end > begin ? static_cast<double>(loaded - begin) / static_cast<double>(end - begin) : 1;
+    report.show([&] { return "loading, modelling, testing" + report.time_left(part); }, part);
     if (run.state == "failed" && loaded < end) return run;
     if (loaded >= end && status.tested_load_id >= status.load_id) {
       call.terminal.end_progress();
@@ -108,7 +188,7 @@ Result<state::RunRow> load_and_model(Pipeline& pipeline, const Call& call, msglo
 }
 
 /// Days that have quotes of more than one origin: only one of them counts (design §4.3).
-Status name_contested_days(Pipeline& pipeline, const Call& call) {
+Status name_contested_days(Pipeline& pipeline, std::vector<std::string>& notes) {
   auto connection = TRY(pipeline.warehouse().connect());
   const auto days = TRY(connection->query(
       "select symbol, price_date, string_agg(origin, ', ' order by origin) from (select distinct "
@@ -118,15 +198,56 @@ Status name_contested_days(Pipeline& pipeline, const Call& call) {
       "order by 1, 2"));
   constexpr std::size_t kNamedMax = 5;
   for (std::size_t i = 0; i < days.rows.size() && i < kNamedMax; ++i) {
-    call.terminal.err(fmt::format("note: {} {} has quotes of several origins ({}); one counts\n",
-                                  warehouse::to_text(days.rows[i][0]),
-                                  warehouse::to_text(days.rows[i][1]),
-                                  warehouse::to_text(days.rows[i][2])));
+    notes.push_back(fmt::format(
+        "{} {} has quotes of several origins ({}); one counts", warehouse::to_text(days.rows[i][0]),
+        warehouse::to_text(days.rows[i][1]), warehouse::to_text(days.rows[i][2])));
   }
   if (days.rows.size() > kNamedMax) {
-    call.terminal.err(fmt::format("note: and {} more such days\n", days.rows.size() - kNamedMax));
+    notes.push_back(fmt::format("and {} more such days", days.rows.size() - kNamedMax));
   }
   return Ok{};
+}
+
+/// What a person should know once all is in.
+Result<std::vector<std::string>> last_notes(Pipeline& pipeline, const Sent& sent) {
+  std::vector<std::string> notes;
+  if (sent.trades.suspicious + sent.trades.reports > 0) {
+    notes.push_back(fmt::format("{} suspicious prints and {} reports were left out",
+                                sent.trades.suspicious, sent.trades.reports));
+  }
+  if (sent.bars_on_closed_dates > 0) {
+    notes.push_back(
+        fmt::format("{} bars fall on dates without a session; they are in raw, and in no daily row",
+                    sent.bars_on_closed_dates));
+  }
+  TRY_STATUS(name_contested_days(pipeline, notes));
+  return notes;
+}
+
+text::Value as_json(const Sent& sent, const ingest::LoadCounts& counts, const state::RunRow& run,
+                    const std::vector<std::string>& more_notes) {
+  text::Value result;
+  result.set("rows", sent.rows);
+  result.set("messages", sent.messages);
+  result.set("resumed_at", sent.resumed_at);
+  set_counts(result, counts);
+  result.set("run_id", run.run_id);
+  result.set("state", run.state);
+  text::List files;
+  for (const auto& file : sent.files) {
+    text::Value row;
+    row.set("file", file.name);
+    row.set("kind", feeds::to_string(file.kind));
+    row.set("rows", file.rows);
+    files.push_back(std::move(row));
+  }
+  result.set("files", text::Value(std::move(files)));
+  text::List notes;
+  for (const auto* list : {&sent.notes, &more_notes}) {
+    for (const std::string& note : *list) notes.emplace_back(note);
+  }
+  result.set("notes", text::Value(std::move(notes)));
+  return result;
 }
 
 }  // namespace
@@ -142,9 +263,11 @@ ExitCode import_files(Pipeline& pipeline, const Call& call) {
   const Duration began = pipeline.clock().uptime();
   const auto before = pipeline.tasks().status().equation;
   const msglog::Offset begin = end_of_topic(pipeline);
-  const Sent sent = TRY(send_files(pipeline, call));
+  Sending sending(pipeline, call);
+  const Sent sent = TRY(sending.send());
   const msglog::Offset end = end_of_topic(pipeline);
   const auto run = TRY(load_and_model(pipeline, call, begin, end));
+  if (run.state != "failed") TRY_STATUS(sending.forget());
   auto counts = pipeline.tasks().status().equation;
   counts.consumed -= before.consumed;
   counts.loaded -= before.loaded;
@@ -152,29 +275,15 @@ ExitCode import_files(Pipeline& pipeline, const Call& call) {
   counts.superseded -= before.superseded;
   counts.dead -= before.dead;
 
+  const auto notes = TRY(last_notes(pipeline, sent));
   if (call.json()) {
-    text::Value result;
-    result.set("rows", sent.rows);
-    result.set("messages", sent.messages);
-    set_counts(result, counts);
-    result.set("run_id", run.run_id);
-    result.set("state", run.state);
-    call.terminal.out(text::to_json(result) + "\n");
+    call.terminal.out(text::to_json(as_json(sent, counts, run, notes)) + "\n");
   } else {
     call.terminal.out(fmt::format("imported {} rows as {} messages in {}\n{}\n", sent.rows,
                                   sent.messages, format_duration(pipeline.clock().uptime() - began),
                                   equation_text(counts)));
+    for (const std::string& note : notes) call.terminal.err("note: " + note + "\n");
   }
-  if (sent.trades.suspicious + sent.trades.reports > 0) {
-    call.terminal.err(fmt::format("note: {} suspicious prints and {} reports were left out\n",
-                                  sent.trades.suspicious, sent.trades.reports));
-  }
-  if (sent.bars_on_closed_dates > 0) {
-    call.terminal.err(fmt::format(
-        "note: {} bars fall on dates without a session; they are in raw, and in no daily row\n",
-        sent.bars_on_closed_dates));
-  }
-  TRY_STATUS(name_contested_days(pipeline, call));
   if (run.state == "failed") {
     call.terminal.error(
         {ErrorCode::unavailable, run.error,

@@ -21,11 +21,6 @@ constexpr AuditedModel kModels[] = {
     {"model.tapeline.stock_analytics", "marts_stocks.stock_analytics", "symbol, price_date"},
     {"model.tapeline.stock_bars_1m", "marts_stocks.stock_bars_1m", "symbol, bar_start"}};
 
-std::int64_t whole(const warehouse::Value& value) {
-  const auto* number = std::get_if<std::int64_t>(&value);
-  return number ? *number : 0;
-}
-
 /// The condition under which two columns agree: doubles to the tolerance of design §4.3.
 std::string agrees(const warehouse::Column& column) {
   const std::string a = fmt::format("a.\"{}\"", column.name);
@@ -55,7 +50,7 @@ Result<std::int64_t> differing_rows(warehouse::Connection& connection, const Aud
       "temp.audit_model) b using ({}) where here is null or there is null or not ({})",
       model.relation, model.key, all)));
   TRY_STATUS(connection.execute("drop table temp.audit_model"));
-  return whole(rows.rows.at(0).at(0));
+  return warehouse::to_integer(rows.rows.at(0).at(0));
 }
 
 struct AuditReport {
@@ -134,6 +129,20 @@ void print_audit(const Call& call, const AuditReport& report) {
                                             : fmt::format("{} findings\n", report.findings.size()));
 }
 
+/// "feed      live, 48 symbols, 2 over the stream's limit".
+std::string feed_text(const text::Value& feed) {
+  const text::Value* symbols = feed.find("symbols");
+  std::string line = fmt::format("feed      {}, {} symbols", feed.string_or("state", ""),
+                                 symbols ? symbols->as_list().size() : 0);
+  const auto over = feed.int_or("over_limit", 0);
+  if (over > 0) line += fmt::format(", {} over the stream's limit", over);
+  const std::string last = feed.string_or("last_frame_at", "");
+  if (!last.empty()) line += ", last message " + last;
+  const std::string error = feed.string_or("error", "");
+  if (!error.empty()) line += "\n          " + error;
+  return line + "\n";
+}
+
 }  // namespace
 
 ExitCode audit(Pipeline& pipeline, const Call& call) {
@@ -205,6 +214,12 @@ ExitCode show_status(Pipeline& pipeline, const Call& call) {
   const auto runs = TRY(pipeline.scheduler().runs(std::string(kIngestionDag), 1));
   value.set("last_run", runs.empty() ? text::Value() : text::Value(runs[0].run_id));
   value.set("last_run_state", runs.empty() ? text::Value() : text::Value(runs[0].state));
+  const bool has_faults =
+      pipeline.driven() && pipeline.directory().kind() == DirectoryKind::simulated;
+  const std::string faults = has_faults ? pipeline.config().text("simulator.faults") : "";
+  if (!faults.empty()) value.set("faults", faults);
+  const text::Value feed = pipeline.feed_state();
+  value.set("feed", feed);
   const Status healthy = pipeline.tasks().check_log();
   value.set("healthy", healthy.has_value());
   if (call.json()) {
@@ -225,6 +240,8 @@ ExitCode show_status(Pipeline& pipeline, const Call& call) {
       megabytes(usage.size_bytes), megabytes(usage.size_bytes_max),
       megabytes(pipeline.warehouse().file_bytes() + pipeline.warehouse().wal_bytes()),
       forecast_text(disk)));
+  if (!faults.empty()) call.terminal.out(fmt::format("faults    {}, by the simulator\n", faults));
+  if (!feed.is_null()) call.terminal.out(feed_text(feed));
   if (!healthy) call.terminal.error(healthy.error());
   return healthy ? 0 : 1;
 }

@@ -15,14 +15,16 @@ namespace {
 
 constexpr std::array kSettings = {
     Setting{"data_dir", "TAPELINE_DATA_DIR", "data-dir", "", "where the data are"},
-    Setting{"feed", "TAPELINE_FEED", "feed", "simulator", "simulator, replay or none"},
+    Setting{"feed", "TAPELINE_FEED", "feed", "simulator",
+            "simulator, finnhub or none; finnhub where a key is set and nobody says another"},
     Setting{"listen", "TAPELINE_LISTEN", "listen", "127.0.0.1:8787", "dashboard and API"},
     Setting{"symbols", "STOCKS", "symbols", "AAPL,GOOGL,MSFT,AMZN,TSLA,NVDA,META,NFLX,UBER,COIN",
             "which symbols to follow"},
     Setting{"simulator.rate", "", "rate", "10", "quotes a second, over all symbols"},
     Setting{"simulator.seed", "", "seed", "1", "where every random choice comes from"},
     Setting{"simulator.start", "", "start", "", "the instant at which it begins [now]"},
-    Setting{"simulator.faults", "", "faults", "", "drop=P,duplicate=P,malformed=P"},
+    Setting{"simulator.faults", "", "faults", "",
+            "what goes wrong at the simulated exchange: drop=0.01,halt=0.1"},
     Setting{"log.retention_bytes", "TAPELINE_LOG_RETENTION_BYTES", "", "20000000000",
             "what the topics may take on disk"},
     Setting{"log.segment_bytes", "TAPELINE_LOG_SEGMENT_BYTES", "", "67108864",
@@ -41,8 +43,31 @@ constexpr std::array kSettings = {
             true},
     Setting{"api.view_token", "TAPELINE_VIEW_TOKEN", "", "",
             "what may only read, with api.token set", true},
-    Setting{"finnhub.api_key", "FINNHUB_API_KEY", "", "", "kept for the next release", true},
-    Setting{"finnhub.fetch_interval", "FETCH_INTERVAL", "", "60", "kept for the next release"},
+    Setting{"finnhub.api_key", "FINNHUB_API_KEY", "", "", "the key for Finnhub", true},
+    Setting{"finnhub.fetch_interval", "FETCH_INTERVAL", "", "60",
+            "seconds between two calls of a symbol's quote"},
+    Setting{"finnhub.stream", "TAPELINE_FINNHUB_STREAM", "", "true",
+            "take trades from the WebSocket too"},
+    Setting{"finnhub.symbols_max", "TAPELINE_FINNHUB_SYMBOLS_MAX", "", "50",
+            "how many symbols the key's plan streams"},
+    Setting{"finnhub.spacing_ms", "TAPELINE_FINNHUB_SPACING_MS", "", "2000",
+            "the least time between any two calls"},
+    Setting{"finnhub.calls_per_minute", "TAPELINE_FINNHUB_CALLS_PER_MINUTE", "", "60",
+            "how many calls the key's plan allows"},
+    Setting{"finnhub.timeout_ms", "TAPELINE_FINNHUB_TIMEOUT_MS", "", "10000",
+            "how long a call, or connecting, may take"},
+    Setting{"finnhub.silence_ms", "TAPELINE_FINNHUB_SILENCE_MS", "", "150000",
+            "a stream without any message for so long is connected anew"},
+    Setting{"finnhub.mute_ms", "TAPELINE_FINNHUB_MUTE_MS", "", "60000",
+            "the least time without trades, in the session, that may be more than quiet"},
+    Setting{"finnhub.rest_url", "TAPELINE_FINNHUB_REST_URL", "", "https://finnhub.io/api/v1",
+            "where calls go"},
+    Setting{"finnhub.stream_url", "TAPELINE_FINNHUB_STREAM_URL", "", "wss://ws.finnhub.io",
+            "where the stream is"},
+    Setting{"finnhub.ca_file", "TAPELINE_FINNHUB_CA_FILE", "", "",
+            "certificates (PEM) to trust beside the system's, for a proxy"},
+    Setting{"debug.clock", "TAPELINE_DEBUG_CLOCK", "", "",
+            "START,SPEED[,SINCE]: the feed's clock, where its servers are on this machine"},
 };
 
 const Setting* find_setting(std::string_view key) {
@@ -105,14 +130,6 @@ Status flatten(const text::Value& value, const std::string& prefix,
   return Ok{};
 }
 
-std::string user_folder(const Environment& environment) {
-  if (const auto xdg = environment.find("XDG_CONFIG_HOME"); xdg != environment.end()) {
-    return xdg->second + "/tapeline";
-  }
-  const auto home = environment.find("HOME");
-  return (home == environment.end() ? "" : home->second) + "/.config/tapeline";
-}
-
 /// The file's text, from the first folder that has it; none where neither does.
 enum class Readers : std::uint8_t { anyone, owner };
 
@@ -136,6 +153,15 @@ Result<std::optional<std::string>> read_first(io::FileSystem& files, const std::
 }  // namespace
 
 std::span<const Setting> settings() { return kSettings; }
+
+std::string user_folder(const Environment& environment) {
+  if (const auto xdg = environment.find("XDG_CONFIG_HOME");
+      xdg != environment.end() && !xdg->second.empty()) {
+    return xdg->second + "/tapeline";
+  }
+  const auto home = environment.find("HOME");
+  return (home == environment.end() ? "" : home->second) + "/.config/tapeline";
+}
 
 Environment read_environment() {
   Environment environment;

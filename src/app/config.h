@@ -32,6 +32,9 @@ using Environment = std::map<std::string, std::string, std::less<>>;
 /// The process's own environment, read once by main.
 Environment read_environment();
 
+/// Where the user's own tapeline.toml and secrets.env are: $XDG_CONFIG_HOME/tapeline.
+std::string user_folder(const Environment& environment);
+
 class Config {
  public:
   /// Reads secrets.env and tapeline.toml of `folder`, and where those are missing, of the

@@ -50,9 +50,11 @@ TEST_F(ConfigTest, a_secret_that_others_may_read_is_refused_with_what_to_run) {
 }
 
 TEST_F(ConfigTest, the_environment_beats_secrets_and_they_beat_the_file) {
-  write("tapeline.toml", "[simulator]\nrate = 5\n", fs::perms::others_read);
-  EXPECT_EQ(load()->value("simulator.rate").origin, "tapeline.toml");
+  write("tapeline.toml", "[api]\ntoken = \"written\"\n", fs::perms::none);
+  EXPECT_EQ(load()->text("api.token"), "written");
+  EXPECT_EQ(load()->value("api.token").origin, "tapeline.toml");
   write("secrets.env", "TAPELINE_API_TOKEN=hidden\n", fs::perms::none);
+  EXPECT_EQ(load()->text("api.token"), "hidden");
   environment_["TAPELINE_API_TOKEN"] = "louder";
   EXPECT_EQ(load()->text("api.token"), "louder");
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 
 #include "base/crc32c.h"
 #include "base/time_text.h"
@@ -112,6 +113,22 @@ Result<DataDirectory> DataDirectory::open(io::FileSystem& files, const Clock& cl
   return directory;
 }
 
+Status DataDirectory::check_outside(const std::string& name) const {
+  namespace fs = std::filesystem;
+  std::error_code none;
+  const std::string whole = fs::weakly_canonical(name, none).string();
+  const std::string inside = fs::weakly_canonical(path_, none).string() + "/";
+  bool is_ours = (whole + "/").starts_with(inside);
+  for (const std::string_view own :
+       {"stocks_fin.duckdb", "stocks_fin.duckdb.wal", "state.sqlite"}) {
+    is_ours = is_ours || fs::equivalent(name, file(own), none);  // a link with another name
+  }
+  if (!is_ours) return Ok{};
+  return Error{ErrorCode::invalid_argument,
+               fmt::format("'{}' lies in the data directory '{}'", name, path_),
+               "Name a file outside of it."};
+}
+
 std::string DataDirectory::socket_path() const {
   std::string inside = file("tapeline.sock");
   if (inside.size() <= kSocketPathMax) return inside;
@@ -147,11 +164,31 @@ Result<std::string> DataDirectory::token() {
     if (!text.empty()) return text;
   }
   const std::string text = TRY(random_token());
-  const mode_t before = umask(0077);
-  const Status written = io::write_file_atomically(*files_, path, text + "\n");
-  umask(before);
-  TRY_STATUS(written);
+  TRY_STATUS(write_private_file(*files_, path, text + "\n"));
   return text;
+}
+
+Status write_private_file(io::FileSystem& files, const std::string& path, std::string_view bytes) {
+  const mode_t before = umask(0077);
+  Status written = io::write_file_atomically(files, path, bytes);
+  umask(before);
+  return written;
+}
+
+Result<std::string> choose_directory(io::FileSystem& files, const Environment& environment,
+                                     const std::string& named, bool writes) {
+  if (!named.empty()) return std::filesystem::absolute(named).lexically_normal().string();
+  const std::string market = default_directory(environment, DirectoryKind::market);
+  const std::string simulated = default_directory(environment, DirectoryKind::simulated);
+  for (const std::string& path : {market, simulated}) {
+    const auto owner = TRY(DataDirectory::owner(files, path));
+    if (owner && !owner->socket.empty()) return path;
+  }
+  if (!writes && !TRY(DataDirectory::exists(files, market)) &&
+      TRY(DataDirectory::exists(files, simulated))) {
+    return simulated;
+  }
+  return market;
 }
 
 }  // namespace tapeline::app

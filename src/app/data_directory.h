@@ -64,6 +64,11 @@ class DataDirectory {
 
   std::string file(std::string_view name) const { return path_ + "/" + std::string(name); }
 
+  /// Refuses a file of the directory itself, under whatever name. A user's file may not be one:
+  /// any close of the warehouse's file drops its lock.
+  /// errors: invalid_argument
+  Status check_outside(const std::string& file) const;
+
   /// Where the socket is: in the directory, or, where that path is longer than a socket's may
   /// be, in the folder for temporary files.
   std::string socket_path() const;
@@ -83,7 +88,15 @@ class DataDirectory {
   std::unique_ptr<io::FileLock> lock_;
 };
 
+/// The directory that a command works on: the one that is `named`, else the one that a running
+/// tapeline owns, else market's, else, for who only reads, simulated's.
+Result<std::string> choose_directory(io::FileSystem& files, const Environment& environment,
+                                     const std::string& named, bool writes);
+
 /// Forty-eight hexadecimal digits that nobody can guess.
 Result<std::string> random_token();
+
+/// Replaces a file that only its owner may read.
+Status write_private_file(io::FileSystem& files, const std::string& path, std::string_view bytes);
 
 }  // namespace tapeline::app

@@ -23,11 +23,6 @@ constexpr const char* kTouchedAfter = "touched_after_load_id";
 constexpr const char* kTouchedDays = "touched_days";
 const std::set<std::string> kLateVars = {kTouchedAfter, kTouchedDays};
 
-std::int64_t whole(const warehouse::Value& value) {
-  const auto* number = std::get_if<std::int64_t>(&value);
-  return number ? *number : 0;
-}
-
 text::Value to_value(const std::vector<OffsetRange>& ranges) {
   text::List list;
   for (const OffsetRange& range : ranges) {
@@ -91,7 +86,8 @@ IngestionTasks::IngestionTasks(Parts parts, Options options,
       loader_options_{.group = options_.group, .kind = options_.kind},
       probe_(parts.metrics),
       connection_(std::move(connection)),
-      loader_(parts.clock, parts.log, *connection_, parts.calendar, probe_, loader_options_) {}
+      loader_(parts.clock, parts.log, *connection_, parts.calendar, probe_, parts.aside,
+              loader_options_) {}
 
 Result<std::unique_ptr<IngestionTasks>> IngestionTasks::make(Parts parts, Options options) {
   auto connection = TRY(parts.warehouse.connect());
@@ -133,9 +129,10 @@ Status IngestionTasks::learn_loads() {
   const auto& row = sums.rows.at(0);
   known_.with([&](Known& known) {
     known.next = std::move(next_offsets);
-    known.status.equation +=
-        {whole(row[0]), whole(row[1]), whole(row[2]), whole(row[3]), whole(row[4])};
-    known.status.load_id = std::max(known_id, whole(row[5]));
+    known.status.equation += {warehouse::to_integer(row[0]), warehouse::to_integer(row[1]),
+                              warehouse::to_integer(row[2]), warehouse::to_integer(row[3]),
+                              warehouse::to_integer(row[4])};
+    known.status.load_id = std::max(known_id, warehouse::to_integer(row[5]));
   });
   return Ok{};
 }
@@ -257,7 +254,8 @@ Result<TaskOutcome> IngestionTasks::run(const TaskContext& context) {
 }
 
 Result<TaskOutcome> IngestionTasks::consume(const TaskContext& context) {
-  TRY_STATUS(check_log());
+  // What it has can be loaded while it takes nothing: its disk may be full for long.
+  if (const Status fits = check_log(); !fits && !fits.error().retryable()) return fits.error();
   const auto ranges = TRY(pending(options_.records_per_run));
   for (const OffsetRange& range : ranges) {
     context.log->line(fmt::format("batch: {} partition {}, offsets {} to {}", range.partition.topic,

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "app/retention.h"
+#include "base/aside.h"
 #include "base/clock.h"
 #include "base/guarded.h"
 #include "base/rng.h"
@@ -64,6 +65,7 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
     state::Settings& settings;
     telemetry::Metrics& metrics;
     transform::Engine& engine;
+    Aside& aside;
   };
   struct Options {
     std::string topic;

@@ -30,4 +30,24 @@ Loop::Loop(std::string name, std::function<void(std::stop_token)> body)
         body(stop);
       }) {}
 
+AsideLoop::AsideLoop(std::string name)
+    : loop_(std::move(name), [this](std::stop_token stop) {
+        for (std::uint64_t works = 0; !stop.stop_requested();) {
+          if (started_.wait(works, std::chrono::hours(1), stop) == works) continue;
+          ++works;
+          work_();
+          done_.notify();
+        }
+      }) {}
+
+void AsideLoop::start(std::function<void()> work) {
+  work_ = std::move(work);
+  ++works_;
+  started_.notify();
+}
+
+void AsideLoop::wait() {
+  while (done_.count() != works_) (void)done_.wait(works_ - 1, std::chrono::hours(1), {});
+}
+
 }  // namespace tapeline::app

@@ -8,8 +8,10 @@
 #include <string>
 #include <thread>
 
+#include "base/aside.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/wakeup.h"
 
 namespace tapeline::app {
 
@@ -32,6 +34,22 @@ class Loop {
  private:
   static constexpr Duration kPauseAfterError = std::chrono::seconds(1);
   std::jthread thread_;  // stops and joins when this goes
+};
+
+/// A thread that waits for its owner's work.
+class AsideLoop final : public Aside {
+ public:
+  explicit AsideLoop(std::string name);
+
+  void start(std::function<void()> work) override;
+  void wait() override;
+
+ private:
+  std::function<void()> work_;
+  Wakeup started_;
+  Wakeup done_;
+  std::uint64_t works_ = 0;  // of the owner: how many it started
+  Loop loop_;
 };
 
 }  // namespace tapeline::app

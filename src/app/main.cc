@@ -2,6 +2,7 @@
 // where it belongs.
 
 #include <fmt/format.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -18,27 +19,6 @@
 namespace tapeline::app {
 namespace {
 
-/// The directory that a command works on: the one that is named, else the one that a running
-/// tapeline owns, else market's, else, for who only reads, simulated's.
-Result<std::string> choose_directory(io::FileSystem& files, const Environment& environment,
-                                     const Config& config, const Invocation& line) {
-  if (!config.text("data_dir").empty()) {
-    return std::filesystem::absolute(config.text("data_dir")).lexically_normal().string();
-  }
-  const std::string market = default_directory(environment, DirectoryKind::market);
-  const std::string simulated = default_directory(environment, DirectoryKind::simulated);
-  for (const std::string& path : {market, simulated}) {
-    const auto owner = TRY(DataDirectory::owner(files, path));
-    if (owner && !owner->socket.empty()) return path;
-  }
-  const bool writes = line.command->name == "import" || line.command->name == "topic produce";
-  if (!writes && !TRY(DataDirectory::exists(files, market)) &&
-      TRY(DataDirectory::exists(files, simulated))) {
-    return simulated;
-  }
-  return market;
-}
-
 /// Ends a command at the first Ctrl-C; a second one ends the process.
 std::stop_source& interrupted() {
   static std::stop_source source;
@@ -50,10 +30,32 @@ void on_interrupt(int) {
   interrupted().request_stop();
 }
 
+/// Puts a question to who sits at the terminal; what is secret is not shown as it is typed.
+std::optional<std::string> ask(std::string_view question, bool secret) {
+  if (isatty(STDIN_FILENO) == 0) return std::nullopt;
+  std::cerr << question << std::flush;
+  termios shown{};
+  tcgetattr(STDIN_FILENO, &shown);
+  if (secret) {
+    termios hidden = shown;
+    hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+  }
+  std::string answer;
+  const bool answered = static_cast<bool>(std::getline(std::cin, answer));
+  if (secret) {
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    std::cerr << '\n';
+  }
+  return answered ? std::optional(answer) : std::nullopt;
+}
+
 ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment& environment,
                           const Config& config, const std::vector<std::string>& words, Call& call) {
-  const std::string path = TRY(choose_directory(files, environment, config, call.line));
   const bool is_import = call.line.command->name == "import";
+  const bool writes = is_import || call.line.command->name == "topic produce";
+  const std::string path =
+      TRY(choose_directory(files, environment, config.text("data_dir"), writes));
   if (!is_import && !TRY(DataDirectory::exists(files, path))) {
     return Error{ErrorCode::not_found, fmt::format("there is no data directory at '{}'", path),
                  "`tapeline up` or `tapeline import FILE...` makes one."};
@@ -73,8 +75,9 @@ ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment
   call.terminal.err(fmt::format("data directory: {} ({})\n", path, to_string(directory.kind())));
   telemetry::Metrics metrics;
   Wakeup appended;
+  AsideLoop reader("load-reader");
   auto pipeline =
-      TRY(Pipeline::open({clock, files, metrics, appended}, config, std::move(directory)));
+      TRY(Pipeline::open({clock, files, metrics, appended, reader}, config, std::move(directory)));
   // A query may have to be ended by its time, so even a single command has this one thread.
   const Loop keeper(
       "keeper", clock,
@@ -96,6 +99,9 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
   auto clock = make_system_clock();
   auto files = io::make_file_system();
   const std::string folder = std::filesystem::current_path().string();
+  Call call{line, folder, "", terminal, interrupted().get_token()};
+  if (line.command->name == "init") return init(*files, environment, ask, call);
+  if (line.command->name == "doctor") return doctor(*clock, *files, environment, call);
   const Config config = TRY(Config::load(*files, folder, environment, line.values));
   for (const Setting& setting : settings()) {
     if (setting.secret) telemetry::mask_secret(config.text(setting.key));
@@ -105,27 +111,25 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
                            : level == "warn"  ? telemetry::Level::warn
                            : level == "error" ? telemetry::Level::error
                                               : telemetry::Level::info);
-  std::string input;
   const bool reads_input =
       line.command->name == "topic produce" || (line.command->name == "sql" && !line.has("query"));
   if (reads_input) {
     if (isatty(STDIN_FILENO) != 0) terminal.err("reading stdin; end with Ctrl-D\n");
-    input.assign(std::istreambuf_iterator<char>(std::cin), {});
+    call.input.assign(std::istreambuf_iterator<char>(std::cin), {});
   }
-  Call call{line, folder, std::move(input), terminal, interrupted().get_token()};
   const std::string_view name = line.command->name;
   if (name == "version") return show_version(call);
+  if (name == "calendar") return show_calendar(call);
+  if (name == "completion") return show_completion(call);
+  if (name == "dag next") return show_next_fires(*clock, call);
   if (name == "config show") return show_config(config, call);
   if (line.command->place == Place::owner) return up(*clock, *files, environment, config, call);
   std::signal(SIGINT, on_interrupt);
   if (name == "backup verify") return verify_backup_command(*clock, *files, config, call);
   if (name == "backup restore") return restore_backup_command(*files, environment, config, call);
   if (name == "compact") {
-    return compact(*clock, *files, TRY(choose_directory(*files, environment, config, line)), call);
-  }
-  if (name == "doctor") {
-    const std::string path = TRY(choose_directory(*files, environment, config, line));
-    return doctor(*clock, *files, environment, config, path, call);
+    return compact(*clock, *files,
+                   TRY(choose_directory(*files, environment, config.text("data_dir"), true)), call);
   }
   return run_on_directory(*clock, *files, environment, config, words, call);
 }

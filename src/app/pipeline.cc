@@ -10,8 +10,15 @@
 namespace tapeline::app {
 namespace {
 
-/// The DAG files that the program carries.
-Result<std::vector<dag::Dag>> shipped_dags_parsed() {
+/// Seeds what must differ from one process to the next: topic ids, invocation ids.
+std::uint64_t seed_of(Clock& clock) {
+  return mix64(static_cast<std::uint64_t>(clock.now().time_since_epoch().count())) ^
+         mix64(static_cast<std::uint64_t>(clock.uptime().count()));
+}
+
+}  // namespace
+
+Result<std::vector<dag::Dag>> parse_shipped_dags() {
   std::vector<dag::Dag> dags;
   for (const EmbeddedFile& file : shipped_dags()) {
     if (file.path.ends_with(".yml")) {
@@ -20,14 +27,6 @@ Result<std::vector<dag::Dag>> shipped_dags_parsed() {
   }
   return dags;
 }
-
-/// Seeds what must differ from one process to the next: topic ids, invocation ids.
-std::uint64_t seed_of(Clock& clock) {
-  return mix64(static_cast<std::uint64_t>(clock.now().time_since_epoch().count())) ^
-         mix64(static_cast<std::uint64_t>(clock.uptime().count()));
-}
-
-}  // namespace
 
 Pipeline::Pipeline(const Surroundings& surroundings, Config config, DataDirectory directory)
     : its_(surroundings),
@@ -50,6 +49,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   calendar_ = TRY(make_calendar(directory_.calendar()));
   state_ = TRY(state::Database::open(directory_.file("state.sqlite")));
   settings_ = std::make_unique<state::Settings>(*state_);
+  symbols_ = TRY(FollowedSymbols::open(*settings_, config_.list("symbols")));
   runs_ = TRY(state::RunStore::open(*state_));
 
   const auto between = [&](std::string_view key, std::int64_t least,
@@ -62,6 +62,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
                  fmt::format("It goes from {} to {}.", least, most)};
   };
   constexpr std::int64_t kBytesMost = 1LL << 50;
+  constexpr std::int64_t kAhead = 4 << 20;  // a small segment reserves no more than itself
   const auto log_bytes_max = TRY(between("log.retention_bytes", 1 << 20, kBytesMost));
   const auto segment_bytes = TRY(between("log.segment_bytes", 1 << 10, 1 << 30));
   const auto memory_bytes_max = TRY(between("warehouse.memory_bytes", 64 << 20, kBytesMost));
@@ -80,6 +81,7 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
                                         .seed = rng_.next(),
                                         .size_bytes_max = log_bytes_max,
                                         .segment_bytes = segment_bytes,
+                                        .preallocate_bytes = std::min(kAhead, segment_bytes),
                                         .appended = &its_.appended,
                                         .metrics = &its_.metrics}));
   const Status made = log_->create_topic(std::string(kTopic), 1);
@@ -95,12 +97,43 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   engine_ = TRY(transform::Engine::open(transform::ProjectFiles(shipped_dbt()), {}, *warehouse_,
                                         its_.clock, rng_));
   tasks_ = TRY(IngestionTasks::make(
-      {its_.clock, its_.files, *log_, *warehouse_, *calendar_, *settings_, its_.metrics, *engine_},
+      {its_.clock, its_.files, *log_, *warehouse_, *calendar_, *settings_, its_.metrics, *engine_,
+       its_.aside},
       {.topic = std::string(kTopic), .kind = directory_.kind(), .retention = retention}));
-  auto dags = TRY(shipped_dags_parsed());
+  auto dags = TRY(parse_shipped_dags());
   scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,
                                         std::move(dags), {.rest_max = rest_max}));
   return tasks_->set_hold(!paused(kIngestionDag));
+}
+
+void Pipeline::set_feed_state(text::Value state) {
+  feed_state_.with([&](text::Value& its) { its = std::move(state); });
+}
+
+Status Pipeline::change_symbols(const std::vector<std::string>& names, bool add) {
+  if (directory_.kind() != DirectoryKind::market) {
+    return Error{ErrorCode::unsupported,
+                 "the simulated exchange's symbols are fixed when its history is made",
+                 "Name them with --symbols on a new data directory."};
+  }
+  return add ? symbols_->add(names) : symbols_->remove(names);
+}
+
+text::Value Pipeline::followed() const {
+  const text::Value state = feed_state();
+  const text::Value* known = state.find("symbols");
+  text::List list;
+  for (const Symbol& symbol : symbols_->list()) {
+    std::string path = driven_ && known ? "starting" : "not running";
+    for (const text::Value& one : known ? known->as_list() : text::List{}) {
+      if (one.string_or("symbol", "") == symbol.text()) path = one.string_or("path", "");
+    }
+    text::Value row;
+    row.set("symbol", symbol.text());
+    row.set("path", path);
+    list.push_back(std::move(row));
+  }
+  return text::Value(std::move(list));
 }
 
 bool Pipeline::paused(std::string_view dag) const {

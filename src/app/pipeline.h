@@ -12,7 +12,9 @@
 
 #include "app/config.h"
 #include "app/data_directory.h"
+#include "app/followed_symbols.h"
 #include "app/ingestion_tasks.h"
+#include "base/aside.h"
 #include "base/clock.h"
 #include "base/rng.h"
 #include "base/wakeup.h"
@@ -33,12 +35,16 @@ namespace tapeline::app {
 constexpr std::string_view kTopic = "stock_prices";
 constexpr std::string_view kIngestionDag = "stock_data_ingestion";
 
+/// The DAG files that the program carries.
+Result<std::vector<dag::Dag>> parse_shipped_dags();
+
 /// What a pipeline takes from its process. Outlives it.
 struct Surroundings {
   Clock& clock;
   io::FileSystem& files;
   telemetry::Metrics& metrics;
   Wakeup& appended;  // told of each sync of the log
+  Aside& aside;      // of the loader
 };
 
 /// threads:  the parts' own; this only holds them
@@ -64,6 +70,11 @@ class Pipeline {
   warehouse::DuckDbWarehouse& warehouse() { return *warehouse_; }
   state::Database& state() { return *state_; }
   state::Settings& settings() { return *settings_; }
+  const FollowedSymbols& symbols() const { return *symbols_; }
+
+  /// Follows symbols, or follows them no longer.
+  /// errors: unsupported in a simulated directory; those of FollowedSymbols
+  Status change_symbols(const std::vector<std::string>& names, bool add);
   IngestionTasks& tasks() { return *tasks_; }
   dag::Scheduler& scheduler() { return *scheduler_; }
   transform::Engine& engine() { return *engine_; }
@@ -72,6 +83,14 @@ class Pipeline {
   Wakeup& appended() { return its_.appended; }
 
   dag::TaskQueues& queues() { return queues_; }
+
+  /// What a feed tells of itself, for page and command line; null while there is none. An object
+  /// with `state`, `error` and `symbols`, if there is more to say than that it runs.
+  void set_feed_state(text::Value state);
+  text::Value feed_state() const { return feed_state_.copy(); }
+
+  /// [{"symbol","path"}]: the symbols that are followed, and which way their prices come.
+  text::Value followed() const;
 
   /// Threads drive the scheduler from now on: commands wait for runs instead of driving them.
   void set_driven() { driven_ = true; }
@@ -104,12 +123,14 @@ class Pipeline {
   std::shared_ptr<const Calendar> calendar_;
   std::unique_ptr<state::Database> state_;
   std::unique_ptr<state::Settings> settings_;
+  std::unique_ptr<FollowedSymbols> symbols_;
   std::unique_ptr<state::RunStore> runs_;
   std::unique_ptr<msglog::EmbeddedLog> log_;
   std::unique_ptr<warehouse::DuckDbWarehouse> warehouse_;
   std::unique_ptr<transform::Engine> engine_;
   std::unique_ptr<IngestionTasks> tasks_;
   dag::TaskQueues queues_;
+  Guarded<text::Value> feed_state_;
   dag::SchedulerProbe scheduler_probe_{its_.metrics};
   std::unique_ptr<dag::Scheduler> scheduler_;
 };

@@ -29,8 +29,8 @@ class PipelineTest : public testing::Test {
     auto directory =
         DataDirectory::open(*files_, *clock_, (folder_ / "data").string(), DirectoryKind::market);
     ASSERT_TRUE(directory) << directory.error().message;
-    auto pipeline =
-        Pipeline::open({*clock_, *files_, metrics_, appended_}, *config, *std::move(directory));
+    auto pipeline = Pipeline::open({*clock_, *files_, metrics_, appended_, aside_}, *config,
+                                   *std::move(directory));
     ASSERT_TRUE(pipeline) << pipeline.error().message;
     pipeline_ = *std::move(pipeline);
   }
@@ -64,6 +64,7 @@ class PipelineTest : public testing::Test {
   std::unique_ptr<io::FileSystem> files_ = io::make_file_system();
   telemetry::Metrics metrics_;
   Wakeup appended_;
+  NobodyAside aside_;
   std::unique_ptr<Pipeline> pipeline_;
 };
 

@@ -33,6 +33,7 @@ ExitCode run_remotely(const Owner& owner, const std::vector<std::string>& words,
   text::Value body;
   body.set("argv", text::Value(std::move(argv)));
   body.set("cwd", folder);
+  body.set("progress", terminal.look().progress);
   std::optional<int> exit;
   std::optional<Error> refused;
   const auto on_line = [&](std::string_view line) {
@@ -106,7 +107,7 @@ Result<int> run_for_other(Pipeline& pipeline, const serve::CommandLine& line,
       if (!output(is_error, text)) gone.request_stop();
     };
   };
-  Terminal terminal(write_to(false), write_to(true), {});
+  Terminal terminal(write_to(false), write_to(true), {.progress = line.progress});
   const Call call{invocation, line.cwd, "", terminal, gone.get_token()};
   const auto exit = run_in_directory(pipeline, call);
   if (exit) return *exit;

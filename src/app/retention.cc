@@ -9,11 +9,6 @@
 namespace tapeline::app {
 namespace {
 
-std::int64_t whole(const warehouse::Value& value) {
-  const auto* number = std::get_if<std::int64_t>(&value);
-  return number ? *number : 0;
-}
-
 std::string up_to(Date cut) { return fmt::format("price_date <= date '{}'", format_date(cut)); }
 
 /// Staging is there once the models ran.
@@ -21,7 +16,7 @@ Result<bool> has_staging(warehouse::Connection& connection) {
   const auto rows = TRY(connection.query(
       "select count(*) from duckdb_tables() where schema_name = 'stg_stocks' and table_name = "
       "'stg_stock_prices'"));
-  return whole(rows.rows.at(0).at(0)) > 0;
+  return warehouse::to_integer(rows.rows.at(0).at(0)) > 0;
 }
 
 Result<RetentionReport> plan(warehouse::Connection& connection, const RetentionPolicy& policy,
@@ -36,13 +31,13 @@ Result<RetentionReport> plan(warehouse::Connection& connection, const RetentionP
       fmt::format("select count(*), count(distinct price_date), (select max(price_date) from "
                   "raw_stocks.retention) from raw_stocks.stock_prices where {}",
                   up_to(report.cut))));
-  report.raw_rows = whole(raw.rows.at(0)[0]);
-  report.days = whole(raw.rows[0][1]);
+  report.raw_rows = warehouse::to_integer(raw.rows.at(0)[0]);
+  report.days = warehouse::to_integer(raw.rows[0][1]);
   if (const auto* earlier = std::get_if<Date>(&raw.rows[0][2])) report.earlier = *earlier;
   if (TRY(has_staging(connection))) {
     const auto staging = TRY(connection.query(
         "select count(*) from stg_stocks.stg_stock_prices where " + up_to(report.cut)));
-    report.staging_rows = whole(staging.rows.at(0)[0]);
+    report.staging_rows = warehouse::to_integer(staging.rows.at(0)[0]);
   }
   return report;
 }
@@ -100,8 +95,8 @@ Status delete_days(warehouse::Connection& connection, const RetentionPolicy& pol
   }
   return connection.execute(fmt::format(
       "insert into raw_stocks.retention values ({}, date '{}', {}, {}, {}, timestamp '{}')",
-      whole(moved.rows.at(0).at(0)), format_date(report.cut), raw.changed, staging_rows,
-      warehouse::sql_text(policy.archive), format_rfc3339_micros(now)));
+      warehouse::to_integer(moved.rows.at(0).at(0)), format_date(report.cut), raw.changed,
+      staging_rows, warehouse::sql_text(policy.archive), format_rfc3339_micros(now)));
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
 #include "app/up.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <deque>
 
+#include "app/finnhub.h"
 #include "app/loop.h"
 #include "app/up_status.h"
 #include "base/embedded_file.h"
@@ -14,12 +17,14 @@
 #include "ingest/producer.h"
 #include "serve/api.h"
 #include "telemetry/logging.h"
+#include "warehouse/duckdb/duckdb_columnar.h"
 
 namespace tapeline::app {
 namespace {
 
 using telemetry::Level;
 
+constexpr rlim_t kFilesWanted = 8192;                    // 4,096 connections, and the rest
 constexpr std::int64_t kWalBytesMax = 16 << 20;          // a start after a crash reads it again
 constexpr Duration kDrainMax = std::chrono::seconds(6);  // of the ten that a stop may take
 
@@ -52,30 +57,6 @@ Result<Address> parse_address(const std::string& text) {
   }
   address.port = static_cast<std::uint16_t>(port);
   return address;
-}
-
-Result<feeds::SimulatorFaults> parse_faults(const std::vector<std::string>& list) {
-  feeds::SimulatorFaults faults;
-  for (const std::string& item : list) {
-    const auto equals = item.find('=');
-    const std::string name = item.substr(0, equals);
-    double probability = -1;
-    if (equals != std::string::npos) {
-      const char* end = item.data() + item.size();
-      const auto [at, failed] = std::from_chars(item.data() + equals + 1, end, probability);
-      if (failed != std::errc() || at != end) probability = -1;
-    }
-    double* fault = name == "drop"        ? &faults.drop
-                    : name == "duplicate" ? &faults.duplicate
-                    : name == "malformed" ? &faults.malformed
-                                          : nullptr;
-    if (!fault || probability < 0 || probability > 1) {
-      return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no fault", item),
-                   "Write --faults drop=0.01,duplicate=0.01,malformed=0.001."};
-    }
-    *fault = probability;
-  }
-  return faults;
 }
 
 /// The greatest event time of each symbol that the topic ever held: raw, and what is not loaded.
@@ -112,17 +93,18 @@ Result<std::map<Symbol, Timestamp>> last_event_times(Pipeline& pipeline) {
 }
 
 /// The simulator, going on where the topic ends.
-Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, const Config& config) {
+Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, Clock& clock) {
+  const Config& config = pipeline.config();
   feeds::Simulator::Options options;
   options.rate = TRY(config.real("simulator.rate"));
-  options.faults = TRY(parse_faults(config.list("simulator.faults")));
+  options.faults = TRY(feeds::parse_faults(config.list("simulator.faults")));
   options.symbols.clear();
   for (const std::string& name : config.list("symbols")) {
     options.symbols.push_back(TRY(Symbol::parse(name)));
   }
   // Seed and start belong to the data: a restart goes on with those of the first time.
   const std::string& start = config.text("simulator.start");
-  const Timestamp first = start.empty() ? pipeline.clock().now() : TRY(parse_rfc3339(start)).at;
+  const Timestamp first = start.empty() ? clock.now() : TRY(parse_rfc3339(start)).at;
   const std::int64_t seed = TRY(config.integer("simulator.seed"));
   const std::string kept_start =
       TRY(pipeline.settings().get_or_set("simulator.start", format_rfc3339_micros(first)));
@@ -134,64 +116,67 @@ Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, const Co
     telemetry::log(Level::warn, "seed of the data kept",
                    {{"seed", kept_seed}, {"asked", fmt::format("{}", seed)}});
   }
-  auto simulator = TRY(feeds::Simulator::make(pipeline.clock(), options));
+  auto simulator = TRY(feeds::Simulator::make(clock, options));
   simulator.resume(TRY(last_event_times(pipeline)));
   return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::Simulator>(std::move(simulator)));
 }
 
-Result<std::unique_ptr<feeds::Feed>> make_replay(Pipeline& pipeline, const Call& call) {
+Result<std::unique_ptr<feeds::Feed>> make_replay(Pipeline& pipeline, const Call& call,
+                                                 text::Columnar& columnar) {
   const auto conditions = TRY(condition_rule(call.line));
   feeds::ReplayFeed::Options options;
   options.rows = TRY(file_rows_options(call.line, conditions));
   options.speed = TRY(feeds::parse_speed(call.line.value("speed").value_or("60x")));
-  std::vector<std::filesystem::path> files;
-  for (const std::string& name : call.line.words) files.emplace_back(call.path(name));
-  auto feed = TRY(
-      feeds::ReplayFeed::open(pipeline.clock(), pipeline.calendar(), files, std::move(options)));
-  for (const std::string& note : feed.notes()) call.terminal.err("note: " + note + "\n");
+  options.rows.columnar = &columnar;
+  const auto inputs = TRY(input_files(pipeline, call));
+  auto feed = TRY(feeds::ReplayFeed::open(pipeline.clock(), pipeline.calendar(), inputs.files,
+                                          std::move(options)));
+  for (const auto* notes : {&inputs.notes, &feed.notes()}) {
+    for (const std::string& note : *notes) call.terminal.err("note: " + note + "\n");
+  }
   return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::ReplayFeed>(std::move(feed)));
-}
-
-/// Writes a stretch that the feed never delivered.
-Status record_gap(warehouse::Connection& connection, const feeds::Gap& gap) {
-  return connection.execute(fmt::format(
-      "insert into raw_stocks.gaps values ({}, {}, timestamp '{}', timestamp '{}', {}, null)",
-      warehouse::sql_text(gap.feed),
-      warehouse::sql_text(gap.symbol ? gap.symbol->text() : std::string_view("*")),
-      format_rfc3339_micros(gap.begin), format_rfc3339_micros(gap.end),
-      warehouse::sql_text(gap.cause)));
 }
 
 /// What `up` is asked for.
 struct Plan {
-  std::string feed;  // simulator, replay, none
+  std::string feed;  // simulator, finnhub, replay, none
   Address address;
   std::string path;
   DirectoryKind kind = DirectoryKind::market;
+  std::string lock_folder;  // where the user's processes agree on who uses a key
 };
 
 Result<Plan> make_plan(const Environment& environment, const Config& config, const Call& call) {
   Plan plan;
   const bool is_replay = call.line.command->name == "replay";
   plan.feed = is_replay ? "replay" : config.text("feed");
-  if (plan.feed == "finnhub") {
-    return Error{ErrorCode::unsupported, "the feed 'finnhub' is not there yet",
-                 "It comes with the next release; `tapeline up` takes the simulator."};
-  }
+  const bool has_key = !config.text("finnhub.api_key").empty();
+  if (!is_replay && has_key && config.value("feed").origin == "default") plan.feed = "finnhub";
   if (plan.feed == "replay" && !is_replay) {
     return Error{ErrorCode::invalid_argument, "the feed 'replay' needs files",
                  "Write tapeline replay FILE..."};
   }
-  if (plan.feed != "simulator" && plan.feed != "replay" && plan.feed != "none") {
+  if (plan.feed != "simulator" && plan.feed != "finnhub" && plan.feed != "replay" &&
+      plan.feed != "none") {
     return Error{ErrorCode::invalid_argument, fmt::format("there is no feed '{}'", plan.feed),
-                 "Feeds are simulator, replay and none."};
+                 "Feeds are simulator, finnhub, replay and none."};
   }
   plan.address = TRY(parse_address(config.text("listen")));
   plan.kind = plan.feed == "simulator" ? DirectoryKind::simulated : DirectoryKind::market;
   plan.path = config.text("data_dir").empty()
                   ? default_directory(environment, plan.kind)
                   : std::filesystem::absolute(config.text("data_dir")).lexically_normal().string();
+  const std::filesystem::path market = default_directory(environment, DirectoryKind::market);
+  plan.lock_folder = market.parent_path() / "keys";
   return plan;
+}
+
+/// A thousand streams need more open files than a shell allows by default.
+void raise_file_limit() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = std::max(files.rlim_cur, std::min<rlim_t>(files.rlim_max, kFilesWanted));
+  ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
 void log_error(const Error& error) {
@@ -216,7 +201,7 @@ class Running {
     auto directory = TRY(DataDirectory::open(files_, clock_, plan_.path, kind));
     TRY_STATUS(listen(directory));
     pipeline_ = TRY(Pipeline::open(
-        {clock_, files_, metrics_, appended_}, config_, std::move(directory),
+        {clock_, files_, metrics_, appended_, reader_}, config_, std::move(directory),
         [&](std::string_view what) { api_->set_starting(std::string(what), std::nullopt); }));
     const Status fits = pipeline_->tasks().check_log();
     if (!fits) {
@@ -232,6 +217,7 @@ class Running {
   /// Stops feeds first, lets what they gave be loaded, then everything else.
   void stop() {
     feed_.clear();
+    if (finnhub_) (void)keep_alive_at(*pipeline_, finnhub_->state(), state::Sync::now);
     if (pipeline_) pipeline_->scheduler().hurry();
     const Duration deadline = clock_.uptime() + kDrainMax;
     while (pipeline_ && clock_.uptime() < deadline && !pipeline_->paused(kIngestionDag) &&
@@ -355,24 +341,44 @@ class Running {
   Status start_feed() {
     if (plan_.feed == "none") return Ok{};
     const bool is_replay = plan_.feed == "replay";
-    feed_source_ =
-        is_replay ? TRY(make_replay(*pipeline_, call_)) : TRY(make_simulator(*pipeline_, config_));
+    feed_clock_ = TRY(debug_clock(clock_, config_));
+    if (plan_.feed == "finnhub") {
+      auto finnhub = TRY(make_finnhub(*pipeline_, feed_clock(), plan_.lock_folder));
+      finnhub_ = finnhub.get();
+      feed_source_ = std::move(finnhub);
+    } else if (is_replay) {
+      columnar_ = TRY(warehouse::make_columnar());
+      feed_source_ = TRY(make_replay(*pipeline_, call_, *columnar_));
+    } else {
+      feed_source_ = TRY(make_simulator(*pipeline_, feed_clock()));
+    }
     gap_connection_ = TRY(pipeline_->warehouse().connect());
     producer_probe_ =
         std::make_unique<ingest::ProducerProbe>(pipeline_->metrics(), feed_source_->name());
     ingest::Producer::Options options{.topic = std::string(kTopic)};
     if (is_replay) options.conditions = TRY(condition_rule(call_.line));
-    producer_ = std::make_unique<ingest::Producer>(clock_, pipeline_->calendar(), *feed_source_,
-                                                   pipeline_->log(), *producer_probe_, wire::encode,
-                                                   options);
+    if (finnhub_) options.stamps = ingest::StampRange::live;
+    producer_ = std::make_unique<ingest::Producer>(feed_clock(), pipeline_->calendar(),
+                                                   *feed_source_, pipeline_->log(),
+                                                   *producer_probe_, wire::encode, options);
     producer_->on_gap([this](const feeds::Gap& gap) {
       if (auto done = record_gap(*gap_connection_, gap); !done) log_error(done.error());
+      api_->publish_gap({.feed = gap.feed,
+                         .symbol = gap.symbol ? std::string(gap.symbol->text()) : "*",
+                         .start = gap.begin,
+                         .end = gap.end,
+                         .cause = gap.cause,
+                         .healed_at = gap.healed_at});
     });
+    if (finnhub_) {
+      TRY_STATUS(restore_finnhub(*pipeline_, feed_clock(), *finnhub_, *producer_));
+    }
     feed_status_ = {.name = std::string(feed_source_->name()),
                     .feed_class = std::string(feeds::to_string(feed_source_->feed_class())),
                     .state = "live",
                     .symbols = static_cast<std::int64_t>(config_.list("symbols").size())};
     if (is_replay) feed_status_.symbols = 0;
+    if (!is_replay) feed_status_.faults = config_.text("simulator.faults");
     status_.set_feed(feed_status_);
     feed_.emplace_back(
         "feed-" + plan_.feed, clock_, [this](std::stop_token) { return produce(); },
@@ -389,17 +395,42 @@ class Running {
       }
       return Duration(std::chrono::seconds(1));
     }
+    // Told before the step: it may fail, and what it says of itself is wanted then above all.
+    if (finnhub_) TRY_STATUS(tell_finnhub());
     const auto step = TRY(producer_->step());
     status_.add_records(step.records);
-    return step.idle() ? Duration(std::chrono::milliseconds(5)) : Duration(0);
+    // Finnhub's feed waits for its sockets by itself.
+    const Duration pause = finnhub_ ? std::chrono::microseconds(200) : std::chrono::milliseconds(5);
+    return step.idle() ? pause : Duration(0);
   }
+
+  /// Ten times a second: how the feed is; once a second: until when nothing is missing.
+  Status tell_finnhub() {
+    const Duration uptime = clock_.uptime();
+    if (uptime < tell_at_) return Ok{};
+    tell_at_ = uptime + std::chrono::milliseconds(100);
+    const auto state = finnhub_->state();
+    pipeline_->set_feed_state(state_value(state));
+    feed_status_.state = state.state;
+    feed_status_.symbols = std::ssize(state.symbols);
+    feed_status_.over_limit = std::ranges::count(state.symbols, feeds::finnhub::Path::over_limit,
+                                                 [](const auto& one) { return one.second; });
+    feed_status_.error = state.error;
+    status_.set_feed(feed_status_);
+    if (uptime < keep_at_) return Ok{};
+    keep_at_ = uptime + std::chrono::seconds(1);
+    return keep_alive_at(*pipeline_, state, state::Sync::later);
+  }
+
+  Clock& feed_clock() { return feed_clock_ ? *feed_clock_ : clock_; }
 
   void greet() {
     const bool simulated = pipeline_->directory().kind() == DirectoryKind::simulated;
-    const std::string feed = plan_.feed == "none" ? "none: nothing new comes in"
-                             : plan_.feed == "simulator"
-                                 ? "simulator: a made-up exchange, prices are not real"
-                                 : "replay: files played as if they were live";
+    const std::string feed =
+        plan_.feed == "none"        ? "none: nothing new comes in"
+        : plan_.feed == "simulator" ? "simulator: a made-up exchange, prices are not real"
+        : plan_.feed == "finnhub"   ? "finnhub: live prices; `tapeline symbols list` shows which"
+                                    : "replay: files played as if they were live";
     const std::string& path = pipeline_->directory().path();
     std::string next = "tapeline sql -c 'select * from stock_analytics limit 5'";
     if (!config_.text("data_dir").empty()) next += " --data-dir " + path;
@@ -423,6 +454,7 @@ class Running {
   UpStatus status_;
   telemetry::Metrics metrics_;
   Wakeup appended_;
+  AsideLoop reader_{"load-reader"};
   std::string url_;
   std::string login_;  // the line that tells how to log in, where reading needs it
   std::unique_ptr<serve::Api> api_;
@@ -431,7 +463,12 @@ class Running {
   std::unique_ptr<serve::Backend> backend_;
   std::unique_ptr<warehouse::Connection> daily_;
   std::unique_ptr<warehouse::Connection> gap_connection_;
+  std::unique_ptr<text::Columnar> columnar_;  // what a replay reads Parquet with
+  std::unique_ptr<Clock> feed_clock_;         // where the feed has one of its own
   std::unique_ptr<feeds::Feed> feed_source_;
+  feeds::finnhub::FinnhubFeed* finnhub_ = nullptr;  // feed_source_, where it is that
+  Duration tell_at_{0};
+  Duration keep_at_{0};
   std::unique_ptr<ingest::ProducerProbe> producer_probe_;
   std::unique_ptr<ingest::Producer> producer_;
   FeedStatus feed_status_;
@@ -458,6 +495,7 @@ ExitCode up(Clock& clock, io::FileSystem& files, const Environment& environment,
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
+  raise_file_limit();
   Running running(clock, files, config, call, plan);
   const Status started = running.start();
   if (!started) {

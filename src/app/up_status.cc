@@ -1,5 +1,6 @@
 #include "app/up_status.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "app/remote.h"
@@ -63,6 +64,9 @@ text::Value UpStatus::feed_status() {
     value.set("badge", simulated ? "SIMULATED" : known.feed.feed_class == "replay" ? "REPLAY" : "");
     value.set("state", known.feed.state);
     value.set("symbols", known.feed.symbols);
+    if (!known.feed.faults.empty()) value.set("faults", known.feed.faults);
+    value.set("over_limit", known.feed.over_limit);
+    value.set("error", known.feed.error.empty() ? text::Value() : text::Value(known.feed.error));
     value.set("quotes_per_second", std::round(known.rate.per_second * 10) / 10);
     return value;
   });
@@ -193,18 +197,71 @@ Result<text::Value> UpStatus::task_log(const std::string& dag, const std::string
   return value;
 }
 
-Result<text::Value> UpStatus::act(const std::string& dag, serve::DagAction action) {
+Result<text::Value> UpStatus::act(const serve::DagRequest& request) {
   Pipeline* its = TRY(pipeline());
-  text::Value value;
-  if (action == serve::DagAction::trigger) {
-    value.set("run_id", TRY(its->scheduler().trigger(dag)));
-  } else {
-    const bool paused = action == serve::DagAction::pause;
-    TRY_STATUS(its->set_paused(dag, paused));
-    value.set("paused", paused);
+  dag::Scheduler& scheduler = its->scheduler();
+  const std::string& dag = request.dag;
+  switch (request.action) {
+    case serve::DagAction::trigger: {
+      text::Value conf;
+      if (!request.conf.empty()) conf = TRY(text::parse_json(request.conf));
+      text::Value value;
+      value.set("run_id", TRY(scheduler.trigger(dag, conf, request.run)));
+      return value;
+    }
+    case serve::DagAction::pause:
+    case serve::DagAction::unpause: {
+      const bool paused = request.action == serve::DagAction::pause;
+      TRY_STATUS(its->set_paused(dag, paused));
+      its->queues().changed.notify();
+      text::Value value;
+      value.set("paused", paused);
+      return value;
+    }
+    case serve::DagAction::clear: {
+      text::List cleared;
+      for (const auto& name : TRY(scheduler.clear(dag, request.run,
+                                                  {.task = request.task,
+                                                  .upstream = request.upstream,
+                                                  .downstream = request.downstream,
+                                                  .failed = request.failed}))) {
+        cleared.emplace_back(name);
+      }
+      text::Value value = run_value(TRY(scheduler.run(dag, request.run)));
+      value.set("cleared", text::Value(std::move(cleared)));
+      return value;
+    }
+    case serve::DagAction::mark:
+      return run_value(
+          TRY(scheduler.mark(dag, request.run, dag::task_state(request.state), request.task)));
+    case serve::DagAction::cancel:
+      return run_value(TRY(scheduler.cancel(dag, request.run)));
   }
-  its->queues().changed.notify();
+  return Error{ErrorCode::unsupported, "nobody knows how to do that", ""};
+}
+
+Result<text::Value> UpStatus::followed() {
+  const Pipeline* its = TRY(pipeline());
+  text::Value value;
+  value.set("followed", its->followed());
   return value;
+}
+
+Result<text::Value> UpStatus::follow(const std::vector<std::string>& symbols) {
+  Pipeline* its = TRY(pipeline());
+  TRY_STATUS(its->change_symbols(symbols, true));
+  return followed();
+}
+
+Result<text::Value> UpStatus::unfollow(const std::string& symbol) {
+  Pipeline* its = TRY(pipeline());
+  const auto parsed = TRY(parse_symbols({symbol}));
+  const auto list = its->symbols().list();
+  if (std::ranges::find(list, parsed.at(0)) == list.end()) {
+    return Error{ErrorCode::not_found, "the symbol '" + symbol + "' is not followed", ""};
+  }
+  TRY_STATUS(its->change_symbols({symbol}, false));
+  return followed();
 }
 
 Result<int> UpStatus::run(const serve::CommandLine& line, const serve::CommandOutput& output,

@@ -16,9 +16,12 @@ namespace tapeline::app {
 struct FeedStatus {
   std::string name = "none";
   std::string feed_class = "none";  // simulated, replay, none
-  std::string state = "stopped";    // live, stopped, failed
+  std::string state = "stopped";    // live, stopped, reconnecting, …
   std::int64_t symbols = 0;
-  std::int64_t records = 0;  // appended since the start
+  std::int64_t over_limit = 0;  // of them, that the vendor does not stream to this key
+  std::string error;            // the feed's newest trouble; empty while all is well
+  std::string faults;           // what the simulator does wrong, as configured
+  std::int64_t records = 0;     // appended since the start
 };
 
 /// threads:  any
@@ -38,7 +41,10 @@ class UpStatus final : public serve::Commands {
   Result<text::Value> tasks(const std::string& dag, const std::string& run) override;
   Result<text::Value> task_log(const std::string& dag, const std::string& run,
                                const std::string& task) override;
-  Result<text::Value> act(const std::string& dag, serve::DagAction action) override;
+  Result<text::Value> act(const serve::DagRequest& request) override;
+  Result<text::Value> followed() override;
+  Result<text::Value> follow(const std::vector<std::string>& symbols) override;
+  Result<text::Value> unfollow(const std::string& symbol) override;
   Result<int> run(const serve::CommandLine& line, const serve::CommandOutput& output,
                   std::stop_token stop) override;
 

@@ -44,6 +44,21 @@ TEST(TimeText, lengths_have_units) {
   EXPECT_FALSE(parse_duration("-2s"));
 }
 
+TEST(TimeZone, clocks_change_after_the_last_year_of_the_tables_too) {
+  const auto offset = [](std::string_view zone, std::string_view at) {
+    const auto stretch = TimeZone::find(zone)->stretch_at(parse_rfc3339(at)->at);
+    EXPECT_LE(stretch.begin, parse_rfc3339(at)->at);
+    EXPECT_GT(stretch.end, parse_rfc3339(at)->at);
+    return std::chrono::duration_cast<std::chrono::minutes>(stretch.offset).count();
+  };
+  EXPECT_EQ(offset("America/New_York", "2041-03-10T06:59:59Z"), -300);
+  EXPECT_EQ(offset("America/New_York", "2041-03-10T07:00:00Z"), -240);
+  EXPECT_EQ(offset("Australia/Lord_Howe", "2050-01-01T00:00:00Z"), 660);
+  EXPECT_EQ(offset("Australia/Lord_Howe", "2050-07-01T00:00:00Z"), 630);
+  EXPECT_EQ(offset("Asia/Kathmandu", "2050-07-01T00:00:00Z"), 345);
+  EXPECT_EQ(offset("Africa/Casablanca", "2090-07-01T00:00:00Z"), 60);
+}
+
 TEST(TimeZone, new_york_changes_its_clocks) {
   const auto zone = TimeZone::find("America/New_York");
   ASSERT_TRUE(zone) << zone.error().message;

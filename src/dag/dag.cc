@@ -10,16 +10,16 @@ namespace {
 
 using text::Value;
 
-const std::vector<std::string_view> kDagKeys = {"dag_id",          "description",  "schedule",
-                                                "timezone",        "start_date",   "catchup",
-                                                "max_active_runs", "default_args", "tasks"};
-const std::vector<std::string_view> kDefaultKeys = {"retries", "retry_delay", "trigger_rule"};
-const std::vector<std::string_view> kTaskKeys = {
-    "action", "upstream", "trigger_rule", "retries", "retry_delay", "report_only", "params"};
+const std::vector<std::string_view> kDagKeys = {
+    "dag_id",          "description",    "schedule", "timezone",     "start_date", "catchup",
+    "max_active_runs", "dagrun_timeout", "params",   "default_args", "tasks"};
+const std::vector<std::string_view> kDefaultKeys = {"retries", "retry_delay", "execution_timeout",
+                                                    "trigger_rule"};
+const std::vector<std::string_view> kTaskKeys = {"action",      "upstream",    "trigger_rule",
+                                                 "retries",     "retry_delay", "execution_timeout",
+                                                 "report_only", "params"};
 // Airflow's, so that who moves a DAG over learns that nothing heeds them.
 const std::vector<std::string_view> kUnsupportedKeys = {"depends_on_past",
-                                                        "execution_timeout",
-                                                        "dagrun_timeout",
                                                         "max_active_tasks",
                                                         "pool",
                                                         "priority_weight",
@@ -107,6 +107,33 @@ struct Reader {
     return value->as_int();
   }
 
+  Result<std::optional<Duration>> length(const Value& in, std::string_view key) const {
+    const Value* value = in.find(key);
+    if (!value || value->is_null()) return std::optional<Duration>();
+    const auto parsed =
+        value->is_string() ? parse_duration(value->as_string()) : Result<Duration>(Error{});
+    if (!parsed || *parsed > std::chrono::days(366)) {
+      return wrong(*value, fmt::format("'{}' is no length of time", key), "Write 30s or 5m.");
+    }
+    return std::optional(*parsed);
+  }
+
+  /// As length, for what must not be over before it begins.
+  Result<std::optional<Duration>> timeout(const Value& in, std::string_view key) const {
+    const auto found = TRY(length(in, key));
+    if (!found || *found > Duration(0)) return found;
+    return wrong(*in.find(key), fmt::format("'{}' is no time at all", key), "Write 30s or 5m.");
+  }
+
+  Result<Value> mapping(const Value& in, std::string_view key) const {
+    const Value* value = in.find(key);
+    if (!value || value->is_null()) return Value(text::Object{});
+    if (!value->is_object()) {
+      return wrong(*value, fmt::format("'{}' is no mapping", key), "Write 'key: value'.");
+    }
+    return *value;
+  }
+
   Result<Task> task(const std::string& name, const Value& in, const Task& defaults) const;
   Status settings(const Value& in, Task& task) const;
   Status schedule(const Value& in, Dag& dag) const;
@@ -115,12 +142,8 @@ struct Reader {
 /// What default_args and a task have in common.
 Status Reader::settings(const Value& in, Task& task) const {
   task.retries = TRY(whole(in, "retries", 0, task.retries));
-  if (const Value* delay = in.find("retry_delay")) {
-    const auto parsed =
-        delay->is_string() ? parse_duration(delay->as_string()) : Result<Duration>(Error{});
-    if (!parsed) return wrong(*delay, "'retry_delay' is no length of time", "Write 30s or 5m.");
-    task.retry_delay = *parsed;
-  }
+  task.retry_delay = TRY(length(in, "retry_delay")).value_or(task.retry_delay);
+  if (const auto limit = TRY(timeout(in, "execution_timeout"))) task.execution_timeout = limit;
   if (const Value* rule = in.find("trigger_rule")) {
     const auto parsed = parse_trigger_rule(rule->is_string() ? rule->as_string() : "");
     if (!parsed) return wrong(*rule, parsed.error());
@@ -138,10 +161,7 @@ Result<Task> Reader::task(const std::string& name, const Value& in, const Task& 
   TRY_STATUS(settings(in, task));
   task.action = TRY(text(in, "action", name));
   task.report_only = TRY(boolean(in, "report_only", false));
-  if (const Value* params = in.find("params")) {
-    if (!params->is_object()) return wrong(*params, "'params' is no mapping", "");
-    task.params = *params;
-  }
+  task.params = TRY(mapping(in, "params"));
   if (const Value* upstream = in.find("upstream")) {
     const text::List names = upstream->is_list() ? upstream->as_list() : text::List{*upstream};
     for (const Value& item : names) {
@@ -208,6 +228,12 @@ const Task* Dag::find(std::string_view task) const {
   return found == tasks.end() ? nullptr : &*found;
 }
 
+std::vector<std::string> Dag::task_names() const {
+  std::vector<std::string> names;
+  for (const Task& task : tasks) names.push_back(task.name);
+  return names;
+}
+
 Result<Dag> Dag::parse(std::string_view text, std::string_view file) {
   const Reader reader{file};
   const auto parsed = text::parse_yaml(text);
@@ -223,6 +249,8 @@ Result<Dag> Dag::parse(std::string_view text, std::string_view file) {
   dag.description = TRY(reader.text(root, "description", ""));
   dag.catchup = TRY(reader.boolean(root, "catchup", false));
   dag.max_active_runs = TRY(reader.whole(root, "max_active_runs", 1, 1));
+  dag.dagrun_timeout = TRY(reader.timeout(root, "dagrun_timeout"));
+  dag.params = TRY(reader.mapping(root, "params"));
   TRY_STATUS(reader.schedule(root, dag));
 
   Task defaults;

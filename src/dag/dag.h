@@ -23,8 +23,9 @@ struct Task {
   TriggerRule rule = TriggerRule::all_success;
   std::int64_t retries = 0;  // tries after the first
   Duration retry_delay = std::chrono::minutes(5);
+  std::optional<Duration> execution_timeout;  // of one try
   bool report_only = false;  // its failure is a finding: not retried, slows nothing
-  text::Value params = text::Value(text::Object{});  // for the action
+  text::Value params = text::Value(text::Object{});  // for the action, over those of the DAG
 };
 
 enum class ScheduleKind : std::uint8_t { manual, once, continuous, cron };
@@ -39,10 +40,13 @@ struct Dag {
   std::optional<Timestamp> start_date;
   bool catchup = false;
   std::int64_t max_active_runs = 1;
-  std::vector<Task> tasks;  // as written
-  Plan plan;                // with no task begun
+  std::optional<Duration> dagrun_timeout;            // from a run's start
+  text::Value params = text::Value(text::Object{});  // defaults that a run's conf replaces
+  std::vector<Task> tasks;                           // as written
+  Plan plan;                                         // with no task begun
 
   const Task* find(std::string_view task) const;
+  std::vector<std::string> task_names() const;
 
   /// Reads a DAG file.
   ///

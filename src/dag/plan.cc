@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "base/check.h"
 
@@ -124,12 +125,44 @@ void Plan::retry_now(const std::string& name) {
   node.state = TaskState::queued;
 }
 
-void Plan::restore(const std::string& name, TaskState state) {
-  const auto found = nodes_.find(name);
-  if (found == nodes_.end()) return;
-  TL_ASSERT(has_ended(state) || state == TaskState::up_for_retry);
-  found->second.state = state;
+void Plan::restore(const std::map<std::string, TaskState>& states) {
+  for (const auto& [name, state] : states) {
+    TL_ASSERT(has_ended(state) || state == TaskState::up_for_retry);
+    if (const auto found = nodes_.find(name); found != nodes_.end()) found->second.state = state;
+  }
+  settle();  // once, so that nothing follows from a state that another is to replace
+}
+
+void Plan::set(const std::string& name, TaskState state) {
+  TL_ASSERT(has_ended(state));
+  nodes_.at(name).state = state;
   settle();
+}
+
+void Plan::clear(const std::vector<std::string>& names) {
+  for (const std::string& name : names) nodes_.at(name).state = TaskState::none;
+  settle();
+}
+
+std::vector<std::string> Plan::upstream_of(const std::string& name) const {
+  std::set<std::string> found;
+  std::vector<std::string> open = {name};
+  while (!open.empty()) {
+    const std::string next = open.back();
+    open.pop_back();
+    for (const std::string& up : nodes_.at(next).upstream) {
+      if (found.insert(up).second) open.push_back(up);
+    }
+  }
+  return {found.begin(), found.end()};
+}
+
+std::vector<std::string> Plan::downstream_of(const std::string& name) const {
+  std::vector<std::string> found;
+  for (const auto& [other, node] : nodes_) {
+    if (std::ranges::count(upstream_of(other), name) > 0) found.push_back(other);
+  }
+  return found;
 }
 
 bool Plan::done() const {
@@ -171,9 +204,12 @@ TaskState Plan::verdict(const Node& node) const {
 
 std::string_view to_string(TriggerRule rule) {
   switch (rule) {
-    case TriggerRule::all_success: return "all_success";
-    case TriggerRule::all_done: return "all_done";
-    case TriggerRule::none_failed: return "none_failed";
+    case TriggerRule::all_success:
+      return "all_success";
+    case TriggerRule::all_done:
+      return "all_done";
+    case TriggerRule::none_failed:
+      return "none_failed";
   }
   return "all_success";
 }

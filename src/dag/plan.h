@@ -70,9 +70,20 @@ class Plan {
   /// Queues a task that waited for its retry.
   void retry_now(const std::string& name);
 
-  /// Takes a state over from an earlier process: ended, or up_for_retry. A name that the plan
-  /// does not have is passed over.
-  void restore(const std::string& name, TaskState state);
+  /// Takes states over from the store: ended, or up_for_retry. A name that the plan does not have
+  /// is passed over.
+  void restore(const std::map<std::string, TaskState>& states);
+
+  /// Gives a task an ended state, whatever it was in, and what follows from that to those that
+  /// wait.
+  void set(const std::string& name, TaskState state);
+
+  /// Takes the states of tasks away, so that they wait again, or begin where they may.
+  void clear(const std::vector<std::string>& names);
+
+  /// All that a task waits for, directly or not; and all that wait for it. By name.
+  std::vector<std::string> upstream_of(const std::string& name) const;
+  std::vector<std::string> downstream_of(const std::string& name) const;
 
   bool done() const;
   /// Whether any task failed. Unlike Airflow, an all_done leaf does not hide it.

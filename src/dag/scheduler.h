@@ -11,6 +11,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -21,6 +22,7 @@
 #include "base/clock.h"
 #include "base/guarded.h"
 #include "base/result.h"
+#include "dag/active_run.h"
 #include "dag/dag.h"
 #include "dag/task_runner.h"
 #include "state/run_store.h"
@@ -44,9 +46,13 @@ class HasWork {
   virtual Work has_work(const std::string& dag) = 0;
 };
 
+/// The error for a DAG that is not there.
+Error no_dag(const std::string& dag);
+
 /// What the scheduler tells of itself.
 struct SchedulerProbe {
   explicit SchedulerProbe(telemetry::Metrics& metrics);
+  static double seconds(Duration length) { return std::chrono::duration<double>(length).count(); }
   telemetry::Counter& runs_success;
   telemetry::Counter& runs_failed;
   telemetry::Counter& tries_retried;
@@ -62,6 +68,40 @@ struct DagInfo {
   const Dag* dag;
   bool paused = false;
   std::optional<Timestamp> next_fire;  // of a cron schedule
+};
+
+/// Which tasks of a run are meant.
+struct TaskChoice {
+  std::string task;         // empty: all of the run
+  bool upstream = false;    // and all before `task`
+  bool downstream = false;  // and all after it
+  bool failed = false;      // of those only the ones that failed, or whose upstream did
+};
+
+/// Runs for the fires of a stretch of the past.
+struct Backfill {
+  enum class Which : std::uint8_t { missing, failed, all };  // of existing ones: which run again
+  Timestamp from;
+  Timestamp to;  // both ends included
+  Which which = Which::missing;
+  std::int64_t active_max = 1;  // its own: the DAG's max_active_runs does not count them
+  text::Value conf;
+  bool dry_run = false;
+};
+
+/// What a backfill does with each logical date, oldest first.
+struct BackfillPlan {
+  enum class Action : std::uint8_t { create, clear, keep };
+  struct Item {
+    Timestamp logical_at;
+    Action action = Action::keep;
+    std::string run_id;
+    std::string state;  // of a run that is there
+  };
+  std::vector<Item> items;
+  std::optional<Duration> usual_length;  // of the newest 20 successful runs
+
+  std::int64_t runs() const;
 };
 
 class Scheduler {
@@ -97,13 +137,42 @@ class Scheduler {
 
   // From here on: any thread.
 
-  /// Makes a run, durable when this returns. It stays queued while the DAG is paused or has
-  /// as many runs going on as it may. Returns its id: `run_id`, or manual__TIME.
+  /// Makes a run, durable when this returns, as is what the next four do. It stays queued while
+  /// the DAG is paused or has as many runs going on as it may. Returns its id: `run_id`, or
+  /// manual__TIME.
   ///
   /// errors: not_found (no such DAG), already_exists (that run id),
   ///         invalid_argument (`conf` is no object; a run id that is the schedule's own)
   Result<std::string> trigger(const std::string& dag, const text::Value& conf = {},
                               std::string run_id = "");
+
+  /// Takes the states of tasks away; the run goes on from there, queued if it had ended. The
+  /// names of those tasks, in the DAG's order: none where nothing was to be cleared.
+  ///
+  /// errors: not_found (DAG, run, task), invalid_argument (one of the tasks runs, or is stopping;
+  ///         the row stands for several runs), the store's
+  Result<std::vector<std::string>> clear(const std::string& dag, const std::string& run_id,
+                                         const TaskChoice& choice);
+
+  /// Says that a run, or one task of it, succeeded or failed. A run: tasks that run get that
+  /// state and are stopped, those that wait are skipped. A task: those after it that failed, or
+  /// whose upstream did, are cleared; the run goes on if that leaves something to do.
+  ///
+  /// shape:  `state` is success or failed; `task` empty: the run
+  /// errors: as clear
+  Result<state::RunRow> mark(const std::string& dag, const std::string& run_id, TaskState state,
+                             const std::string& task = "");
+
+  /// Marks a run as failed that has not ended.
+  /// errors: as mark; invalid_argument (it has ended)
+  Result<state::RunRow> cancel(const std::string& dag, const std::string& run_id);
+
+  /// Makes, or runs again, a run for each fire of a stretch of the past.
+  ///
+  /// shape:  10,000 fires at the most
+  /// errors: not_found, invalid_argument (a stretch that ends before it begins or in the future,
+  ///         too many fires, or a schedule without fire times of which runs are missing)
+  Result<BackfillPlan> backfill(const std::string& dag, const Backfill& wanted);
 
   /// A paused DAG starts no run and no task. Tasks that run go on to their end.
   /// errors: not_found
@@ -126,26 +195,16 @@ class Scheduler {
                                               std::int64_t try_number) const;
 
  private:
-  /// A try that a worker has or will have.
-  struct LiveTry {
-    std::shared_ptr<TaskLog> log;
-    std::int64_t first_number = 0;  // of its lines: an earlier process may have left some
-    std::size_t stored = 0;         // lines in the store
-  };
-  struct ActiveRun {
-    state::RunRow row;
-    const Dag* dag;
-    Plan plan;
-    std::map<std::string, state::TryRow> tries;  // the newest of each task
-    std::map<std::string, text::Value> values;
-    std::map<std::string, LiveTry> live;
-    std::map<std::string, Duration> retry_due;  // uptime
-  };
   struct Schedule {
     state::DagRow row;
     Duration held_until{0};   // uptime
     Duration next_start{0};   // where there is much to do
     Duration next_little{0};  // where there is little
+  };
+  /// A try that was stopped, whose end nobody waits for.
+  struct LeavingTry {
+    LiveTry live;
+    std::int64_t try_number = 0;
   };
   using TryKey = std::tuple<std::int64_t, std::string, std::int64_t>;
   struct Shared {
@@ -157,29 +216,44 @@ class Scheduler {
   Scheduler(Clock& clock, state::RunStore& store, TaskQueues& queues, HasWork& has_work,
             SchedulerProbe& probe, std::vector<Dag> dags, Options options);
   Status resume();
-  Status resume_run(const state::RunRow& row);
+  Result<ActiveRun> load(const state::RunRow& row);
 
   /// `only`: the one DAG that moves, its schedule at rest; nullptr for all.
   Status advance(const std::string* only);
   Status take_triggers();
   void take_ends();
   void take_end(TaskEnd end);
+  void end_overdue();
   void fail_try(ActiveRun& run, state::TryRow& row, const Task& task, const TaskEnd& end);
   void queue_due_retries();
   Status make_due_run(const Dag& dag);
-  void start_queued(const Dag& dag);
+  Status start_queued(const Dag& dag);
   void hand_out(ActiveRun& run);
   void settle(ActiveRun& run);
-  void end_run(ActiveRun& run);
+  void follow(ActiveRun& run);
+  void end_run(ActiveRun& run, bool failed, const std::string& why, bool by_hand = false);
+  void end_by_hand(ActiveRun& run, bool failed, const std::string& why);
+  Status mark_task(ActiveRun& run, TaskState state, const std::string& task);
+  void stop_try(ActiveRun& run, const std::string& task);
+  void stop_run(ActiveRun& run, TaskState state_of_running);
   void tell_failure(const ActiveRun& run);
-  void store_lines(ActiveRun& run, const std::string& task);
+  void store_lines(std::int64_t run, const std::string& task, std::int64_t try_number,
+                   LiveTry& live);
+
+  template <typename Change>
+  Result<state::RunRow> change(const std::string& dag, const std::string& run_id, Change&& how);
+  Status check_no_live(const ActiveRun& run, const std::vector<std::string>& tasks) const;
+  void put_back(ActiveRun run);
+  Result<BackfillPlan> plan_backfill(const Dag& dag, const Backfill& wanted);
+  Duration wait_for_timeouts(Duration pause) const;
   Status commit();
   Status fold();
   Duration pause() const;
 
   const Dag* find(const std::string& dag) const;
   bool paused(const std::string& dag) const;
-  std::int64_t active_count(const Dag& dag) const;
+  std::int64_t active_count(const Dag& dag, std::int64_t backfill = 0) const;
+  std::int64_t active_max(const Dag& dag, const state::RunRow& row) const;
   bool has_queued(const Dag& dag) const;
   Result<std::string> free_run_id(const std::string& dag, std::string_view type,
                                   Timestamp at) const;
@@ -193,12 +267,16 @@ class Scheduler {
   const Options options_;
   const Timestamp opened_at_;
   std::atomic<bool> hurry_{false};
+
+  // Held by a step and by who changes runs: what stands below has one user at a time.
+  std::mutex turn_;
   std::map<std::string, Schedule> schedules_;
   std::map<std::int64_t, ActiveRun> active_;  // by id, so oldest first
   std::vector<state::RunRow> queued_;         // oldest first
   state::Wave wave_;                          // to be committed
   std::vector<TaskWork> ready_;               // to be handed out after that
   std::size_t in_flight_ = 0;
+  std::map<std::pair<std::int64_t, std::string>, LeavingTry> leaving_;
   Duration fold_due_{0};
   Duration lines_due_{0};
   Guarded<Shared> shared_;

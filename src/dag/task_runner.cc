@@ -40,8 +40,17 @@ std::optional<Timestamp> TaskLog::started() const {
   return state_.with([](const State& state) { return state.started; });
 }
 
+std::optional<Duration> TaskLog::started_uptime() const {
+  return state_.with([](const State& state) {
+    return state.started ? std::optional(state.started_uptime) : std::nullopt;
+  });
+}
+
 void TaskLog::start() {
-  state_.with([&](State& state) { state.started = clock_.now(); });
+  state_.with([&](State& state) {
+    state.started = clock_.now();
+    state.started_uptime = clock_.uptime();
+  });
 }
 
 void Worker::step(std::stop_token stop) {
@@ -55,10 +64,13 @@ bool Worker::try_step(std::stop_token stop) {
 }
 
 void Worker::run(TaskWork work, std::stop_token stop) {
-  work.log->start();
-  work.context.stop = stop;
+  const bool called_off = work.stop.stop_requested();
+  if (!called_off) work.log->start();
+  const std::stop_callback process_ends(stop, [&work] { work.stop.request_stop(); });
+  work.context.stop = work.stop.get_token();
   work.context.log = work.log.get();
-  auto result = runner_.run(work.context);
+  auto result = called_off ? Error{ErrorCode::cancelled, "called off before it began", ""}
+                           : runner_.run(work.context);
   TaskEnd end{.run = work.run, .task = work.context.task};
   end.at = clock_.now();
   if (result) {

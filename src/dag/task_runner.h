@@ -39,6 +39,7 @@ class TaskLog {
 
   /// When a worker took the task up; none while it waits for one.
   std::optional<Timestamp> started() const;
+  std::optional<Duration> started_uptime() const;
   void start();
 
  private:
@@ -46,6 +47,7 @@ class TaskLog {
     std::vector<Line> lines;
     std::size_t dropped = 0;
     std::optional<Timestamp> started;
+    Duration started_uptime{0};
   };
   const Clock& clock_;
   Guarded<State> state_;
@@ -57,7 +59,7 @@ struct TaskContext {
   std::string run_id;
   std::string task;
   std::string action;
-  text::Value params;
+  text::Value params;  // the DAG's, replaced by the task's, replaced by the run's conf
   std::int64_t try_number = 1;
   std::int64_t tries_max = 1;
   Timestamp logical_date;
@@ -89,7 +91,7 @@ class TaskRunner {
   ///
   /// promise: after a crash the same try may be run again, with the same values
   /// errors:  any is a failed try. It is tried again unless its code says that this cannot
-  ///          help (invalid_argument, unsupported). cancelled while `stop` was requested is no
+  ///          help (invalid_argument, unsupported). cancelled because the process ends is no
   ///          failure: the task runs again after a restart.
   /// threads: several tasks at a time, one a worker
   virtual Result<TaskOutcome> run(const TaskContext& context) = 0;
@@ -100,6 +102,7 @@ struct TaskWork {
   std::int64_t run = 0;
   TaskContext context;
   std::shared_ptr<TaskLog> log;
+  std::stop_source stop;  // for this try alone: it took too long, or its run was cancelled
 };
 
 /// How it ended.

@@ -38,8 +38,29 @@ struct Gap {
   Timestamp begin;
   Timestamp end;
   std::string cause;
+  std::optional<Timestamp> healed_at = {};  // when the feed delivered again; none: not yet
 
   friend bool operator==(const Gap&, const Gap&) = default;
+};
+
+/// What a vendor says of a symbol's regular session so far, for who did not see all of it.
+struct DaySeed {
+  Symbol symbol;
+  Timestamp at;  // of the day that it is about
+  std::optional<Price> open;
+  std::optional<Price> high;
+  std::optional<Price> low;
+  std::optional<Price> previous_close;
+
+  friend bool operator==(const DaySeed&, const DaySeed&) = default;
+};
+
+/// From `at` on a feed delivers all trades of a symbol; what was before it does not know.
+struct Joined {
+  Symbol symbol;
+  Timestamp at;
+
+  friend bool operator==(const Joined&, const Joined&) = default;
 };
 
 /// Bytes that go to the topic as they are: what a misbehaving exchange sends.
@@ -56,14 +77,17 @@ struct FeedBatch {
   std::vector<Trade> trades;
   std::vector<Bar> bars;
   std::vector<RawPayload> raw;
-  std::vector<Gap> gaps;
+  std::vector<Gap> gaps;  // the same feed, symbol and begin again: it grew, or it healed
+  std::vector<Joined> joined;
+  std::vector<DaySeed> seeds;
 
   /// No trade before this instant comes any more, so that milliseconds before it are whole.
   /// None: a millisecond is over when its symbol's next one begins.
   std::optional<Timestamp> settled;
 
   bool empty() const {
-    return quotes.empty() && trades.empty() && bars.empty() && raw.empty() && gaps.empty();
+    return quotes.empty() && trades.empty() && bars.empty() && raw.empty() && gaps.empty() &&
+           joined.empty() && seeds.empty();
   }
 };
 

@@ -17,7 +17,7 @@ using std::chrono::microseconds;
 
 constexpr std::string_view kHeaderHint =
     "Trades need timestamp, symbol, price, size; bars need timestamp or date, symbol, open, high, "
-    "low, close, volume.";
+    "low, close, volume; quotes need timestamp, symbol, price, open, high, low.";
 constexpr std::string_view kLengthHint = "Say it with --bar-length 1m, 5m, 15m, 30m, 1h, 4h or 1d.";
 
 // What the market's calendars cover.
@@ -46,16 +46,23 @@ std::string symbol_of_name(const std::string& name) {
   return stem;
 }
 
-/// The instant at which New York's date begins.
-Timestamp new_york_midnight(Date date) {
-  const Timestamp in_winter = date + hours(5);
-  return Calendar::new_york_date(in_winter - hours(1)) == date ? in_winter - hours(1) : in_winter;
+/// A date, also where a program wrote it as a midnight: "2024-01-02 00:00:00-05:00". An instant
+/// that is no midnight where it was written means New York's date.
+Result<Date> date_of(std::string_view text) {
+  auto date = parse_date(text.substr(0, 10));
+  if (text.size() <= 10) return parse_date(text);
+  const auto at = parse_rfc3339(text);
+  if (!date || !at) return parse_date(text);
+  const bool is_midnight = text.substr(11).starts_with("00:00:00");
+  if (is_midnight) return date;
+  if (!at->had_zone) return parse_date(text);
+  return Calendar::new_york_date(at->at);
 }
 
 }  // namespace
 
-Result<FileRows> FileRows::open(io::LineReader lines, FileRowsOptions options) {
-  FileRows rows(std::move(lines), options);
+Result<FileRows> FileRows::open(std::unique_ptr<RowSource> source, FileRowsOptions options) {
+  FileRows rows(std::move(source), options);
   TRY_STATUS(rows.read_header());
   return rows;
 }
@@ -66,69 +73,85 @@ bool FileRows::wants_bar_length() const {
 
 Error FileRows::at_line(std::string_view what, std::string hint) const {
   return Error{ErrorCode::invalid_argument,
-               fmt::format("'{}' line {}: {}", name(), lines_.line_number(), what),
-               std::move(hint)};
+               fmt::format("'{}' {}: {}", name(), source_->place(), what), std::move(hint)};
 }
 
 Error FileRows::at_column(Column column, std::string_view what, std::string hint) const {
   static constexpr std::array<std::string_view, kColumns> kNames{
-      "timestamp",  "date", "symbol", "price", "size",  "conditions",
-      "suspicious", "open", "high",   "low",   "close", "volume"};
+      "timestamp",      "date",    "symbol",     "price",      "size",  "conditions",
+      "suspicious",     "open",    "high",       "low",        "close", "volume",
+      "previous_close", "session", "bar_length", "data_source"};
   return at_line(fmt::format("column '{}': {}", kNames[column], what), std::move(hint));
 }
 
+const std::unordered_map<std::string_view, FileRows::Column>& FileRows::known_columns() {
+  static const std::unordered_map<std::string_view, Column> kKnown{
+      {"timestamp", timestamp},
+      {"time", timestamp},
+      {"datetime", timestamp},
+      {"ts", timestamp},
+      {"t", timestamp},
+      {"date", date},
+      {"day", date},
+      {"trade_date", date},
+      {"price_date", date},
+      {"symbol", symbol},
+      {"ticker", symbol},
+      {"price", price},
+      {"size", size},
+      {"quantity", size},
+      {"qty", size},
+      {"shares", size},
+      {"conditions", conditions},
+      {"suspicious", suspicious},
+      {"open", open_price},
+      {"o", open_price},
+      {"high", high},
+      {"h", high},
+      {"low", low},
+      {"l", low},
+      {"close", close},
+      {"c", close},
+      {"volume", volume},
+      {"vol", volume},
+      {"v", volume},
+      {"previous_close", previous_close},
+      {"session", session},
+      {"bar_length", bar_length},
+      {"data_source", data_source}};
+  return kKnown;
+}
+
+bool FileRows::knows_column(std::string_view name) {
+  return known_columns().contains(lower(trimmed(name)));
+}
+
 Status FileRows::read_header() {
-  static const std::unordered_map<std::string_view, Column> kKnown{{"timestamp", timestamp},
-                                                                   {"time", timestamp},
-                                                                   {"datetime", timestamp},
-                                                                   {"ts", timestamp},
-                                                                   {"t", timestamp},
-                                                                   {"date", date},
-                                                                   {"day", date},
-                                                                   {"trade_date", date},
-                                                                   {"price_date", date},
-                                                                   {"symbol", symbol},
-                                                                   {"ticker", symbol},
-                                                                   {"price", price},
-                                                                   {"size", size},
-                                                                   {"quantity", size},
-                                                                   {"qty", size},
-                                                                   {"shares", size},
-                                                                   {"conditions", conditions},
-                                                                   {"suspicious", suspicious},
-                                                                   {"open", open_price},
-                                                                   {"o", open_price},
-                                                                   {"high", high},
-                                                                   {"h", high},
-                                                                   {"low", low},
-                                                                   {"l", low},
-                                                                   {"close", close},
-                                                                   {"c", close},
-                                                                   {"volume", volume},
-                                                                   {"vol", volume},
-                                                                   {"v", volume}};
-  const auto line = TRY(lines_.next());
-  if (!line)
-    return Error{ErrorCode::invalid_argument, fmt::format("'{}' is empty", name()),
-                 std::string(kHeaderHint)};
-  if (const auto split = record_.split(text::without_byte_order_mark(*line)); !split)
-    return at_line(split.error().message, split.error().hint);
+  auto header = source_->header();
+  if (!header) {
+    Error error = std::move(header).error();
+    if (error.hint.empty()) error.hint = kHeaderHint;
+    return error;
+  }
+  fields_ = *header;
   places_.fill(kNowhere);
-  columns_ = record_.fields().size();
-  for (std::size_t i = 0; i < columns_; ++i) {
-    const auto known = kKnown.find(lower(trimmed(record_.fields()[i])));
-    if (known == kKnown.end()) continue;
+  std::string names;
+  for (std::size_t i = 0; i < fields_.size(); ++i) {
+    names += (i ? "," : "") + std::string(fields_[i]);
+    const auto known = known_columns().find(lower(trimmed(fields_[i])));
+    if (known == known_columns().end()) continue;
     if (has(known->second)) return at_column(known->second, "it is there twice", "");
     places_[known->second] = i;
   }
-  const bool is_trades = has(timestamp) && has(price) && (has(size) || has(volume));
-  const bool is_bars = (has(timestamp) || has(date)) && has(open_price) && has(high) && has(low) &&
-                       has(close) && has(volume);
-  if (is_trades == is_bars)
-    return at_line(fmt::format("the header '{}' says {} trades {} bars", *line,
-                               is_trades ? "both" : "neither", is_trades ? "and" : "nor"),
+  const bool has_range = has(open_price) && has(high) && has(low);
+  const bool is_quotes = has(timestamp) && has(price) && has_range && !has(close) && !has(size);
+  const bool is_trades = has(timestamp) && has(price) && (has(size) || has(volume)) && !is_quotes;
+  const bool is_bars = (has(timestamp) || has(date)) && has_range && has(close) && has(volume);
+  if (!is_quotes && is_trades == is_bars)
+    return at_line(fmt::format("the header '{}' says {}", names.substr(0, 200),
+                               is_trades ? "both trades and bars" : "neither trades nor bars"),
                    std::string(kHeaderHint));
-  kind_ = is_trades ? RowKind::trades : RowKind::bars;
+  kind_ = is_quotes ? RowKind::quotes : is_trades ? RowKind::trades : RowKind::bars;
   if (is_trades && !has(size)) places_[size] = places_[volume];
   if (has(symbol)) return Ok{};
   auto from_name = Symbol::parse(symbol_of_name(name()));
@@ -137,21 +160,6 @@ Status FileRows::read_header() {
                    "Add the column, or call the file like AAPL.csv.");
   symbol_from_name_ = *from_name;
   return Ok{};
-}
-
-Result<bool> FileRows::next_record() {
-  for (;;) {
-    const auto line = TRY(lines_.next());
-    if (!line) return false;
-    if (line->empty()) continue;
-    if (const auto split = record_.split(*line); !split)
-      return at_line(split.error().message, split.error().hint);
-    if (record_.fields().size() != columns_)
-      return at_line(fmt::format("there are {} fields where the header has {}",
-                                 record_.fields().size(), columns_),
-                     "");
-    return true;
-  }
 }
 
 Status FileRows::read_symbol(Symbol& into) {
@@ -187,7 +195,7 @@ Status FileRows::read_time(Timestamp& into) {
 Status FileRows::read_day(Timestamp& into) {
   Date day;
   if (has(date)) {
-    const auto parsed = parse_date(field(date));
+    const auto parsed = date_of(field(date));
     if (!parsed) return at_column(date, parsed.error().message, parsed.error().hint);
     day = *parsed;
   } else {
@@ -196,7 +204,7 @@ Status FileRows::read_day(Timestamp& into) {
     const Date utc = std::chrono::floor<std::chrono::days>(into);
     day = into == utc ? utc : Calendar::new_york_date(into);
   }
-  into = new_york_midnight(day);
+  into = Calendar::new_york_midnight(day);
   return check_year(has(date) ? date : timestamp, into);
 }
 
@@ -240,7 +248,7 @@ Status FileRows::read_conditions(Trade& into) {
 }
 
 Result<bool> FileRows::next(Trade& trade) {
-  if (!TRY(next_record())) return false;
+  if (!TRY(source_->next(fields_))) return false;
   TRY_STATUS(read_symbol(trade.symbol));
   TRY_STATUS(read_time(trade.event_time));
   TRY_STATUS(read_price(price, trade.price));
@@ -250,7 +258,7 @@ Result<bool> FileRows::next(Trade& trade) {
 }
 
 Result<bool> FileRows::next(Bar& bar) {
-  if (!TRY(next_record())) return false;
+  if (!TRY(source_->next(fields_))) return false;
   bar.length =
       has(date) && !has(timestamp) ? BarLength::d1 : options_.bar_length.value_or(BarLength::d1);
   TRY_STATUS(read_symbol(bar.symbol));
@@ -264,8 +272,61 @@ Result<bool> FileRows::next(Bar& bar) {
   return true;
 }
 
+Status FileRows::read_price(Column column, std::optional<Price>& into) {
+  into.reset();
+  if (!has(column) || field(column).empty()) return Ok{};
+  return read_price(column, into.emplace());
+}
+
+Status FileRows::read_origin(Quote& into) {
+  into.session.reset();
+  into.bar_length.reset();
+  into.data_source = "replay";
+  if (has(session) && !field(session).empty()) {
+    into.session = session_from_text(field(session));
+    if (!into.session)
+      return at_column(session, fmt::format("'{}' is no session", field(session)),
+                       "Sessions are pre, regular, post and closed.");
+  }
+  if (has(bar_length) && !field(bar_length).empty()) {
+    into.bar_length = bar_length_from_text(field(bar_length));
+    if (!into.bar_length)
+      return at_column(bar_length, fmt::format("'{}' is no length of a bar", field(bar_length)),
+                       "Lengths are 1m, 5m, 15m, 30m, 1h, 4h and 1d.");
+  }
+  if (!has(data_source) || field(data_source).empty()) return Ok{};
+  into.data_source = field(data_source);
+  if (into.data_source == "simulator")
+    return at_column(data_source, "these prices are made up by the simulator",
+                     "Simulated and real prices never share a directory.");
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  };
+  if (into.data_source.size() <= 32 && into.data_source[0] >= 'a' && into.data_source[0] <= 'z' &&
+      std::ranges::all_of(into.data_source, allowed))
+    return Ok{};
+  return at_column(data_source, fmt::format("'{}' is no name of a source", field(data_source)),
+                   "It is made of a-z, 0-9 and '-', like finnhub-ws.");
+}
+
+Result<bool> FileRows::next(Quote& quote) {
+  if (!TRY(source_->next(fields_))) return false;
+  TRY_STATUS(read_symbol(quote.symbol));
+  TRY_STATUS(read_time(quote.event_time));
+  TRY_STATUS(read_price(price, quote.price));
+  TRY_STATUS(read_price(open_price, quote.open));
+  TRY_STATUS(read_price(high, quote.high));
+  TRY_STATUS(read_price(low, quote.low));
+  TRY_STATUS(read_price(previous_close, quote.previous_close));
+  quote.volume.reset();
+  if (has(volume) && !field(volume).empty())
+    TRY_STATUS(read_shares(volume, quote.volume.emplace()));
+  TRY_STATUS(read_origin(quote));
+  return true;
+}
+
 Result<bool> FileRows::next_stamp(Timestamp& at, Symbol& of) {
-  if (!TRY(next_record())) return false;
+  if (!TRY(source_->next(fields_))) return false;
   TRY_STATUS(read_symbol(of));
   TRY_STATUS(read_time(at));
   return true;
@@ -329,22 +390,35 @@ Result<BarLength> length_of_gap(std::optional<microseconds> gap) {
 
 }  // namespace
 
-Result<FileRows> open_file_rows(const std::filesystem::path& file, FileRowsOptions options) {
-  auto lines = TRY(io::LineReader::open(file));
-  return FileRows::open(std::move(lines), options);
+Result<FileRows> open_file_rows(const InputFile& file, FileRowsOptions options) {
+  switch (file.format) {
+    case InputFile::Format::text:
+      return FileRows::open(csv_rows(TRY(io::LineReader::open(file.path)), file.size_bytes),
+                            options);
+    case InputFile::Format::member:
+      return FileRows::open(
+          csv_rows(io::LineReader::from_chunks(file.name(), TRY(file.archive->read(file.member))),
+                   file.member.bytes),
+          options);
+    case InputFile::Format::parquet:
+      break;
+  }
+  if (options.columnar == nullptr)
+    return Error{ErrorCode::unsupported, fmt::format("'{}' is Parquet", file.path),
+                 "Here only text is read."};
+  return FileRows::open(TRY(parquet_rows(*options.columnar, file.path, FileRows::knows_column)),
+                        options);
 }
 
-Result<CheckedFiles> check_files(const std::vector<std::filesystem::path>& files,
-                                 FileRowsOptions options) {
+Result<CheckedFiles> check_files(const std::vector<InputFile>& files, FileRowsOptions options) {
   CheckedFiles checked{options, {}};
   SmallestGap gap;
   bool gap_wanted = false;
   for (const auto& file : files) {
     auto rows = TRY(open_file_rows(file, options));
     if (const auto& symbol = rows.symbol_from_name())
-      checked.notes.push_back(
-          fmt::format("'{}' has no column 'symbol': '{}' is taken from its name", file.string(),
-                      symbol->text()));
+      checked.notes.push_back(fmt::format(
+          "'{}' has no column 'symbol': '{}' is taken from its name", file.name(), symbol->text()));
     if (!rows.wants_bar_length()) continue;
     gap_wanted = true;
     Timestamp at;

@@ -1,9 +1,11 @@
-// Trades and bars out of CSV files, plain or gzip.
+// Trades, bars and quotes out of files: CSV, plain, gzip or in a zip archive, and Parquet.
 //
 // A file says by its header what it holds. Columns are known by name, in any order and case:
 //
 //   trades  timestamp, symbol, price, size [, conditions, suspicious]
 //   bars    timestamp or date, symbol, open, high, low, close, volume
+//   quotes  timestamp, symbol, price, open, high, low [, volume, previous_close, session,
+//           bar_length, data_source]: the fields of a message, as `tapeline export` writes them
 //
 // Others are passed over. Without a column `symbol` the file's name up to the first `.` or `_`
 // is the symbol. A column `date` means bars of a day; else a bar's length is the smallest gap
@@ -16,19 +18,26 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
+#include "feeds/input_files.h"
+#include "feeds/row_source.h"
 #include "io/line_reader.h"
 #include "market/quote.h"
-#include "text/csv.h"
 
 namespace tapeline::feeds {
 
-enum class RowKind : std::uint8_t { trades, bars };
+enum class RowKind : std::uint8_t { trades, bars, quotes };
+
+constexpr std::string_view to_string(RowKind kind) {
+  return kind == RowKind::trades ? "trades" : kind == RowKind::bars ? "bars" : "quotes";
+}
 
 struct FileRowsOptions {
   std::optional<BarLength> bar_length;  // none: find it out
   bool with_conditions = false;  // read the columns conditions and suspicious; else pass them over
+  text::Columnar* columnar = nullptr;  // what reads Parquet; none: such files are refused
 };
 
 /// The rows of one file, in its order.
@@ -37,12 +46,18 @@ struct FileRowsOptions {
 class FileRows {
  public:
   /// Reads the header.
-  /// errors: invalid_argument (a header that says neither trades nor bars, no symbol), and those
-  ///         of LineReader; each names the file
-  static Result<FileRows> open(io::LineReader lines, FileRowsOptions options);
+  /// errors: invalid_argument (a header that says none of the three, no symbol), and those of the
+  ///         source; each names the file
+  static Result<FileRows> open(std::unique_ptr<RowSource> source, FileRowsOptions options);
+
+  /// Whether a column of this name means something here.
+  static bool knows_column(std::string_view name);
 
   RowKind kind() const { return kind_; }
-  const std::string& name() const { return lines_.name(); }
+  const std::string& name() const { return source_->name(); }
+
+  /// How much of the file has been read, from 0 to 1.
+  double part() const { return source_->part(); }
 
   /// The symbol taken from the file's name, where there is no column for it.
   const std::optional<Symbol>& symbol_from_name() const { return symbol_from_name_; }
@@ -50,13 +65,14 @@ class FileRows {
   /// True for bars that have a time and whose length nobody said.
   bool wants_bar_length() const;
 
-  /// Reads the next row into `trade` (`bar`); false at the file's end. Ask for the file's kind.
+  /// Reads the next row; false at the file's end. Ask for the file's kind.
   /// A day's bar begins at the New York midnight of its date.
   ///
   /// errors: invalid_argument (a field that cannot be read, a year outside 1990 to 2040): the
-  ///         message names file, line and column; those of LineReader
+  ///         message names file, line and column; those of the source
   Result<bool> next(Trade& trade);
   Result<bool> next(Bar& bar);
+  Result<bool> next(Quote& quote);
 
   /// Reads only stamp and symbol of the next row, to find out how long bars are.
   Result<bool> next_stamp(Timestamp& at, Symbol& symbol);
@@ -78,20 +94,26 @@ class FileRows {
     low,
     close,
     volume,
+    previous_close,
+    session,
+    bar_length,
+    data_source,
     kColumns
   };
 
-  FileRows(io::LineReader lines, FileRowsOptions options)
-      : lines_(std::move(lines)), options_(options) {}
+  FileRows(std::unique_ptr<RowSource> source, FileRowsOptions options)
+      : source_(std::move(source)), options_(options) {}
 
   Status read_header();
-  Result<bool> next_record();
-  std::string_view field(Column column) const { return record_.fields()[places_[column]]; }
+  static const std::unordered_map<std::string_view, Column>& known_columns();
+  std::string_view field(Column column) const { return fields_[places_[column]]; }
   bool has(Column column) const { return places_[column] != kNowhere; }
   Status read_symbol(Symbol& into);
   Status read_time(Timestamp& into);
   Status read_day(Timestamp& into);
   Status read_price(Column column, Price& into);
+  Status read_price(Column column, std::optional<Price>& into);
+  Status read_origin(Quote& into);
   Status read_shares(Column column, std::int64_t& into);
   Status read_conditions(Trade& into);
   Status check_year(Column column, Timestamp at) const;
@@ -100,14 +122,13 @@ class FileRows {
 
   static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
 
-  io::LineReader lines_;
+  std::unique_ptr<RowSource> source_;
   FileRowsOptions options_;
   RowKind kind_ = RowKind::trades;
   std::optional<Symbol> symbol_from_name_;
   std::array<std::size_t, kColumns> places_{};
-  std::size_t columns_ = 0;
-  text::CsvRecord record_;
-  std::string symbol_text_;  // of the row before: most rows repeat it
+  std::span<const std::string_view> fields_;  // of the row
+  std::string symbol_text_;                   // of the row before: most rows repeat it
   Symbol symbol_;
   std::int64_t stamps_without_zone_ = 0;
 };
@@ -123,10 +144,9 @@ struct CheckedFiles {
 ///
 /// errors: those of FileRows; invalid_argument where the smallest gap is no length that bars
 ///         have, or where there is none: the hint names the flag `--bar-length`
-Result<CheckedFiles> check_files(const std::vector<std::filesystem::path>& files,
-                                 FileRowsOptions options);
+Result<CheckedFiles> check_files(const std::vector<InputFile>& files, FileRowsOptions options);
 
 /// Opens one of them.
-Result<FileRows> open_file_rows(const std::filesystem::path& file, FileRowsOptions options);
+Result<FileRows> open_file_rows(const InputFile& file, FileRowsOptions options);
 
 }  // namespace tapeline::feeds

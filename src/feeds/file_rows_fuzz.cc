@@ -1,4 +1,5 @@
-// Any bytes as a file of trades or bars, plain or gzip: rows come or an error that names the file.
+// Any bytes as a file of trades, bars or quotes, plain or gzip: rows come or an error that names
+// the file.
 
 #include <cstddef>
 #include <cstdint>
@@ -29,13 +30,15 @@ void read_all(FileRows& rows, Row row) {
 }
 
 void read_as(std::string_view bytes, FileRowsOptions options) {
-  auto rows = FileRows::open(reader_of(bytes), options);
+  auto rows = FileRows::open(csv_rows(reader_of(bytes), 0), options);
   if (!rows) return;
   if (rows->kind() == RowKind::trades) {
     read_all(*rows, Trade{});
+  } else if (rows->kind() == RowKind::quotes) {
+    read_all(*rows, Quote{});
   } else {
     read_all(*rows, Bar{});
-    auto stamps = FileRows::open(reader_of(bytes), options);
+    auto stamps = FileRows::open(csv_rows(reader_of(bytes), 0), options);
     if (!stamps->wants_bar_length()) return;
     Timestamp at;
     Symbol symbol;

@@ -127,6 +127,73 @@ TEST_F(Files, the_smallest_gap_over_all_files_is_the_bars_length) {
   EXPECT_NE(two_minutes.error().message.find("120 s"), std::string::npos);
 }
 
+TEST_F(Files, quotes_are_messages_as_export_writes_them) {
+  const auto path = file("q.csv",
+                         "symbol,price,volume,timestamp,high,low,open,data_source,previous_close,"
+                         "session,bar_length,price_date,load_id\n"
+                         "AAPL,1.5,7,2024-01-02T14:30:00.000500Z,2,1,1.25,finnhub-ws,1.1,pre,1m,"
+                         "2024-01-02,3\n"
+                         "AAPL,-1,,2024-01-02T14:30:01Z,,,,,,,,2024-01-02,3\n");
+  auto feed = *FileFeed::open({path}, {});
+  const auto batch = *feed.poll(10);
+  ASSERT_EQ(batch.quotes.size(), 2U);
+  const Quote first{.symbol = *Symbol::parse("AAPL"),
+                    .price = Price::from_units(1'500'000),
+                    .open = Price::from_units(1'250'000),
+                    .high = Price::from_units(2'000'000),
+                    .low = Price::from_units(1'000'000),
+                    .previous_close = Price::from_units(1'100'000),
+                    .volume = 7,
+                    .session = Session::pre,
+                    .bar_length = BarLength::m1,
+                    .event_time = at("2024-01-02T14:30:00.000500Z"),
+                    .data_source = "finnhub-ws",
+                    .history = true};
+  EXPECT_EQ(batch.quotes[0], first);
+  const Quote least{.symbol = *Symbol::parse("AAPL"),
+                    .price = Price::from_units(-1'000'000),
+                    .event_time = at("2024-01-02T14:30:01Z"),
+                    .data_source = "replay",
+                    .history = true};
+  EXPECT_EQ(batch.quotes[1], least);
+  EXPECT_EQ(feed.done().size(), 1U);
+  EXPECT_EQ(feed.done()[0].kind, RowKind::quotes);
+  EXPECT_EQ(feed.part(), 1);
+  const std::string head = "timestamp,symbol,price,open,high,low,session,data_source\n";
+  const std::string row = "2024-01-02T14:30:01Z,A,1,1,1,1,";
+  EXPECT_EQ(error_of(head + row + "lunch,x\n"),
+            "'f.csv' line 2: column 'session': 'lunch' is no session");
+  EXPECT_EQ(error_of(head + row + "pre,Mine\n"),
+            "'f.csv' line 2: column 'data_source': 'Mine' is no name of a source");
+  EXPECT_EQ(error_of(head + row + "pre,simulator\n"),
+            "'f.csv' line 2: column 'data_source': these prices are made up by the simulator");
+}
+
+TEST_F(Files, a_midnight_is_the_date_where_it_was_written) {
+  const auto day_of = [&](const std::string& text) {
+    const auto bars = bars_of(*FileFeed::open(
+        {file("d.csv", "date,symbol,open,high,low,close,volume\n" + text + ",A,1,1,1,1,1\n")}, {}));
+    return format_date(Calendar::new_york_date(bars.at(0).start));
+  };
+  for (const auto* text :
+       {"2024-01-02", "2024-01-02 00:00:00", "2024-01-02T00:00:00Z", "2024-01-02 00:00:00-05:00",
+        "2024-01-02 00:00:00+01:00", "2024-01-02T05:00:00Z", "2024-01-02T21:00:00-05:00"})
+    EXPECT_EQ(day_of(text), "2024-01-02") << text;
+  const std::string head = "date,symbol,open,high,low,close,volume\n";
+  for (const std::string text : {"01/02/2024", "2024-01-02 09:30:00", "2024-01-02x", "20240102"})
+    EXPECT_EQ(error_of(head + text + ",A,1,1,1,1,1\n"),
+              "'f.csv' line 2: column 'date': '" + text + "' is not a date");
+}
+
+TEST_F(Files, another_separator_and_other_line_ends_are_named) {
+  EXPECT_EQ(error_of("timestamp;symbol;price;size\n"),
+            "'f.csv' line 1: its fields seem to be separated by ';'");
+  EXPECT_EQ(error_of("timestamp\tsymbol\tprice\tsize\n"),
+            "'f.csv' line 1: its fields seem to be separated by tabs");
+  EXPECT_EQ(error_of("timestamp,symbol,price,size\r2024"),
+            "'f.csv' line 1: its lines end with CR alone");
+}
+
 TEST_F(Files, what_cannot_be_read_names_file_line_and_column) {
   const std::string head = "timestamp,symbol,price,size,conditions,suspicious\n";
   const FileRowsOptions with{.with_conditions = true};

@@ -55,7 +55,7 @@ class Golden : public testing::Test {
   }
 
   std::vector<Quote> quotes_of(std::vector<Path> files, ConditionRule rule = ConditionRule::plain) {
-    auto feed = feeds::FileFeed::open(std::move(files),
+    auto feed = feeds::FileFeed::open({files.begin(), files.end()},
                                       {.rows = {.with_conditions = rule != ConditionRule::plain}});
     EXPECT_TRUE(feed) << feed.error().message;
     TradesToQuotes trades(*calendar_, {.conditions = rule});

@@ -78,27 +78,38 @@ struct KeyHash {
   }
 };
 
-std::int64_t read_integer(const warehouse::Value& value) {
-  const auto* whole = std::get_if<std::int64_t>(&value);
-  return whole ? *whole : 0;
-}
-
 }  // namespace
 
-/// A record that has no row.
-struct Loader::Dead {
-  const msglog::RecordView* record;
-  wire::DeadLetter letter;
+/// Some records, and what they say.
+struct Loader::Slice {
+  /// A record that has no row.
+  struct Dead {
+    const msglog::RecordView* record;
+    wire::DeadLetter letter;
+  };
+
+  wire::Decoder decoder;
+  wire::Repairs repairs_told;
+  msglog::FetchedRecords fetched;
+  RawColumns rows{kSliceRows};  // those that are new for sure
+  std::vector<Dead> dead;
+
+  explicit Slice(wire::DirectoryKind kind) : decoder(kind) {}
+
+  void clear() {
+    dead.clear();
+    fetched = {};
+    decoder.forget();
+  }
 };
 
 /// One load in the making.
 struct Loader::Batch {
   Offset first = 0;
-  Offset next = 0;
+  Offset next = 0;  // to be read
   std::int64_t load_id = 0;
   std::string last_fingerprint;
   LoadCounts counts;
-  RawColumns rows;  // on their way into raw
 
   /// A row at or below its symbol's mark. Its symbol looks into the marks.
   struct Known {
@@ -108,22 +119,19 @@ struct Loader::Batch {
   };
   std::vector<Known> known;
   std::set<std::string, std::less<>> sources;  // what their data_sources look into
-
-  explicit Batch(const OffsetRange& range)
-      : first(range.first),
-        next(range.first),
-        rows(static_cast<std::size_t>(std::min(range.next - range.first, kSliceRows))) {}
 };
 
 Loader::Loader(const Clock& clock, msglog::MessageLog& log, warehouse::Connection& connection,
-               const Calendar& calendar, LoaderProbe& probe, Options options)
+               const Calendar& calendar, LoaderProbe& probe, Aside& aside, Options options)
     : clock_(clock),
       log_(log),
       connection_(connection),
       calendar_(calendar),
       probe_(probe),
-      options_(std::move(options)),
-      decoder_(options_.kind) {}
+      aside_(aside),
+      options_(std::move(options)) {
+  for (auto& slice : slices_) slice = std::make_unique<Slice>(options_.kind);
+}
 
 Loader::~Loader() = default;
 
@@ -134,7 +142,7 @@ Result<std::optional<Offset>> Loader::next_offset(const std::string& topic_id,
                   "and topic_id = {} and topic_partition = {}",
                   sql_text(options_.group), sql_text(topic_id), partition)));
   if (found.rows.empty()) return std::optional<Offset>();
-  return std::optional<Offset>(read_integer(found.rows[0][0]));
+  return std::optional<Offset>(warehouse::to_integer(found.rows[0][0]));
 }
 
 Result<LoadCounts> Loader::stored_counts(const OffsetRange& range) {
@@ -144,14 +152,27 @@ Result<LoadCounts> Loader::stored_counts(const OffsetRange& range) {
                   "first_offset >= {} and next_offset <= {}",
                   sql_text(range.topic_id), range.partition.partition, range.first, range.next)));
   const auto& row = found.rows.at(0);
-  return LoadCounts{read_integer(row[0]), read_integer(row[1]), read_integer(row[2]),
-                    read_integer(row[3]), read_integer(row[4])};
+  return LoadCounts{warehouse::to_integer(row[0]), warehouse::to_integer(row[1]),
+                    warehouse::to_integer(row[2]), warehouse::to_integer(row[3]),
+                    warehouse::to_integer(row[4])};
+}
+
+/// Where nothing was loaded yet: no record that the log still has may be left out.
+Result<Offset> Loader::first_to_load(const OffsetRange& range) {
+  for (const auto& topic : TRY(log_.topics())) {
+    if (topic.id != range.topic_id) continue;
+    const auto partition = static_cast<std::size_t>(range.partition.partition);
+    if (partition < topic.partitions.size()) {
+      return std::min(range.first, topic.partitions[partition].earliest);
+    }
+  }
+  return range.first;
 }
 
 Result<LoadCounts> Loader::load(const OffsetRange& range, const std::string& run_id,
                                 std::stop_token stop) {
   const auto stored = TRY(next_offset(range.topic_id, range.partition.partition));
-  Offset next = stored.value_or(range.first);
+  Offset next = stored ? *stored : TRY(first_to_load(range));
   if (next < range.first) {
     return Error{ErrorCode::invalid_argument,
                  fmt::format("the range begins at offset {}, but {} is the next one to load",
@@ -166,7 +187,6 @@ Result<LoadCounts> Loader::load(const OffsetRange& range, const std::string& run
     const Duration began = clock_.uptime();
     const auto counts = load_once(rest, run_id);
     if (!counts) {
-      decoder_.forget();
       (void)connection_.execute("rollback");
       marks_.reset();
       return Error(counts.error())
@@ -179,18 +199,18 @@ Result<LoadCounts> Loader::load(const OffsetRange& range, const std::string& run
 }
 
 Result<LoadCounts> Loader::load_once(const OffsetRange& range, const std::string& run_id) {
-  Batch batch(range);
+  Batch batch{.first = range.first, .next = range.first};
   TRY_STATUS(connection_.execute("begin transaction"));
   // Updating the one-row counter first makes loads commit one after another: the second of
   // two loaders fails here.
   const auto moved = TRY(connection_.query(
       "update raw_stocks.load_counter set last_load_id = last_load_id + 1 returning "
       "last_load_id"));
-  batch.load_id = read_integer(moved.rows.at(0).at(0));
+  batch.load_id = warehouse::to_integer(moved.rows.at(0).at(0));
   // Another loader or a cut of retention took a number: marks and cut are not what they were.
   if (batch.load_id != next_load_id_) marks_.reset();
   TRY_STATUS(read_marks());
-  while (batch.next < range.next) TRY_STATUS(load_slice(range, batch));
+  TRY_STATUS(load_slices(range, batch));
   if (!batch.known.empty()) TRY_STATUS(settle_known(batch));
   LoadCounts& counts = batch.counts;
   counts.loaded = counts.consumed - counts.dead - counts.duplicate - counts.superseded;
@@ -202,27 +222,47 @@ Result<LoadCounts> Loader::load_once(const OffsetRange& range, const std::string
   return batch.counts;
 }
 
-/// Fetches some records and appends what they say: new rows and dead letters at once, rows that
-/// raw may have already later, in settle_known.
-Status Loader::load_slice(const OffsetRange& range, Batch& batch) {
-  const auto fetched = TRY(log_.fetch(
-      range.partition, batch.next, {.records_max = std::min(range.next - batch.next, kSliceRows)}));
-  if (fetched.next <= batch.next) {
+/// Each slice is read aside while the one before is appended: DuckDB takes longer to append rows
+/// than they take to be read.
+Status Loader::load_slices(const OffsetRange& range, Batch& batch) {
+  for (auto& slice : slices_) slice->clear();
+  Slice* now = slices_[0].get();
+  Slice* next = slices_[1].get();
+  TRY_STATUS(read(range, batch, *now));
+  for (bool more = true; more; std::swap(now, next)) {
+    Status was_read = Ok{};
+    more = batch.next < range.next;
+    if (more) aside_.start([&] { was_read = read(range, batch, *next); });
+    Status appended = append(range, batch, *now);
+    if (more) aside_.wait();
+    TRY_STATUS(std::move(appended));
+    TRY_STATUS(std::move(was_read));
+  }
+  return Ok{};
+}
+
+/// Fetches some records and decodes them. Rows that raw may have already are set aside in the
+/// batch.
+Status Loader::read(const OffsetRange& range, Batch& batch, Slice& slice) {
+  slice.fetched = TRY(log_.fetch(range.partition, batch.next,
+                                 {.records_max = std::min(range.next - batch.next, kSliceRows)}));
+  if (slice.fetched.next <= batch.next) {
     return Error{ErrorCode::corrupt,
                  fmt::format("the log ends at offset {}, before the range does at {}", batch.next,
                              range.next),
                  "Run `tapeline topic verify`."};
   }
-  std::vector<Dead> dead;
-  for (const msglog::RecordView& record : fetched.records) {
+  for (const msglog::RecordView& record : slice.fetched.records) {
     ++batch.counts.consumed;
     QuoteView row;
-    if (auto letter = decoder_.decode(record.value, record.appended_at, row)) {
-      dead.push_back({&record, *std::move(letter)});
+    if (auto letter = slice.decoder.decode(record.value, record.appended_at, row)) {
+      ++batch.counts.dead;
+      slice.dead.push_back({&record, *std::move(letter)});
       continue;
     }
     if (row.event_time < cut_until_) {
-      dead.push_back({&record, {wire::DeadReason::before_retention, cut_text_}});
+      ++batch.counts.dead;
+      slice.dead.push_back({&record, {wire::DeadReason::before_retention, cut_text_}});
       continue;
     }
     if (!row.session) row.session = derived_session(calendar_, row);
@@ -231,18 +271,24 @@ Status Loader::load_slice(const OffsetRange& range, Batch& batch) {
     if (is_first) mark = marks_->emplace(std::string(row.symbol), row.event_time).first;
     if (is_first || row.event_time > mark->second) {
       mark->second = row.event_time;
-      batch.rows.add(row, record.appended_at, record.offset, batch.load_id);
+      slice.rows.add(row, record.appended_at, record.offset, batch.load_id);
       continue;
     }
     row.symbol = mark->first;
     row.data_source = *batch.sources.emplace(row.data_source).first;
     batch.known.push_back({row, record.appended_at, record.offset});
   }
-  if (!fetched.records.empty()) batch.last_fingerprint = fingerprint(fetched.records.back());
-  batch.next = fetched.next;
-  TRY_STATUS(batch.rows.append_to(connection_, "raw_stocks", "stock_prices"));
-  TRY_STATUS(append_dead(range, dead, batch));
-  decoder_.forget();
+  if (!slice.fetched.records.empty()) {
+    batch.last_fingerprint = fingerprint(slice.fetched.records.back());
+  }
+  batch.next = slice.fetched.next;
+  return Ok{};
+}
+
+Status Loader::append(const OffsetRange& range, const Batch& batch, Slice& slice) {
+  TRY_STATUS(slice.rows.append_to(connection_, "raw_stocks", "stock_prices"));
+  TRY_STATUS(append_dead(range, batch, slice));
+  slice.clear();
   return Ok{};
 }
 
@@ -267,6 +313,7 @@ Status Loader::read_marks() {
 /// Rows at or below their mark: some are late and new, some repeat a key. The first row of
 /// such a key in this batch is compared with raw by SQL, each further one with the one before.
 Status Loader::settle_known(Batch& batch) {
+  RawColumns& rows = slices_[0]->rows;
   struct State {
     std::optional<std::size_t> latest;       // the row whose values the key has by now
     std::optional<std::int64_t> raw_row_id;  // where raw has the key already
@@ -290,12 +337,12 @@ Status Loader::settle_known(Batch& batch) {
     by_offset.emplace(offset, &state->second);
     low = std::min(low, row.event_time);
     high = std::max(high, row.event_time);
-    if (batch.rows.is_full()) {
-      TRY_STATUS(batch.rows.append_to(connection_, "temp", "loader_keys"));
+    if (rows.is_full()) {
+      TRY_STATUS(rows.append_to(connection_, "temp", "loader_keys"));
     }
-    batch.rows.add(row, appended_at, offset, batch.load_id);
+    rows.add(row, appended_at, offset, batch.load_id);
   }
-  TRY_STATUS(batch.rows.append_to(connection_, "temp", "loader_keys"));
+  TRY_STATUS(rows.append_to(connection_, "temp", "loader_keys"));
   probe_.rows_looked_up.add(std::ssize(states));
 
   std::string same;
@@ -309,8 +356,8 @@ Status Loader::settle_known(Batch& batch) {
       "between timestamp '{}' and timestamp '{}'",
       same, format_rfc3339_micros(low), format_rfc3339_micros(high))));
   for (const auto& row : existing.rows) {
-    State& state = *by_offset.at(read_integer(row[0]));
-    state.raw_row_id = read_integer(row[1]);
+    State& state = *by_offset.at(warehouse::to_integer(row[0]));
+    state.raw_row_id = warehouse::to_integer(row[1]);
     state.same_as_raw = std::get<bool>(row[2]);
   }
 
@@ -337,8 +384,9 @@ Status Loader::settle_known(Batch& batch) {
   if (!row_ids.empty()) {
     TRY_STATUS(
         connection_.execute("create or replace temporary table loader_replaced (row_id bigint)"));
-    const std::size_t rows = row_ids.size();
-    TRY_STATUS(connection_.append("temp", "loader_replaced", {rows, {std::move(replaced)}}));
+    const std::size_t replaced_rows = row_ids.size();
+    TRY_STATUS(
+        connection_.append("temp", "loader_replaced", {replaced_rows, {std::move(replaced)}}));
     TRY_STATUS(connection_.execute(
         "delete from raw_stocks.stock_prices where rowid in (select row_id from "
         "temp.loader_replaced)"));
@@ -347,23 +395,22 @@ Status Loader::settle_known(Batch& batch) {
     const State& state = states.at(key_of(i));
     if (!state.replaces || state.latest != i) continue;
     const auto& [row, appended_at, offset] = batch.known[i];
-    if (batch.rows.is_full()) {
-      TRY_STATUS(batch.rows.append_to(connection_, "raw_stocks", "stock_prices"));
+    if (rows.is_full()) {
+      TRY_STATUS(rows.append_to(connection_, "raw_stocks", "stock_prices"));
     }
-    batch.rows.add(row, appended_at, offset, batch.load_id);
+    rows.add(row, appended_at, offset, batch.load_id);
   }
-  return batch.rows.append_to(connection_, "raw_stocks", "stock_prices");
+  return rows.append_to(connection_, "raw_stocks", "stock_prices");
 }
 
-Status Loader::append_dead(const OffsetRange& range, const std::vector<Dead>& dead, Batch& batch) {
-  if (dead.empty()) return Ok{};
-  batch.counts.dead += std::ssize(dead);
-  const std::size_t rows = dead.size();
+Status Loader::append_dead(const OffsetRange& range, const Batch& batch, const Slice& slice) {
+  if (slice.dead.empty()) return Ok{};
+  const std::size_t rows = slice.dead.size();
   std::vector<std::string> texts;
   std::vector<std::int64_t> offsets, seen;
   std::vector<std::string_view> payloads, reasons;
   texts.reserve(rows);
-  for (const auto& [record, letter] : dead) {
+  for (const auto& [record, letter] : slice.dead) {
     offsets.push_back(record->offset);
     seen.push_back(record->appended_at.time_since_epoch().count());
     payloads.push_back(record->value);
@@ -417,15 +464,18 @@ void Loader::tell(const LoadCounts& counts) {
   probe_.duplicate.add(counts.duplicate);
   probe_.superseded.add(counts.superseded);
   probe_.dead.add(counts.dead);
-  const wire::Repairs& now = decoder_.repairs();
-  const auto tell_one = [](telemetry::Counter& counter, std::uint64_t have, std::uint64_t told) {
-    counter.add(static_cast<std::int64_t>(have - told));
-  };
-  tell_one(probe_.zone_assumed, now.zone_assumed, repairs_told_.zone_assumed);
-  tell_one(probe_.price_rounded, now.price_rounded, repairs_told_.price_rounded);
-  tell_one(probe_.volume_unknown, now.volume_unknown, repairs_told_.volume_unknown);
-  tell_one(probe_.field_dropped, now.field_dropped, repairs_told_.field_dropped);
-  repairs_told_ = now;
+  for (auto& slice : slices_) {
+    const wire::Repairs& now = slice->decoder.repairs();
+    const wire::Repairs& told = slice->repairs_told;
+    const auto tell_one = [](telemetry::Counter& counter, std::uint64_t have, std::uint64_t had) {
+      counter.add(static_cast<std::int64_t>(have - had));
+    };
+    tell_one(probe_.zone_assumed, now.zone_assumed, told.zone_assumed);
+    tell_one(probe_.price_rounded, now.price_rounded, told.price_rounded);
+    tell_one(probe_.volume_unknown, now.volume_unknown, told.volume_unknown);
+    tell_one(probe_.field_dropped, now.field_dropped, told.field_dropped);
+    slice->repairs_told = now;
+  }
 }
 
 Status Loader::check(const msglog::TopicInfo& topic) {
@@ -437,8 +487,8 @@ Status Loader::check(const msglog::TopicInfo& topic) {
       "Restore the log that goes with this warehouse, or accept the loss with `tapeline topic "
       "accept`.";
   for (const auto& row : stored.rows) {
-    const auto partition = read_integer(row[1]);
-    const Offset next = read_integer(row[2]);
+    const auto partition = warehouse::to_integer(row[1]);
+    const Offset next = warehouse::to_integer(row[2]);
     if (std::get<std::string>(row[0]) != topic.id) {
       return Error{
           ErrorCode::corrupt,

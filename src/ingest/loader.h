@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/aside.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "market/calendar.h"
@@ -76,7 +77,7 @@ class Loader {
   /// lifetime: everything given must outlive it
   /// threads:  one at a time; the connection is its own
   Loader(const Clock& clock, msglog::MessageLog& log, warehouse::Connection& connection,
-         const Calendar& calendar, LoaderProbe& probe, Options options);
+         const Calendar& calendar, LoaderProbe& probe, Aside& aside, Options options);
   ~Loader();
 
   /// Loads what of `range` is not loaded yet, as one or more loads, and answers the counts
@@ -99,14 +100,17 @@ class Loader {
 
  private:
   struct Batch;
-  struct Dead;
+  struct Slice;
 
   Result<LoadCounts> stored_counts(const OffsetRange& range);
+  Result<msglog::Offset> first_to_load(const OffsetRange& range);
   Result<LoadCounts> load_once(const OffsetRange& range, const std::string& run_id);
   Status read_marks();
-  Status load_slice(const OffsetRange& range, Batch& batch);
+  Status load_slices(const OffsetRange& range, Batch& batch);
+  Status read(const OffsetRange& range, Batch& batch, Slice& slice);
+  Status append(const OffsetRange& range, const Batch& batch, Slice& slice);
+  Status append_dead(const OffsetRange& range, const Batch& batch, const Slice& slice);
   Status settle_known(Batch& batch);
-  Status append_dead(const OffsetRange& range, const std::vector<Dead>& dead, Batch& batch);
   Status write_counts(const OffsetRange& range, const std::string& run_id, const Batch& batch);
   void tell(const LoadCounts& counts);
 
@@ -115,9 +119,9 @@ class Loader {
   warehouse::Connection& connection_;
   const Calendar& calendar_;
   LoaderProbe& probe_;
+  Aside& aside_;
   const Options options_;
-  wire::Decoder decoder_;
-  wire::Repairs repairs_told_;
+  std::unique_ptr<Slice> slices_[2];  // one is read while the other is appended
 
   struct TextHash {
     using is_transparent = void;

@@ -33,6 +33,7 @@ struct Bench {
   std::shared_ptr<const Calendar> calendar = *make_calendar("XNYS");
   telemetry::Metrics metrics;
   LoaderProbe probe{metrics};
+  NobodyAside aside;
   std::unique_ptr<Loader> loader;
   Loader::Options options;
 
@@ -50,7 +51,7 @@ struct Bench {
   ~Bench() { fs::remove_all(folder); }
 
   void restart() {
-    loader = std::make_unique<Loader>(clock, *log, *connection, *calendar, probe, options);
+    loader = std::make_unique<Loader>(clock, *log, *connection, *calendar, probe, aside, options);
   }
 
   void append(const std::vector<std::string>& values) {
@@ -190,6 +191,29 @@ TEST(Loader, a_range_loads_once_however_often_it_is_asked_for) {
   EXPECT_EQ(bench.ask("select load_id, consumed from raw_stocks.loads order by 1"), "1|2\n2|1\n");
 }
 
+TEST(Loader, what_another_loader_loaded_meanwhile_is_known) {
+  Bench bench;
+  bench.append({message("A", "2025-01-06T15:00:00Z", 1)});
+  bench.load(bench.all());
+  bench.append({message("A", "2025-01-06T15:01:00Z", 1)});
+  const auto connection = *bench.warehouse->connect();
+  Loader other(bench.clock, *bench.log, *connection, *bench.calendar, bench.probe, bench.aside, {});
+  ASSERT_TRUE(other.load(bench.all(), "other"));
+  bench.append({message("A", "2025-01-06T15:01:00Z", 1)});
+  EXPECT_EQ(bench.load(bench.all()), (LoadCounts{3, 2, 1, 0, 0}));
+  EXPECT_EQ(bench.findings(), std::vector<std::string>{});
+}
+
+TEST(Loader, the_first_load_of_all_may_leave_nothing_out_either) {
+  Bench bench;
+  bench.append({message("A", "2025-01-06T15:00:00Z", 1), message("B", "2025-01-06T15:00:00Z", 1)});
+  OffsetRange range = bench.all();
+  range.first = 1;
+  const auto refused = bench.loader->load(range, "test");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "the range begins at offset 1, but 0 is the next one to load");
+}
+
 TEST(Loader, a_hole_is_an_error_that_loads_nothing) {
   Bench bench;
   bench.append({message("A", "2025-01-06T15:00:00Z", 1), message("B", "2025-01-06T15:00:00Z", 1),
@@ -209,7 +233,8 @@ TEST(Loader, of_two_loaders_one_loads_and_the_other_sees_it) {
   Bench bench;
   bench.append({message("A", "2025-01-06T15:00:00Z", 1)});
   auto other_connection = std::move(*bench.warehouse->connect());
-  Loader other(bench.clock, *bench.log, *other_connection, *bench.calendar, bench.probe, {});
+  Loader other(bench.clock, *bench.log, *other_connection, *bench.calendar, bench.probe,
+               bench.aside, {});
   // The other is in the middle of its transaction when this one comes.
   ASSERT_TRUE(other_connection->execute(
       "begin; update raw_stocks.load_counter set last_load_id = last_load_id + 1"));

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "ingest/raw_columns.h"
+#include "wire/message.h"
+
 namespace tapeline::ingest {
 
 ProducerProbe::ProducerProbe(telemetry::Metrics& metrics, std::string_view feed)
@@ -28,6 +31,7 @@ ProducerProbe::ProducerProbe(telemetry::Metrics& metrics, std::string_view feed)
 Producer::Producer(Clock& clock, const Calendar& calendar, feeds::Feed& feed,
                    msglog::MessageLog& log, ProducerProbe& probe, Encode encode, Options options)
     : clock_(clock),
+      calendar_(calendar),
       feed_(feed),
       log_(log),
       probe_(probe),
@@ -38,7 +42,8 @@ Producer::Producer(Clock& clock, const Calendar& calendar, feeds::Feed& feed,
                          .data_source = std::string(feed.data_source()),
                          .history = options_.history}),
       bars_(calendar,
-            {.data_source = std::string(feed.data_source()), .history = options_.history}) {}
+            {.data_source = std::string(feed.data_source()), .history = options_.history}),
+      to_skip_(options_.records_skipped) {}
 
 Result<Producer::StepReport> Producer::step() {
   StepReport report;
@@ -58,6 +63,7 @@ Result<std::int64_t> Producer::poll() {
                     std::ssize(batch.raw);
   probe_.rows_received.add(rows);
 
+  for (const feeds::Joined& joined : batch.joined) trades_.join(joined);
   std::vector<Quote> quotes;
   quotes.reserve(batch.bars.size() + batch.trades.size());
   for (const Bar& bar : batch.bars) quotes.push_back(bars_.add(bar));
@@ -66,10 +72,9 @@ Result<std::int64_t> Producer::poll() {
   if (batch.settled) TRY_STATUS(trades_.settle(*batch.settled, quotes));
   probe_.trades_dropped.add(trades_.counts().suspicious + trades_.counts().reports -
                             dropped_before);
-  for (const feeds::Gap& gap : batch.gaps) {
-    probe_.gaps.add();
-    if (on_gap_) on_gap_(gap);
-  }
+  for (const feeds::DaySeed& seed : batch.seeds) trades_.seed(seed);
+  if (options_.stamps == StampRange::live) TRY_STATUS(stamp_quotes(batch.quotes));
+  for (const feeds::Gap& gap : batch.gaps) report(gap);
 
   pending_.reserve(quotes.size() + batch.quotes.size() + batch.raw.size());
   const Timestamp received_at = clock_.now();
@@ -80,7 +85,41 @@ Result<std::int64_t> Producer::poll() {
     }
   for (feeds::RawPayload& raw : batch.raw)
     pending_.push_back({std::string(raw.symbol.text()), std::move(raw.bytes)});
+  const auto skipped = std::min(to_skip_, std::int64_t{std::ssize(pending_)});
+  appended_ = static_cast<std::size_t>(skipped);
+  to_skip_ -= skipped;
   return rows;
+}
+
+/// A vendor's own quotes share the stamps of those made of its trades, and its sessions.
+Status Producer::stamp_quotes(std::vector<Quote>& quotes) {
+  for (Quote& quote : quotes) {
+    TRY_STATUS(trades_.stamp(quote));
+    if (!quote.session) quote.session = derived_session(calendar_, wire::view_of(quote));
+  }
+  return Ok{};
+}
+
+void Producer::report(const feeds::Gap& gap) {
+  if (!gap.healed_at) probe_.gaps.add();
+  if (on_gap_) on_gap_(gap);
+}
+
+/// A live feed is not read while the log takes nothing: what the vendor does not keep is lost.
+void Producer::note_refused() {
+  if (refused_ || options_.stamps != StampRange::live) return;
+  const Timestamp now = clock_.now();
+  refused_ = feeds::Gap{
+      .feed = std::string(feed_.name()), .begin = now, .end = now, .cause = "log_refused"};
+  report(*refused_);
+}
+
+void Producer::note_taken() {
+  if (!refused_) return;
+  refused_->healed_at = clock_.now();
+  refused_->end = std::max(refused_->begin, *refused_->healed_at);
+  report(*refused_);
+  refused_.reset();
 }
 
 Result<std::int64_t> Producer::append() {
@@ -90,9 +129,11 @@ Result<std::int64_t> Producer::append() {
     auto positions = log_.append(options_.topic, std::span(pending_).subspan(appended_, count));
     if (!positions) {
       probe_.append_errors.add();
+      note_refused();
       return std::move(positions).error().while_doing(
           fmt::format("appending to {}", options_.topic));
     }
+    note_taken();
     appended_ += count;
     records += static_cast<std::int64_t>(count);
     probe_.records_appended.add(static_cast<std::int64_t>(count));

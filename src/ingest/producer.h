@@ -44,7 +44,8 @@ class Producer {
     std::size_t rows_per_step = 5'000;
     bool history = false;  // mark every quote as history, as import does
     ConditionRule conditions = ConditionRule::plain;
-    StampRange stamps = StampRange::file;  // of quotes made of trades
+    StampRange stamps = StampRange::file;  // live: the feed's own quotes are stamped too
+    std::int64_t records_skipped = 0;      // so many of the first are in the log already
   };
 
   struct StepReport {
@@ -56,7 +57,8 @@ class Producer {
   Producer(Clock& clock, const Calendar& calendar, feeds::Feed& feed, msglog::MessageLog& log,
            ProducerProbe& probe, Encode encode, Options options);
 
-  /// Hears of each gap that the feed reports, before the records around it are appended.
+  /// Hears of each gap that the feed reports, before the records around it are appended, and of
+  /// each time that the log took nothing of a live feed.
   void on_gap(OnGap on_gap) { on_gap_ = std::move(on_gap); }
 
   /// Takes up the state of the trading day after a restart; see TradesToQuotes::restore.
@@ -79,8 +81,13 @@ class Producer {
 
   Result<std::int64_t> poll();
   Result<std::int64_t> append();
+  Status stamp_quotes(std::vector<Quote>& quotes);
+  void report(const feeds::Gap& gap);
+  void note_refused();
+  void note_taken();
 
   Clock& clock_;
+  const Calendar& calendar_;
   feeds::Feed& feed_;
   msglog::MessageLog& log_;
   ProducerProbe& probe_;
@@ -89,8 +96,10 @@ class Producer {
   TradesToQuotes trades_;
   BarsToQuotes bars_;
   OnGap on_gap_;
+  std::optional<feeds::Gap> refused_;    // the log takes nothing since
   std::vector<msglog::Record> pending_;  // polled; those from `appended_` on are not in the log
   std::size_t appended_ = 0;
+  std::int64_t to_skip_;
 };
 
 }  // namespace tapeline::ingest

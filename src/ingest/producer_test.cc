@@ -146,6 +146,29 @@ TEST_F(ProducerTest, a_refused_batch_is_offered_again_before_anything_new_is_pol
   EXPECT_TRUE(producer.finished());
 }
 
+TEST_F(ProducerTest, while_the_log_takes_nothing_of_a_live_feed_there_is_a_gap) {
+  feeds::FeedBatch batch;
+  batch.quotes = {quote(1)};
+  feed_.batches.emplace_back(batch);
+  auto producer = make({.stamps = StampRange::live});
+  std::vector<feeds::Gap> gaps;
+  producer.on_gap([&](const feeds::Gap& gap) { gaps.push_back(gap); });
+  log_.full = true;
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(producer.step());
+  ASSERT_EQ(gaps.size(), 1U);
+  EXPECT_EQ(gaps[0].cause, "log_refused");
+  EXPECT_EQ(gaps[0].begin, kNow);
+  EXPECT_FALSE(gaps[0].healed_at);
+  clock_.advance(std::chrono::minutes(2));
+  log_.full = false;
+  EXPECT_TRUE(producer.step());
+  ASSERT_EQ(gaps.size(), 2U);
+  EXPECT_EQ(gaps[1].begin, kNow);
+  EXPECT_EQ(gaps[1].end, kNow + std::chrono::minutes(2));
+  EXPECT_EQ(gaps[1].healed_at, gaps[1].end);
+  EXPECT_EQ(probe_.gaps.value(), 1);
+}
+
 TEST_F(ProducerTest, what_import_sends_is_history_and_large_polls_are_cut) {
   feeds::FeedBatch batch;
   batch.bars.assign(25'000, {kSymbol, kNoon, BarLength::m1, {}, {}, {}, {}, 5});

@@ -153,11 +153,6 @@ Status compare(warehouse::Connection& connection, const std::string& where_load,
   return Ok{};
 }
 
-std::int64_t whole(const warehouse::Value& value) {
-  const auto* number = std::get_if<std::int64_t>(&value);
-  return number ? *number : 0;
-}
-
 Result<RawAuditReport> audit_snapshot(msglog::MessageLog& log, warehouse::Connection& connection,
                                       const Calendar& calendar, const Loader::Options& options,
                                       const msglog::TopicInfo& topic, std::int32_t partition,
@@ -170,13 +165,15 @@ Result<RawAuditReport> audit_snapshot(msglog::MessageLog& log, warehouse::Connec
       "topic_id = {} and topic_partition = {}",
       sql_text(options.group), sql_text(topic.id), partition)));
   report.from = topic.partitions.at(static_cast<std::size_t>(partition)).earliest;
-  report.next = stored.rows.empty() ? report.from : whole(stored.rows[0][0]);
+  report.next = stored.rows.empty() ? report.from : warehouse::to_integer(stored.rows[0][0]);
   const auto sums = TRY(connection.query(
       "select sum(consumed), sum(loaded), sum(duplicate), sum(superseded), sum(dead), (select "
       "count(*) from raw_stocks.stock_prices) from raw_stocks.loads"));
   const auto& row = sums.rows.at(0);
-  report.counts = {whole(row[0]), whole(row[1]), whole(row[2]), whole(row[3]), whole(row[4])};
-  report.rows = whole(row[5]);
+  report.counts = {warehouse::to_integer(row[0]), warehouse::to_integer(row[1]),
+                   warehouse::to_integer(row[2]), warehouse::to_integer(row[3]),
+                   warehouse::to_integer(row[4])};
+  report.rows = warehouse::to_integer(row[5]);
   TRY_STATUS(connection.execute(
       "create or replace temporary table audit_messages as select * from raw_stocks.stock_prices "
       "limit 0; create or replace temporary table audit_dead (o bigint)"));

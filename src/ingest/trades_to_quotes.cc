@@ -39,6 +39,8 @@ struct TradesToQuotes::Day {
   Timestamp end;
   std::optional<SessionHours> hours;
   DaySoFar so_far;
+  bool open_missed = false;  // so_far is of a part of the session only: nobody is told of it
+  std::optional<Price> previous_close;
   std::optional<Price> last;          // of any session
   std::optional<Price> last_regular;  // a price from before the open is none of the session's
   std::array<std::int64_t, kSessions> waiting{};  // shares until there is a price
@@ -124,7 +126,13 @@ Status TradesToQuotes::close_group(SymbolState& state, std::vector<Quote>& quote
       counts_.shares_without_price += part.volume;
       continue;
     }
-    const Timestamp event_time = TRY(stamp(day, state.symbol, state.group.millisecond));
+    const auto stamped = next_stamp(day, state.symbol, state.group.millisecond);
+    if (!stamped && options_.stamps == StampRange::live) {
+      waiting += part.volume;  // nobody can sort a stream: its shares go with the next quote
+      counts_.shares_without_price += part.volume;
+      continue;
+    }
+    const Timestamp event_time = TRY(stamped);
     Quote& quote = quotes.emplace_back();
     quote.symbol = state.symbol;
     quote.price = *price;
@@ -133,7 +141,8 @@ Status TradesToQuotes::close_group(SymbolState& state, std::vector<Quote>& quote
     quote.event_time = event_time;
     quote.data_source = options_.data_source;
     quote.history = options_.history;
-    day.so_far.write_to(quote);
+    quote.previous_close = day.previous_close;
+    if (!day.open_missed) day.so_far.write_to(quote);
     counts_.shares_without_price -= waiting;
     waiting = 0;
     ++counts_.quotes;
@@ -142,7 +151,8 @@ Status TradesToQuotes::close_group(SymbolState& state, std::vector<Quote>& quote
   return Ok{};
 }
 
-Result<Timestamp> TradesToQuotes::stamp(Day& day, const Symbol& symbol, Timestamp millisecond) {
+Result<Timestamp> TradesToQuotes::next_stamp(Day& day, const Symbol& symbol,
+                                             Timestamp millisecond) const {
   const bool file = options_.stamps == StampRange::file;
   const int first = file ? kFileMicrosecondFirst : 0;
   const int end = file ? feeds::kBarMicrosecondFirst : kFileMicrosecondFirst;
@@ -173,6 +183,28 @@ void TradesToQuotes::restore(const Quote& quote) {
   day.last = quote.price;
   if (quote.session == Session::regular) day.last_regular = quote.price;
   day.so_far = {quote.open, quote.high, quote.low};
+  if (quote.previous_close) day.previous_close = quote.previous_close;
+}
+
+void TradesToQuotes::join(const feeds::Joined& joined) {
+  Day& day = day_of(state_of(joined.symbol), joined.at);
+  if (day.hours && joined.at > day.hours->open && !day.so_far.open) day.open_missed = true;
+}
+
+void TradesToQuotes::seed(const feeds::DaySeed& seed) {
+  Day& day = day_of(state_of(seed.symbol), seed.at);
+  if (seed.previous_close) day.previous_close = seed.previous_close;
+  if (!seed.open || !seed.high || !seed.low) return;
+  if (day.open_missed || !day.so_far.open) day.so_far.open = seed.open;
+  day.so_far.add(*seed.open, *seed.high, *seed.low);
+  day.open_missed = false;
+}
+
+Status TradesToQuotes::stamp(Quote& quote) {
+  Day& day = day_of(state_of(quote.symbol), quote.event_time);
+  quote.event_time =
+      TRY(next_stamp(day, quote.symbol, std::chrono::floor<milliseconds>(quote.event_time)));
+  return Ok{};
 }
 
 }  // namespace tapeline::ingest

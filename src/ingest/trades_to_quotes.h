@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "feeds/feed.h"
 #include "ingest/conditions.h"
 #include "ingest/day_so_far.h"
 #include "market/calendar.h"
@@ -66,6 +67,19 @@ class TradesToQuotes {
   /// the order of their event times.
   void restore(const Quote& quote);
 
+  /// From an instant on all trades of a symbol come here. Where that is after its session's open
+  /// and the day has no price yet, open, high and low stay unknown until seed() tells them.
+  void join(const feeds::Joined& joined);
+
+  /// Takes what a vendor says of the day so far: it fills what is unknown, and stretches high and
+  /// low.
+  void seed(const feeds::DaySeed& seed);
+
+  /// Gives a quote that is no trade's the next stamp that is free in its millisecond, so that it
+  /// meets none of those made here.
+  /// errors: as add()
+  Status stamp(Quote& quote);
+
   const TradeCounts& counts() const { return counts_; }
 
  private:
@@ -77,7 +91,7 @@ class TradesToQuotes {
   SymbolState& state_of(const Symbol& symbol);
   Day& day_of(SymbolState& state, Timestamp at);
   Status close_group(SymbolState& state, std::vector<Quote>& quotes);
-  Result<Timestamp> stamp(Day& day, const Symbol& symbol, Timestamp millisecond);
+  Result<Timestamp> next_stamp(Day& day, const Symbol& symbol, Timestamp millisecond) const;
 
   const Calendar& calendar_;
   const Options options_;

@@ -178,5 +178,66 @@ TEST_F(TradesToQuotesTest, a_restart_takes_the_day_up_where_it_was) {
   EXPECT_EQ(quotes_of(after, rest), quotes_of(before, rest));
 }
 
+TEST_F(TradesToQuotesTest, who_joins_after_the_open_knows_no_day_until_it_is_told) {
+  TradesToQuotes converter(*calendar_, {.stamps = StampRange::live});
+  const Symbol ibm = *Symbol::parse("IBM");
+  converter.join({ibm, at("2024-01-02T15:00:00Z")});
+  auto quotes = quotes_of(converter, {trade("15:00:01.000", 10, 1)});
+  EXPECT_FALSE(quotes[0].open || quotes[0].high || quotes[0].low);
+  converter.seed({.symbol = ibm,
+                  .at = at("2024-01-02T15:00:02Z"),
+                  .open = dollars(8),
+                  .high = dollars(9.5),
+                  .low = dollars(7),
+                  .previous_close = dollars(6)});
+  quotes = quotes_of(converter, {trade("15:00:03.000", 9, 1)});
+  EXPECT_EQ(quotes[0].open, dollars(8));
+  EXPECT_EQ(quotes[0].high, dollars(10));  // the stream's own, above what it was told
+  EXPECT_EQ(quotes[0].low, dollars(7));
+  EXPECT_EQ(quotes[0].previous_close, dollars(6));
+}
+
+TEST_F(TradesToQuotesTest, who_saw_the_open_keeps_it_and_a_seed_stretches_high_and_low) {
+  TradesToQuotes converter(*calendar_, {.stamps = StampRange::live});
+  const Symbol ibm = *Symbol::parse("IBM");
+  converter.join({ibm, at("2024-01-02T14:00:00Z")});
+  (void)quotes_of(converter, {trade("14:30:00.000", 10, 1)});
+  converter.join({ibm, at("2024-01-02T15:00:00Z")});  // a reconnect
+  auto quotes = quotes_of(converter, {trade("15:00:01.000", 11, 1)});
+  EXPECT_EQ(quotes[0].open, dollars(10));
+  EXPECT_EQ(quotes[0].high, dollars(11));
+  converter.seed({.symbol = ibm,
+                  .at = at("2024-01-02T15:00:02Z"),
+                  .open = dollars(9.9),
+                  .high = dollars(12),
+                  .low = dollars(9.9)});
+  quotes = quotes_of(converter, {trade("15:00:03.000", 11, 1)});
+  EXPECT_EQ(quotes[0].open, dollars(10));
+  EXPECT_EQ(quotes[0].high, dollars(12));
+  EXPECT_EQ(quotes[0].low, dollars(9.9));
+}
+
+TEST_F(TradesToQuotesTest, a_vendors_own_quote_shares_the_stamps_of_its_trades) {
+  TradesToQuotes converter(*calendar_, {.stamps = StampRange::live});
+  const auto quotes = quotes_of(converter, {trade("15:00:00.000", 10, 1)});
+  EXPECT_EQ(stamp(quotes[0]), "15:00:00.000000Z");
+  Quote own{.symbol = *Symbol::parse("IBM"), .event_time = at("2024-01-02T15:00:00Z")};
+  EXPECT_TRUE(converter.stamp(own));
+  EXPECT_EQ(stamp(own), "15:00:00.000001Z");
+  EXPECT_EQ(stamp(quotes_of(converter, {trade("15:00:00.000", 10, 1)})[0]), "15:00:00.000002Z");
+}
+
+TEST_F(TradesToQuotesTest, a_stream_that_asks_for_more_stamps_than_there_are_loses_no_shares) {
+  TradesToQuotes converter(*calendar_, {.stamps = StampRange::live});
+  std::int64_t shares = 0;
+  for (int i = 0; i < 600; ++i) {
+    for (const Quote& quote : quotes_of(converter, {trade("15:00:00.000", 10, 1)})) {
+      shares += *quote.volume;
+    }
+  }
+  EXPECT_EQ(shares, 500);
+  EXPECT_EQ(quotes_of(converter, {trade("15:00:00.001", 10, 1)})[0].volume, 101);
+}
+
 }  // namespace
 }  // namespace tapeline::ingest

@@ -51,6 +51,7 @@ class FaultyFile final : public File {
   }
 
   Status write_at(std::int64_t position, std::string_view bytes) override {
+    state_->tell();
     const std::lock_guard lock(state_->mutex);
     TRY_STATUS(still_open());
     const auto begin = static_cast<std::size_t>(position);
@@ -68,6 +69,7 @@ class FaultyFile final : public File {
   }
 
   Status sync_data() override {
+    state_->tell();
     const std::lock_guard lock(state_->mutex);
     TRY_STATUS(still_open());
     if (state_->syncs_to_fail > 0) {
@@ -109,6 +111,7 @@ class FaultyFile final : public File {
   }
 
   Status resize(std::int64_t size_bytes) {
+    state_->tell();
     const std::lock_guard lock(state_->mutex);
     TRY_STATUS(still_open());
     const auto before = node_->seen.size();
@@ -243,6 +246,15 @@ std::int64_t FaultyFileSystem::syncs() const {
   return state_->syncs;
 }
 
+std::int64_t FaultyFileSystem::used_bytes() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->used_bytes();
+}
+
+void FaultyFileSystem::before_change(std::function<void()> hook) {
+  state_->before_change = std::move(hook);
+}
+
 Result<std::unique_ptr<File>> FaultyFileSystem::open(const std::string& path, OpenMode mode) {
   const std::lock_guard lock(state_->mutex);
   TRY_STATUS(state_->check_up());
@@ -258,6 +270,7 @@ Result<std::unique_ptr<File>> FaultyFileSystem::open(const std::string& path, Op
 }
 
 Status FaultyFileSystem::sync_directory(const std::string& path) {
+  state_->tell();
   const std::lock_guard lock(state_->mutex);
   TRY_STATUS(state_->check_up());
   std::erase_if(state_->unsynced, [&](const Change& change) {
@@ -269,6 +282,7 @@ Status FaultyFileSystem::sync_directory(const std::string& path) {
 }
 
 Status FaultyFileSystem::rename(const std::string& from, const std::string& to) {
+  state_->tell();
   const std::lock_guard lock(state_->mutex);
   TRY_STATUS(state_->check_up());
   const auto found = state_->names.find(from);
@@ -278,6 +292,7 @@ Status FaultyFileSystem::rename(const std::string& from, const std::string& to) 
 }
 
 Status FaultyFileSystem::remove(const std::string& path) {
+  state_->tell();
   const std::lock_guard lock(state_->mutex);
   TRY_STATUS(state_->check_up());
   const auto found = state_->names.find(path);

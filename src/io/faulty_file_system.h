@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -38,6 +39,14 @@ class FaultyFileSystem final : public FileSystem {
 
   /// How many times sync_data() has worked.
   std::int64_t syncs() const;
+
+  /// What all files together hold now.
+  /// units: bytes
+  std::int64_t used_bytes() const;
+
+  /// Called before each write, sync, resize and change of a name: wherever a crash would leave
+  /// something else behind. It may kill().
+  void before_change(std::function<void()> hook);
 
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
   Status sync_directory(const std::string& path) override;
@@ -87,8 +96,12 @@ class FaultyFileSystem final : public FileSystem {
     std::int64_t syncs = 0;
     std::uint64_t starts = 1;
     bool is_down = false;
+    std::function<void()> before_change;
 
     Status check_up() const;
+    void tell() const {
+      if (before_change) before_change();
+    }
     std::int64_t used_bytes() const;
     void change(const std::string& path, Names names);
     void crash();

@@ -184,7 +184,9 @@ class PosixFileSystem final : public FileSystem {
     }
     return std::optional<FileInfo>(FileInfo{
         path.substr(path.rfind('/') + 1), S_ISDIR(found.st_mode),
-        static_cast<std::int64_t>(found.st_size), (found.st_mode & (S_IRWXG | S_IRWXO)) == 0});
+        static_cast<std::int64_t>(found.st_size), (found.st_mode & (S_IRWXG | S_IRWXO)) == 0,
+        Timestamp(std::chrono::microseconds(std::int64_t{found.st_mtim.tv_sec} * 1'000'000 +
+                                            found.st_mtim.tv_nsec / 1000))});
   }
 
   Status make_directory(const std::string& path) override {

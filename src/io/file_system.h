@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace tapeline::io {
@@ -64,6 +65,7 @@ struct FileInfo {
   bool is_directory = false;
   std::int64_t size_bytes = 0;
   bool is_private = true;  // only its owner may read or write it
+  Timestamp modified_at{};
 };
 
 /// errors:  not_found, already_exists, unavailable; each names the path

@@ -235,12 +235,17 @@ std::string format_http_date(Timestamp at) {
 }
 
 bool host_is_one_of(std::string_view host, const std::vector<std::string>& names) {
-  std::string_view name = host.substr(0, host.find(':'));
+  std::size_t end = std::min(host.find(':'), host.size());
+  std::string_view name = host.substr(0, end);
   if (!host.empty() && host[0] == '[') {
-    const std::size_t end = host.find(']');
-    if (end == std::string_view::npos) return false;
-    name = host.substr(1, end - 1);
+    const std::size_t bracket = host.find(']');
+    if (bracket == std::string_view::npos) return false;
+    name = host.substr(1, bracket - 1);
+    end = bracket + 1;
   }
+  const std::string_view port = host.substr(end);
+  if (!port.empty() && (port[0] != ':' || port.find_first_not_of("0123456789", 1) != port.npos))
+    return false;
   return std::any_of(names.begin(), names.end(),
                      [&](const auto& allowed) { return equal_ignoring_case(name, allowed); });
 }

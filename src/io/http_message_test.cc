@@ -38,7 +38,8 @@ TEST(HttpMessage, a_host_header_is_compared_by_name_without_its_port) {
   const std::vector<std::string> names = {"localhost", "127.0.0.1", "::1"};
   for (const char* host : {"localhost", "LOCALHOST:8787", "127.0.0.1:1", "[::1]:80", "[::1]"})
     EXPECT_TRUE(host_is_one_of(host, names)) << host;
-  for (const char* host : {"", "evil.example", "localhost.evil.example:80", "127.0.0.1.x", "[::1"})
+  for (const char* host : {"", "evil.example", "localhost.evil.example:80", "127.0.0.1.x", "[::1",
+                           "localhost:80:1", "localhost:x", "[::1]x"})
     EXPECT_FALSE(host_is_one_of(host, names)) << host;
 }
 

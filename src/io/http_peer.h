@@ -24,6 +24,12 @@ class HttpPeer {
   virtual void post_stream(std::shared_ptr<HttpStream::State> stream,
                            HttpStream::Options options) = 0;
   virtual void post_flush() = 0;
+
+  /// The right to answer one request of `peer`'s.
+  static HttpReply reply_to(std::weak_ptr<HttpPeer> peer);
+
+ protected:
+  using StreamState = HttpStream::State;  // for those that are no server: a test's reader
 };
 
 struct HttpStream::State {

@@ -44,6 +44,13 @@ bool HttpStream::closed() const {
   return state_->closed;
 }
 
+HttpReply HttpPeer::reply_to(std::weak_ptr<HttpPeer> peer) {
+  HttpReply reply;
+  reply.state_ = std::make_shared<HttpReply::State>();
+  reply.state_->peer = std::move(peer);
+  return reply;
+}
+
 void HttpReply::send(HttpResponse response) {
   if (std::exchange(state_->answered, true)) return;
   if (const auto peer = state_->peer.lock()) peer->post_send(std::move(response));

@@ -247,6 +247,16 @@ Result<HttpTarget> HttpServer::Connection::check_head(HttpResponse& refusal) {
     refusal = http_error(400, "invalid_argument", why.message, why.hint);
     return target;
   }
+  // A body whose end cannot be told would be read as the next request.
+  const std::size_t encodings = head.count(http::field::transfer_encoding);
+  if (encodings > 0 &&
+      (encodings > 1 || head.version() < 11 ||
+       !equal_ignoring_case(std::string_view(head.at(http::field::transfer_encoding)),
+                            "chunked"))) {
+    refusal = http_error(501, "unsupported", "the request has a Transfer-Encoding but chunked",
+                         "Send the body chunked, or with its Content-Length.");
+    return Error{ErrorCode::unsupported, "refused", ""};
+  }
   if (over_socket_) return target;
   // A page of another site can point its own name at 127.0.0.1; its requests still carry that name.
   const std::size_t hosts = head.count(http::field::host);
@@ -278,10 +288,7 @@ void HttpServer::Connection::dispatch() {
   phase_ = Phase::answering;
   disarm();
   request_.body = std::move(parser_->get().body());
-  HttpReply reply;
-  reply.state_ = std::make_shared<HttpReply::State>();
-  reply.state_->peer = weak_from_this();
-  shared_->handler.handle(std::move(request_), std::move(reply));
+  shared_->handler.handle(std::move(request_), HttpPeer::reply_to(weak_from_this()));
 }
 
 // Connection: answering.

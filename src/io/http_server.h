@@ -68,7 +68,7 @@ class HttpReply {
   HttpStream stream(HttpStream::Options options, HttpStream::Events events);
 
  private:
-  friend class HttpServer;
+  friend class HttpPeer;
   struct State;
   std::shared_ptr<State> state_;
 };

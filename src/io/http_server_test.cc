@@ -157,6 +157,8 @@ TEST_F(HttpServerTest, wrong_requests_get_a_json_answer_that_says_why) {
        "413"},
       {request("POST /", "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n",
        "400"},
+      {request("POST /", "Transfer-Encoding: xchunked\r\n") + request("GET /a"), "501"},
+      {request("POST /", "Transfer-Encoding: chunked, identity\r\n") + request("GET /a"), "501"},
   };
   for (const auto& wrong : cases) {
     const std::string got = exchange(wrong.bytes);

@@ -1,52 +1,17 @@
 #include "io/line_reader.h"
 
 #include <fmt/format.h>
-#include <zlib.h>
 
 #include <cstdio>
 #include <cstring>
 #include <system_error>
 
+#include "io/inflate.h"
+
 namespace tapeline::io {
 namespace {
 
 constexpr std::size_t kBlockBytes = 128 << 10;
-
-/// The inflating end of a gzip stream.
-class Gunzip {
- public:
-  Gunzip() { inflateInit2(&stream_, 16 + MAX_WBITS); }
-  ~Gunzip() { inflateEnd(&stream_); }
-  Gunzip(const Gunzip&) = delete;
-  Gunzip& operator=(const Gunzip&) = delete;
-
-  void give(std::string_view packed) {
-    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
-    stream_.avail_in = static_cast<uInt>(packed.size());
-  }
-  bool wants_more() const { return stream_.avail_in == 0; }
-  bool at_member_end() const { return at_member_end_; }
-
-  /// Appends at most one block to `out`; false where the bytes are not gzip's.
-  bool unpack(std::string& out) {
-    if (at_member_end_) {
-      inflateReset(&stream_);
-      at_member_end_ = false;
-    }
-    const std::size_t before = out.size();
-    out.resize(before + kBlockBytes);
-    stream_.next_out = reinterpret_cast<Bytef*>(out.data() + before);
-    stream_.avail_out = kBlockBytes;
-    const int answer = inflate(&stream_, Z_NO_FLUSH);
-    out.resize(out.size() - stream_.avail_out);
-    at_member_end_ = answer == Z_STREAM_END;
-    return answer == Z_OK || answer == Z_STREAM_END || answer == Z_BUF_ERROR;
-  }
-
- private:
-  z_stream stream_{};
-  bool at_member_end_ = false;
-};
 
 }  // namespace
 
@@ -55,11 +20,12 @@ struct LineReader::State {
   NextChunk next_chunk;
   Options options;
   std::int64_t line_number = 0;
+  std::int64_t bytes_read = 0;
 
   bool ended = false;       // the stream has no more bytes
   bool recognised = false;  // gzip or not is known
   std::string packed;       // the chunk that gunzip works on
-  std::unique_ptr<Gunzip> gunzip;
+  std::optional<Inflate> gunzip;
   std::string text;  // unpacked bytes; those before `at` are used up
   std::size_t at = 0;
   std::size_t searched = 0;  // no line end before this place
@@ -72,6 +38,7 @@ struct LineReader::State {
   Result<std::string> chunk() {
     auto bytes = TRY(next_chunk());
     if (bytes.empty()) ended = true;
+    bytes_read += std::ssize(bytes);
     return bytes;
   }
 
@@ -81,7 +48,7 @@ struct LineReader::State {
     while (head.size() < 2 && !ended) head += TRY(chunk());
     recognised = true;
     if (head.starts_with("\x1f\x8b")) {
-      gunzip = std::make_unique<Gunzip>();
+      gunzip.emplace(Inflate::Wrapping::gzip);
       packed = std::move(head);
       gunzip->give(packed);
     } else {
@@ -105,7 +72,7 @@ struct LineReader::State {
       gunzip->give(packed);
     }
     if (ended) {
-      if (gunzip->at_member_end()) return Ok{};
+      if (gunzip->at_end()) return Ok{};
       return damage("the gzip stream ends too early",
                     "The file was cut off; copy or download it again.");
     }
@@ -194,6 +161,7 @@ LineReader LineReader::from_chunks(std::string name, NextChunk next_chunk) {
 
 Result<std::optional<std::string_view>> LineReader::next() { return state_->next(); }
 std::int64_t LineReader::line_number() const { return state_->line_number; }
+std::int64_t LineReader::bytes_read() const { return state_->bytes_read; }
 const std::string& LineReader::name() const { return state_->name; }
 
 }  // namespace tapeline::io

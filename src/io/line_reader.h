@@ -53,6 +53,9 @@ class LineReader {
   /// The number of the line that next() gave last; the first is 1.
   std::int64_t line_number() const;
 
+  /// How many bytes of the file or stream were taken so far, packed as they are.
+  std::int64_t bytes_read() const;
+
   /// What errors call the input: the file's path, or the stream's name.
   const std::string& name() const;
 

@@ -61,6 +61,7 @@ void Api::set_starting(std::string reason, std::optional<double> progress) {
 void Api::set_ready(const Backend& backend) {
   backend_.emplace(backend);
   live_ = std::make_unique<Live>(backend.log, backend.calendar, hub_, metrics_, backend.live);
+  (void)live_->find_topic();  // a reader that comes back at once is compared with its place
   ready_.store(true, std::memory_order_release);
   wakeup_.notify();
 }
@@ -100,7 +101,20 @@ void Api::publish_run(const RunEvent& event) {
       .begin_list();
   for (const auto& symbol : event.symbols) json.value(symbol);
   json.end_list().end_object();
-  hub_.publish_run(json.text(), ready() ? live_->position().total() : 0);
+  hub_.publish_event("run", json.text(), ready() ? live_->position().total() : 0);
+}
+
+void Api::publish_gap(const FeedGapEvent& event) {
+  JsonWriter json;
+  json.begin_object()
+      .field("feed", event.feed)
+      .field("symbol", event.symbol)
+      .field("start", event.start)
+      .field("end", event.end)
+      .field("cause", event.cause)
+      .field("healed_at", event.healed_at)
+      .end_object();
+  hub_.publish_event("feed_gap", json.text(), ready() ? live_->position().total() : 0);
 }
 
 Status Api::refresh_daily(warehouse::Connection& warehouse) {

@@ -44,6 +44,16 @@ struct RunEvent {
   std::vector<std::string> symbols;
 };
 
+/// A stretch of time that a feed did not deliver, as it stands now.
+struct FeedGapEvent {
+  std::string feed;
+  std::string symbol;  // "*": all of the feed's
+  Timestamp start;
+  Timestamp end;
+  std::string cause;
+  std::optional<Timestamp> healed_at;  // none: it goes on
+};
+
 /// What is there once the data directory is open. Outlives the Api.
 struct Backend {
   msglog::MessageLog& log;
@@ -83,6 +93,9 @@ class Api final : public io::HttpHandler {
   /// When `step` next has something to do, unless `wakeup` says so before.
   /// units: of Clock::uptime
   Duration next_step() const;
+
+  /// Tells the streams about a stretch that the feed did not deliver: it began, grew or healed.
+  void publish_gap(const FeedGapEvent& event);
 
   /// Tells the streams about a run.
   void publish_run(const RunEvent& event);

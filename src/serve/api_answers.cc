@@ -48,7 +48,7 @@ Result<CommandLine> command_line(const std::string& body) {
   const auto json = TRY(text::parse_json(body));
   const text::Value* argv = json.find("argv");
   if (!argv || !argv->is_list() || argv->as_list().empty()) return wrong;
-  CommandLine line{{}, json.string_or("cwd", "")};
+  CommandLine line{{}, json.string_or("cwd", ""), json.bool_or("progress", false)};
   for (const auto& word : argv->as_list()) {
     if (!word.is_string()) return wrong;
     line.argv.push_back(word.as_string());
@@ -88,6 +88,8 @@ void Api::open_stream(Call call, io::HttpReply reply) {
   options.interval = std::chrono::milliseconds(call.integer("interval_ms", 0));
   const std::string* last = call.request.header("Last-Event-ID");
   const auto since = last ? StreamPosition::parse(*last) : std::nullopt;
+  // After a restart the day is read again: what the reader has seen of it is not sent once more.
+  if (since && since->topic_id == live_->position().topic_id) options.since = since;
   hub_.add(std::move(reply), std::move(options), [&] {
     SseHub::Beginning beginning;
     beginning.quotes = live_->events_since(since);

@@ -147,22 +147,59 @@ void Api::add_market_routes(std::vector<Route>& routes) {
                     .answer = [this](Call&) -> Result<io::HttpResponse> {
                       return json_response(status_json(true));
                     }});
-  routes.push_back({.method = "GET",
+  routes.push_back(
+      {.method = "GET",
+       .path = "/api/v1/symbols",
+       .summary = "Every symbol that has been seen, sorted; and those that the feed follows.",
+       .runs = Runs::with_query,
+       .success = {200, "application/json", "Symbols"},
+       .answer = [this](Call& call) -> Result<io::HttpResponse> {
+         std::vector<std::string> all = TRY(read_symbols(*call.warehouse));
+         const auto live = live_->symbols();
+         all.insert(all.end(), live.begin(), live.end());
+         std::sort(all.begin(), all.end());
+         all.erase(std::unique(all.begin(), all.end()), all.end());
+         JsonWriter json;
+         json.begin_object().key("symbols").begin_list();
+         for (const auto& symbol : all) json.value(symbol);
+         json.end_list().key("followed");
+         const auto followed = TRY(commands_.followed());
+         const text::Value* list = followed.find("followed");
+         json.value(list ? *list : text::Value(text::List{})).end_object();
+         return json_response(json.take());
+       }});
+  routes.push_back({.method = "POST",
                     .path = "/api/v1/symbols",
-                    .summary = "Every symbol that has been seen, sorted.",
-                    .runs = Runs::with_query,
-                    .success = {200, "application/json", "Symbols"},
+                    .summary = "Follows more symbols, from now on and after restarts.",
+                    .need = Need::write,
+                    .runs = Runs::on_worker,
+                    .body_bytes_max = kJsonBodyMax,
+                    .body_type = "application/json",
+                    .body_schema = "FollowRequest",
+                    .success = {200, "application/json", "Followed"},
                     .answer = [this](Call& call) -> Result<io::HttpResponse> {
-                      std::vector<std::string> all = TRY(read_symbols(*call.warehouse));
-                      const auto live = live_->symbols();
-                      all.insert(all.end(), live.begin(), live.end());
-                      std::sort(all.begin(), all.end());
-                      all.erase(std::unique(all.begin(), all.end()), all.end());
-                      JsonWriter json;
-                      json.begin_object().key("symbols").begin_list();
-                      for (const auto& symbol : all) json.value(symbol);
-                      json.end_list().end_object();
-                      return json_response(json.take());
+                      const auto body = TRY(text::parse_json(call.request.body));
+                      const text::Value* list = body.find("symbols");
+                      std::vector<std::string> names;
+                      for (const auto& one :
+                           list && list->is_list() ? list->as_list() : text::List{})
+                        if (one.is_string()) names.push_back(one.as_string());
+                      if (names.empty())
+                        return Error{ErrorCode::invalid_argument, "the body names no symbols",
+                                     R"(Send {"symbols":["AAPL"]}.)"};
+                      return json_of(commands_.follow(names));
+                    }});
+  routes.push_back({.method = "DELETE",
+                    .path = "/api/v1/symbols/{symbol}",
+                    .summary = "Follows a symbol no longer; what is there of it stays.",
+                    .need = Need::write,
+                    .runs = Runs::on_worker,
+                    .params = {required(kSymbol)},
+                    .body_bytes_max = kJsonBodyMax,
+                    .success = {200, "application/json", "Followed"},
+                    .failures = {404},
+                    .answer = [this](Call& call) -> Result<io::HttpResponse> {
+                      return json_of(commands_.unfollow(call.text("symbol")));
                     }});
   routes.push_back({.method = "GET",
                     .path = "/api/v1/quotes",
@@ -347,24 +384,58 @@ void Api::add_dag_routes(std::vector<Route>& routes) {
        {dag, run, task}, [this](Call& call) {
          return commands_.task_log(call.text("dag"), call.text("run"), call.text("task"));
        });
-  const auto act = [&](std::string_view name, std::string summary, std::string schema,
-                       DagAction action) {
+  const auto act = [&](std::string_view path, std::string summary, std::string schema,
+                       DagAction action, std::vector<Param> params) {
     routes.push_back({.method = "POST",
-                      .path = fmt::format("/api/v1/dags/{{dag}}/{}", name),
+                      .path = fmt::format("/api/v1/dags/{{dag}}/{}", path),
                       .summary = std::move(summary),
                       .need = Need::write,
                       .runs = Runs::on_worker,
-                      .params = {dag},
+                      .params = std::move(params),
                       .body_bytes_max = kJsonBodyMax,
                       .success = {200, "application/json", std::move(schema)},
                       .failures = {404, 409, 413},
                       .answer = [this, action](Call& call) -> Result<io::HttpResponse> {
-                        return json_of(commands_.act(call.text("dag"), action));
+                        return json_of(commands_.act(
+                            {.dag = call.text("dag"),
+                             .action = action,
+                             .run = call.text(action == DagAction::trigger ? "run_id" : "run"),
+                             .task = call.text("task"),
+                             .state = call.text("state"),
+                             .conf = call.text("conf"),
+                             .upstream = call.text("upstream") == "true",
+                             .downstream = call.text("downstream") == "true",
+                             .failed = call.text("failed") == "true"}));
                       }});
   };
-  act("trigger", "Queues a run.", "Triggered", DagAction::trigger);
-  act("pause", "Stops new runs of a DAG.", "Paused", DagAction::pause);
-  act("unpause", "Lets a DAG run again.", "Paused", DagAction::unpause);
+  const auto given = [](std::string name, std::string description) {
+    return Param{.name = std::move(name), .description = std::move(description)};
+  };
+  const auto choice = [](std::string name, std::string description, bool required,
+                         std::vector<std::string> choices) {
+    return Param{.name = std::move(name),
+                 .type = ParamType::choice,
+                 .description = std::move(description),
+                 .required = required,
+                 .choices = std::move(choices)};
+  };
+  const auto yes_no = [&](std::string name, std::string description) {
+    return choice(std::move(name), std::move(description), false, {"true", "false"});
+  };
+  act("trigger", "Queues a run.", "Triggered", DagAction::trigger,
+      {dag, given("conf", "The run's parameters, a JSON object"),
+       given("run_id", "What the run is to be called")});
+  act("pause", "Stops new runs of a DAG.", "Paused", DagAction::pause, {dag});
+  act("unpause", "Lets a DAG run again.", "Paused", DagAction::unpause, {dag});
+  act("runs/{run}/clear", "Takes tasks' states away: they run again.", "Cleared", DagAction::clear,
+      {dag, run, given("task", "This task only"), yes_no("upstream", "And all before it"),
+       yes_no("downstream", "And all after it"),
+       yes_no("failed", "Of those only what failed, or whose upstream did")});
+  act("runs/{run}/mark", "Says that a run, or a task of it, succeeded or failed.", "Run",
+      DagAction::mark,
+      {dag, run, given("task", "This task instead of the run"),
+       choice("state", "What it becomes", true, {"success", "failed"})});
+  act("runs/{run}/cancel", "Stops a run that has not ended.", "Run", DagAction::cancel, {dag, run});
 }
 
 void Api::add_command_routes(std::vector<Route>& routes) {

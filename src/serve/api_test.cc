@@ -37,7 +37,19 @@ class FakeCommands final : public Commands {
                                const std::string&) override {
     return find(dag);
   }
-  Result<text::Value> act(const std::string& dag, DagAction) override { return find(dag); }
+  Result<text::Value> act(const DagRequest& request) override { return find(request.dag); }
+  Result<text::Value> followed() override {
+    return text::Value(
+        text::Object{{"followed", text::List{text::Object{{"symbol", "A"}, {"path", "stream"}}}}});
+  }
+  Result<text::Value> follow(const std::vector<std::string>& symbols) override {
+    if (symbols[0] == "no symbol") return Error{ErrorCode::invalid_argument, "no symbol", ""};
+    return followed();
+  }
+  Result<text::Value> unfollow(const std::string& symbol) override {
+    if (symbol != "A") return Error{ErrorCode::not_found, "not followed", ""};
+    return followed();
+  }
   Result<int> run(const CommandLine& line, const CommandOutput& output,
                   std::stop_token stop) override {
     if (line.argv[0] == "wait") {
@@ -167,7 +179,8 @@ TEST_F(ApiTest, before_it_is_ready_the_page_loads_and_the_rest_says_how_far_it_i
 TEST_F(ApiTest, answers_each_question_in_json_with_the_headers_that_keep_a_page_safe) {
   start();
   start_worker();
-  EXPECT_EQ(get("/api/v1/symbols").body, R"({"symbols":[]})");
+  EXPECT_EQ(get("/api/v1/symbols").body,
+            R"({"symbols":[],"followed":[{"symbol":"A","path":"stream"}]})");
   EXPECT_EQ(get("/api/v1/quotes").body, R"({"quotes":[]})");
   EXPECT_EQ(get("/api/v1/dags/d/runs").body, R"({"run_id":"r"})");
   EXPECT_EQ(get("/api/v1/dags/d").body, R"({"id":"d"})");
@@ -191,6 +204,27 @@ TEST_F(ApiTest, wrong_questions_are_told_what_is_wrong) {
   const auto wrong = call({.method = "DELETE", .target = "/api/v1/quotes"});
   EXPECT_EQ(wrong.status, 405);
   EXPECT_EQ(*io::find_header(wrong.headers, "Allow"), "GET, HEAD");
+}
+
+TEST_F(ApiTest, symbols_are_followed_and_followed_no_longer) {
+  start();
+  start_worker();
+  const io::HttpHeaders writes = {{"Content-Type", "application/json"},
+                                  {"Authorization", "Bearer secret"}};
+  const std::string followed = R"("followed":[{"symbol":"A","path":"stream"}])";
+  EXPECT_NE(get("/api/v1/symbols").body.find(followed), std::string::npos);
+  const auto follow = [&](std::string body) {
+    return call({"POST", "/api/v1/symbols", writes, std::move(body)});
+  };
+  EXPECT_EQ(follow(R"({"symbols":["A"]})").body, "{" + followed + "}");
+  for (const char* wrong : {"{}", R"({"symbols":[]})", R"({"symbols":"A"})", "[", "null",
+                            R"({"symbols":["no symbol"]})"}) {
+    EXPECT_EQ(follow(wrong).status, 400) << wrong;
+  }
+  EXPECT_EQ(call({"POST", "/api/v1/symbols", {{"Content-Type", "application/json"}}, "{}"}).status,
+            401);
+  EXPECT_EQ(call({"DELETE", "/api/v1/symbols/A", writes, ""}).status, 200);
+  EXPECT_EQ(call({"DELETE", "/api/v1/symbols/B", writes, ""}).status, 404);
 }
 
 TEST_F(ApiTest, lines_are_appended_and_their_places_answered) {
@@ -255,6 +289,17 @@ TEST_F(ApiTest, a_stream_begins_with_every_value_and_goes_on_with_each_change) {
   EXPECT_EQ(got.find("spark"), std::string::npos);
   api_->publish_run({.dag = "d", .run_id = "r", .state = "success", .symbols = {"A"}});
   reader.read_until(R"(data: {"dag":"d","run_id":"r","state":"success","loaded":0,"from":null,)");
+  const Timestamp begin = parse_rfc3339("2025-01-06T15:00:00Z")->at;
+  api_->publish_gap({.feed = "finnhub",
+                     .symbol = "*",
+                     .start = begin,
+                     .end = begin + 1min,
+                     .cause = "disconnect",
+                     .healed_at = std::nullopt});
+  reader.read_until(
+      R"(event: feed_gap
+data: {"feed":"finnhub","symbol":"*","start":"2025-01-06T15:00:00Z",)"
+      R"("end":"2025-01-06T15:01:00Z","cause":"disconnect","healed_at":null})");
 }
 
 TEST_F(ApiTest, a_reconnect_gets_what_changed_since_and_a_gap_for_what_is_not_kept) {
@@ -369,7 +414,7 @@ TEST_F(ApiTest, the_description_names_every_address_and_no_other) {
   start();
   const auto description = text::parse_json(get("/openapi.json").body);
   ASSERT_TRUE(description);
-  EXPECT_EQ(description->find("paths")->as_object().size(), 24U);
+  EXPECT_EQ(description->find("paths")->as_object().size(), 28U);
   for (const auto& [path, operations] : description->find("paths")->as_object())
     for (const auto& [method, operation] : operations.as_object())
       for (const auto& [status, response] : operation.find("responses")->as_object())

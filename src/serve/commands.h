@@ -15,12 +15,25 @@
 
 namespace tapeline::serve {
 
-enum class DagAction : std::uint8_t { trigger, pause, unpause };
+enum class DagAction : std::uint8_t { trigger, pause, unpause, clear, mark, cancel };
+
+struct DagRequest {
+  std::string dag;
+  DagAction action;
+  std::string run;    // of the last three; for a trigger what the run is to be called, or empty
+  std::string task;   // clear, mark: that one only
+  std::string state;  // mark: success or failed
+  std::string conf;   // trigger: JSON, or empty
+  bool upstream = false;
+  bool downstream = false;
+  bool failed = false;
+};
 
 /// A command line as another process sends it.
 struct CommandLine {
   std::vector<std::string> argv;  // without the program's name
   std::string cwd;
+  bool progress = false;  // its stderr is a terminal: show how far it is
 };
 
 /// Takes what a command prints. False: nobody reads any more, stop.
@@ -51,9 +64,18 @@ class Commands {
   virtual Result<text::Value> task_log(const std::string& dag, const std::string& run,
                                        const std::string& task) = 0;
 
-  /// What became of it: {"run_id"} for a trigger, {"paused"} for the others.
-  /// errors: not_found, already_exists (a run is queued already)
-  virtual Result<text::Value> act(const std::string& dag, DagAction action) = 0;
+  /// What became of it: {"run_id"} for a trigger, {"paused"} for pause and unpause, else the run
+  /// as `runs` has it; for a clear with "cleared", the names of tasks.
+  /// errors: not_found, already_exists (that run id), invalid_argument
+  virtual Result<text::Value> act(const DagRequest& request) = 0;
+
+  /// {"followed":[{"symbol","path"}]}: which symbols the feed follows, and which way they come.
+  virtual Result<text::Value> followed() = 0;
+
+  /// Changes which; as followed() then.
+  /// errors: invalid_argument, unsupported (they are fixed); not_found for one to unfollow
+  virtual Result<text::Value> follow(const std::vector<std::string>& symbols) = 0;
+  virtual Result<text::Value> unfollow(const std::string& symbol) = 0;
 
   /// Runs a command of the command line inside this process; the exit code.
   /// errors: unsupported (a command that cannot run here)

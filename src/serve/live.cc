@@ -89,7 +89,7 @@ QuoteEvent Live::event(const State& state, const LiveSymbol& symbol, StreamPosit
   after.next[static_cast<std::size_t>(symbol.partition)] = symbol.offset + 1;
   JsonWriter json;
   state.table.write(symbol, false, json);
-  return {symbol.symbol, symbol.sequence,
+  return {symbol.symbol, symbol.sequence, symbol.partition, symbol.offset,
           std::make_shared<const std::string>(sse_event("quote", json.text(), after.text()))};
 }
 

@@ -32,6 +32,10 @@ class Live {
   Live(msglog::MessageLog& log, const Calendar& calendar, SseHub& hub, telemetry::Metrics& metrics,
        Options options);
 
+  /// Takes its place in the topic, where there is one: position() is known then.
+  /// errors: unavailable, corrupt (the log)
+  Result<bool> find_topic();
+
   /// Reads one lot of new records and publishes what they change. True where there were any.
   /// errors: unavailable, corrupt (the log); a topic that does not exist yet is no error
   /// blocks: never
@@ -58,8 +62,6 @@ class Live {
     LiveTable table;
     StreamPosition position;
   };
-
-  Result<bool> find_topic();
 
   /// `after` is what a reader has seen when it has this event too: the event's id. Events must
   /// be made in the order of their sequence, so that none claims what comes later.

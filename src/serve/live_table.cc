@@ -44,6 +44,16 @@ void add_spark(LiveSymbol& symbol, Timestamp at, Price price) {
   }
 }
 
+/// Whether a message of the newest one's time would change nothing that is shown.
+bool says_the_same(const LiveSymbol& symbol, const wire::QuoteView& message) {
+  const auto keeps = [](const std::optional<Price>& shown, const std::optional<Price>& found) {
+    return !found || found == shown;
+  };
+  return symbol.history == message.history && message.price == symbol.price &&
+         keeps(symbol.open, message.open) && keeps(symbol.high, message.high) &&
+         keeps(symbol.low, message.low) && keeps(symbol.previous_close, message.previous_close);
+}
+
 std::string_view class_of(const LiveSymbol& symbol) {
   if (symbol.history) return "history";
   if (symbol.data_source == "simulator") return "simulated";
@@ -89,6 +99,18 @@ void LiveTable::count(LiveSymbol& symbol, const wire::QuoteView& message) {
   add_spark(symbol, message.event_time, message.price);
 }
 
+/// Takes the newest message of the open minute once more, with another price. Its volume stands
+/// counted, and a high or low that it made stays until the warehouse has put it right.
+void LiveTable::correct(LiveSymbol& symbol, const wire::QuoteView& message) {
+  if (!symbol.minute || message.event_time != *symbol.minute_times.rbegin()) return;
+  OpenMinute& minute = *symbol.minute;
+  if (minute.quote_count == 1) minute.open = minute.high = minute.low = message.price;
+  minute.close = message.price;
+  minute.high = std::max(minute.high, message.price);
+  minute.low = std::min(minute.low, message.price);
+  add_spark(symbol, message.event_time, message.price);
+}
+
 const LiveSymbol* LiveTable::apply(const wire::QuoteView& message, std::int32_t partition,
                                    std::int64_t offset) {
   if (!is_valid(message)) return nullptr;
@@ -102,8 +124,13 @@ const LiveSymbol* LiveTable::apply(const wire::QuoteView& message, std::int32_t 
   if (!fresh && day < symbol.day) return nullptr;
   if (fresh || day > symbol.day) begin_day(symbol, day);
 
-  if (symbol.minute_times.contains(message.event_time)) return nullptr;
-  count(symbol, message);
+  const bool repeats = symbol.minute_times.contains(message.event_time);
+  if (repeats && (message.event_time != symbol.event_time || says_the_same(symbol, message)))
+    return nullptr;
+  if (repeats)
+    correct(symbol, message);
+  else
+    count(symbol, message);
 
   const bool newer = fresh || (symbol.history && !message.history) ||
                      (symbol.history == message.history && message.event_time >= symbol.event_time);

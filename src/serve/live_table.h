@@ -74,8 +74,8 @@ class LiveTable {
   explicit LiveTable(const Calendar& calendar) : calendar_(calendar) {}
 
   /// Takes one message. The symbol, where anything that can be shown of it changed; else nullptr.
-  /// A message that staging would call invalid, or that repeats one of the open minute,
-  /// changes nothing.
+  /// A message that staging would call invalid changes nothing, nor does one that repeats another
+  /// of the open minute, unless it corrects the newest.
   const LiveSymbol* apply(const wire::QuoteView& message, std::int32_t partition,
                           std::int64_t offset);
 
@@ -97,6 +97,7 @@ class LiveTable {
 
  private:
   void count(LiveSymbol& symbol, const wire::QuoteView& message);
+  static void correct(LiveSymbol& symbol, const wire::QuoteView& message);
   void write_spark(const LiveSymbol& symbol, JsonWriter& json) const;
   LiveSymbol from_daily(const DailyRow& row) const;
 

@@ -67,6 +67,19 @@ TEST_F(LiveTableTest, a_repeated_message_changes_nothing) {
   EXPECT_EQ(aapl().volume, 10);
 }
 
+TEST_F(LiveTableTest, the_newest_message_can_be_corrected_and_counts_once) {
+  apply("2025-01-06T15:00:10Z", "99", 5);
+  apply("2025-01-06T15:00:20Z", "100", 10);
+  EXPECT_TRUE(apply("2025-01-06T15:00:20Z", "102", 10));
+  EXPECT_EQ(aapl().price.text(), "102");
+  EXPECT_EQ(aapl().minute->close.text(), "102");
+  EXPECT_EQ(aapl().minute->quote_count, 2);
+  EXPECT_EQ(aapl().volume, 15);
+  EXPECT_EQ(aapl().offset, 2);
+  EXPECT_FALSE(apply("2025-01-06T15:00:10Z", "50"));  // of an older one only the warehouse knows
+  EXPECT_EQ(aapl().price.text(), "102");
+}
+
 TEST_F(LiveTableTest, unknown_volume_stays_unknown) {
   apply("2025-01-06T15:00:20Z", "100");
   EXPECT_EQ(aapl().volume, std::nullopt);

@@ -154,7 +154,7 @@ std::string daily_bars(const BarsRequest& request) {
 
 Status write_gaps(Connection& warehouse, const BarsRequest& request, JsonWriter& json) {
   const Span span = span_of(request);
-  std::string where = fmt::format("symbol = {} and healed_at is null", sql_text(request.symbol));
+  std::string where = fmt::format("symbol in ({}, '*')", sql_text(request.symbol));
   if (span.from) where += fmt::format(" and gap_end > {}", timestamp_literal(*span.from));
   if (span.to) where += fmt::format(" and gap_start < {}", timestamp_literal(*span.to));
   const Rows rows =

@@ -179,16 +179,17 @@ TEST_F(MartsTest, days_are_new_york_dates_whatever_instant_is_asked_for) {
   EXPECT_EQ(days.find("2025-01-07"), std::string::npos) << days;
 }
 
-TEST_F(MartsTest, gaps_that_were_not_healed_come_with_the_bars) {
+TEST_F(MartsTest, gaps_come_with_the_bars_those_of_the_whole_feed_too) {
   run(R"(insert into raw_stocks.gaps values
          ('f', 'A', '2025-01-06 15:00:00', '2025-01-06 15:01:00', 'disconnected', null),
-         ('f', 'A', '2025-01-06 16:00:00', '2025-01-06 16:01:00', 'disconnected', now()),
+         ('f', '*', '2025-01-06 16:00:00', '2025-01-06 16:01:00', 'mute', now()),
          ('f', 'B', '2025-01-06 15:00:00', '2025-01-06 15:01:00', 'disconnected', null))");
   EXPECT_NE(bars({.symbol = "A", .interval = "1m"})
                 .find(R"("gaps":[{"start":"2025-01-06T15:00:00Z","end":"2025-01-06T15:01:00Z",)"
-                      R"("cause":"disconnected"}])"),
+                      R"("cause":"disconnected"},{"start":"2025-01-06T16:00:00Z",)"
+                      R"("end":"2025-01-06T16:01:00Z","cause":"mute"}])"),
             std::string::npos);
-  EXPECT_NE(bars({.symbol = "A", .interval = "1m", .from = instant("2025-01-06T15:01:00Z")})
+  EXPECT_NE(bars({.symbol = "A", .interval = "1m", .from = instant("2025-01-06T16:01:00Z")})
                 .find(R"("gaps":[])"),
             std::string::npos);
 }

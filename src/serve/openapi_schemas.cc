@@ -14,7 +14,9 @@ std::string_view api_schemas() {
   "quotes_per_second","last_event_time"],"properties":{"name":{"type":"string"},
   "class":{"enum":["simulated","replay","live","none"]},
   "badge":{"enum":["SIMULATED","REPLAY",""]},"state":{"type":"string"},
-  "symbols":{"type":"integer","minimum":0},"quotes_per_second":{"type":"number","minimum":0},
+  "symbols":{"type":"integer","minimum":0},
+  "over_limit":{"type":"integer","minimum":0},"error":{"type":["string","null"]},
+  "quotes_per_second":{"type":"number","minimum":0},"faults":{"type":"string"},
   "last_event_time":{"type":["string","null"],"format":"date-time"}}},
 "Market": {"type":"object","required":["calendar","session","open","close","next_open"],
   "properties":{"calendar":{"enum":["XNYS","SIM"]},
@@ -54,7 +56,7 @@ std::string_view api_schemas() {
   "items":{"$ref":"#/components/schemas/Dag"}}}},
 "Run": {"type":"object","required":["run_id","run_type","state","logical_date","queued_at",
   "started_at","ended_at","run_count","error"],"properties":{"run_id":{"type":"string"},
-  "run_type":{"enum":["scheduled","manual","continuous"]},
+  "run_type":{"enum":["scheduled","manual","continuous","backfill"]},
   "state":{"enum":["queued","running","success","failed"]},
   "logical_date":{"type":"string","format":"date-time"},
   "queued_at":{"type":"string","format":"date-time"},
@@ -73,9 +75,18 @@ std::string_view api_schemas() {
     "error":{"type":["string","null"]}}}}}},
 "TaskLog": {"type":"object","required":["log"],"properties":{"log":{"type":"string"}}},
 "Triggered": {"type":"object","required":["run_id"],"properties":{"run_id":{"type":"string"}}},
+"Cleared": {"allOf":[{"$ref":"#/components/schemas/Run"},{"type":"object",
+  "required":["cleared"],"properties":{"cleared":{"type":"array","items":{"type":"string"}}}}]},
 "Paused": {"type":"object","required":["paused"],"properties":{"paused":{"type":"boolean"}}},
-"Symbols": {"type":"object","required":["symbols"],"properties":{"symbols":{"type":"array",
-  "items":{"type":"string"}}}},
+"Symbols": {"type":"object","required":["symbols","followed"],"properties":{
+  "symbols":{"type":"array","items":{"type":"string"}},
+  "followed":{"$ref":"#/components/schemas/FollowedList"}}},
+"FollowedList": {"type":"array","items":{"type":"object","required":["symbol","path"],
+  "properties":{"symbol":{"type":"string"},"path":{"type":"string"}}}},
+"Followed": {"type":"object","required":["followed"],"properties":{
+  "followed":{"$ref":"#/components/schemas/FollowedList"}}},
+"FollowRequest": {"type":"object","required":["symbols"],"properties":{"symbols":{"type":"array",
+  "minItems":1,"items":{"type":"string"}}}},
 "MinuteBar": {"type":["object","null"],"required":["bar_start","open","high","low","close",
   "volume","quote_count"],"properties":{"bar_start":{"type":"string","format":"date-time"},
   "open":{"type":"number"},"high":{"type":"number"},"low":{"type":"number"},
@@ -145,7 +156,7 @@ std::string_view api_schemas() {
     "partition":{"type":"integer"},"offset":{"type":"integer"}}}}}},
 "Login": {"type":"object","required":["token"],"properties":{"token":{"type":"string"}}},
 "Command": {"type":"object","required":["argv"],"properties":{"argv":{"type":"array",
-  "items":{"type":"string"},"minItems":1},"cwd":{"type":"string"}}}
+  "items":{"type":"string"},"minItems":1},"cwd":{"type":"string"},"progress":{"type":"boolean"}}}
 })json";
 }
 

@@ -72,6 +72,7 @@ std::string sse_event(std::string_view name, std::string_view json, std::string_
 
 int SseQueue::offer(const QuoteEvent& event) {
   if (!options_.symbols.empty() && !options_.symbols.contains(event.symbol)) return 0;
+  if (options_.since && !options_.since->is_before(event.partition, event.offset)) return 0;
   const auto waiting = waiting_.find(event.symbol);
   if (waiting == waiting_.end()) {
     waiting_.emplace(event.symbol, event.sequence);
@@ -199,8 +200,8 @@ void SseHub::publish(const std::vector<QuoteEvent>& events) {
   });
 }
 
-void SseHub::publish_run(std::string_view json, std::int64_t position) {
-  const auto text = std::make_shared<const std::string>(sse_event("run", json));
+void SseHub::publish_event(std::string_view name, std::string_view json, std::int64_t position) {
+  const auto text = std::make_shared<const std::string>(sse_event(name, json));
   const Duration now = clock_.uptime();
   state_.with([&](State& state) {
     state.runs.push_back(position);

@@ -46,7 +46,9 @@ struct StreamPosition {
 /// One change of one symbol, written out once for all readers.
 struct QuoteEvent {
   std::string symbol;
-  std::uint64_t sequence = 0;               // of a later change it is higher
+  std::uint64_t sequence = 0;  // of a later change it is higher
+  std::int32_t partition = 0;  // of the record that made it
+  std::int64_t offset = 0;
   std::shared_ptr<const std::string> text;  // the whole event, with its id and blank line
 };
 
@@ -59,8 +61,9 @@ class SseQueue {
   static constexpr std::size_t kRunEventsMax = 64;
 
   struct Options {
-    std::set<std::string> symbols;  // empty: all
-    Duration interval{0};           // the least time between two lots of quotes
+    std::set<std::string> symbols;             // empty: all
+    Duration interval{0};                      // the least time between two lots of quotes
+    std::optional<StreamPosition> since = {};  // what it has seen: nothing older is offered
   };
   explicit SseQueue(Options options) : options_(std::move(options)) {}
 
@@ -115,7 +118,8 @@ class SseHub {
   void add(io::HttpReply reply, SseQueue::Options options, const std::function<Beginning()>& begin);
 
   void publish(const std::vector<QuoteEvent>& events);
-  void publish_run(std::string_view json, std::int64_t position);
+  /// An event that no later one replaces: "run", or "feed_gap".
+  void publish_event(std::string_view name, std::string_view json, std::int64_t position);
   void publish_status(std::string_view json);
 
   /// How many run events were published after the stream had reached `position`, as far as

@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 QuoteEvent event(std::string symbol, std::uint64_t sequence) {
   auto text = std::make_shared<const std::string>(symbol + std::to_string(sequence) + ";");
-  return {std::move(symbol), sequence, std::move(text)};
+  return {std::move(symbol), sequence, 0, static_cast<std::int64_t>(sequence), std::move(text)};
 }
 
 std::shared_ptr<const std::string> run(int number) {
@@ -67,6 +67,13 @@ TEST(SseQueue, passes_only_the_symbols_that_were_asked_for) {
   queue.offer(event("A", 1));
   queue.offer(event("B", 2));
   EXPECT_EQ(queue.take(0s), "A1;");
+}
+
+TEST(SseQueue, a_reader_that_comes_back_gets_nothing_that_is_older_than_what_it_has) {
+  SseQueue queue({.since = StreamPosition{"topic", {3}}});
+  queue.offer(event("A", 2));
+  queue.offer(event("B", 3));
+  EXPECT_EQ(queue.take(0s), "B3;");
 }
 
 TEST(SseQueue, an_interval_holds_quotes_back_and_nothing_else) {

@@ -35,6 +35,13 @@ const std::vector<std::vector<std::string_view>> kVersions = {
            without rowid)",
         "create table settings (key text primary key, value text not null) without rowid",
     },
+    {
+        // A cleared task has more tries than its DAG says; a backfill has a limit of its own.
+        "alter table task_tries add column tries_max integer not null default 0",
+        "alter table runs add column backfill integer not null default 0",
+        "alter table runs add column backfill_active_max integer not null default 0",
+        "create index runs_by_logical_at on runs (dag, logical_at)",
+    },
 };
 
 }  // namespace

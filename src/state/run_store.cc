@@ -7,7 +7,12 @@ namespace {
 
 constexpr std::string_view kRunColumns =
     "id, dag, run_id, run_type, state, logical_at, queued_at, start_at, end_at, conf, error, "
-    "run_count, busy_micros";
+    "run_count, busy_micros, backfill, backfill_active_max";
+
+std::string insert_run(std::string_view more = "") {
+  return fmt::format("insert into runs ({}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?){}",
+                     kRunColumns, more);
+}
 
 std::int64_t micros(Timestamp at) { return at.time_since_epoch().count(); }
 
@@ -36,7 +41,9 @@ std::vector<Cell> cells(const RunRow& run) {
           run.conf,
           run.error,
           run.run_count,
-          static_cast<std::int64_t>(busy.count())};
+          static_cast<std::int64_t>(busy.count()),
+          run.backfill,
+          run.backfill_active_max};
 }
 
 RunRow run_of(const Row& row) {
@@ -52,7 +59,9 @@ RunRow run_of(const Row& row) {
           row.text(9),
           row.text(10),
           row.integer(11),
-          std::chrono::microseconds(row.integer(12))};
+          std::chrono::microseconds(row.integer(12)),
+          row.integer(13),
+          row.integer(14)};
 }
 
 std::vector<RunRow> runs_of(const std::vector<Row>& rows) {
@@ -63,10 +72,10 @@ std::vector<RunRow> runs_of(const std::vector<Row>& rows) {
 
 Status write_tries(Connection& connection, const std::vector<TryRow>& tries) {
   for (const TryRow& t : tries) {
-    TRY_STATUS(
-        connection.run("insert or replace into task_tries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                       {t.run, t.task, t.try_number, t.state, cell(t.start_at), cell(t.end_at),
-                        cell(t.retry_at), t.value, t.error_code, t.error_message, t.error_hint}));
+    TRY_STATUS(connection.run(
+        "insert or replace into task_tries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        {t.run, t.task, t.try_number, t.state, cell(t.start_at), cell(t.end_at), cell(t.retry_at),
+         t.value, t.error_code, t.error_message, t.error_hint, t.tries_max}));
   }
   return Ok{};
 }
@@ -84,13 +93,13 @@ Status RunStore::write(const Wave& wave) {
   return database_.write(wave.sync, [&](Connection& connection) -> Status {
     for (const RunRow& run : wave.runs) {
       // Not "insert or replace": that would delete the run's tries with the old row.
-      TRY_STATUS(connection.run(
-          fmt::format("insert into runs ({}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                      "on conflict (id) do update set state = excluded.state, "
-                      "start_at = excluded.start_at, end_at = excluded.end_at, "
-                      "error = excluded.error, busy_micros = excluded.busy_micros",
-                      kRunColumns),
-          cells(run)));
+      static const std::string upsert = insert_run(
+          " on conflict (id) do update set state = excluded.state, "
+          "queued_at = excluded.queued_at, start_at = excluded.start_at, "
+          "end_at = excluded.end_at, error = excluded.error, "
+          "busy_micros = excluded.busy_micros, backfill = excluded.backfill, "
+          "backfill_active_max = excluded.backfill_active_max");
+      TRY_STATUS(connection.run(upsert, cells(run)));
     }
     TRY_STATUS(write_tries(connection, wave.tries));
     for (const LogRow& row : wave.log) {
@@ -112,12 +121,8 @@ Status RunStore::write(const Wave& wave) {
 }
 
 Status RunStore::add(const RunRow& run) {
-  return database_.write(Sync::now, [&](Connection& connection) {
-    return connection.run(
-        fmt::format("insert into runs ({}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    kRunColumns),
-        cells(run));
-  });
+  return database_.write(
+      Sync::now, [&](Connection& connection) { return connection.run(insert_run(), cells(run)); });
 }
 
 Status RunStore::set_paused(const std::string& dag, bool paused) {
@@ -158,6 +163,30 @@ Result<std::optional<RunRow>> RunStore::find(const std::string& dag,
   });
 }
 
+Result<std::vector<RunRow>> RunStore::between(const std::string& dag, Timestamp from, Timestamp to,
+                                              std::int64_t limit) const {
+  return database_.read([&](Connection& connection) -> Result<std::vector<RunRow>> {
+    const auto rows = TRY(connection.query(
+        fmt::format("select {} from runs where dag = ? and logical_at between ? and ? "
+                    "order by logical_at, id limit ?",
+                    kRunColumns),
+        {dag, micros(from), micros(to), limit}));
+    return runs_of(rows);
+  });
+}
+
+Result<std::optional<Duration>> RunStore::usual_length(const std::string& dag,
+                                                       std::int64_t runs) const {
+  return database_.read([&](Connection& connection) -> Result<std::optional<Duration>> {
+    const auto rows = TRY(connection.query(
+        "select sum(busy_micros) / sum(run_count) from (select busy_micros, run_count from runs "
+        "where dag = ? and state = 'success' order by id desc limit ?)",
+        {dag, runs}));
+    if (rows.at(0).is_null(0)) return std::optional<Duration>();
+    return std::optional<Duration>(std::chrono::microseconds(rows.at(0).integer(0)));
+  });
+}
+
 Result<std::vector<TryRow>> RunStore::tries(std::int64_t run) const {
   return database_.read([&](Connection& connection) -> Result<std::vector<TryRow>> {
     std::vector<TryRow> tries;
@@ -165,7 +194,7 @@ Result<std::vector<TryRow>> RunStore::tries(std::int64_t run) const {
              "select * from task_tries where run = ? order by task, try_number", {run}))) {
       tries.push_back({row.integer(0), row.text(1), row.integer(2), row.text(3),
                        maybe_instant(row, 4), maybe_instant(row, 5), maybe_instant(row, 6),
-                       row.text(7), row.text(8), row.text(9), row.text(10)});
+                       row.text(7), row.text(8), row.text(9), row.text(10), row.integer(11)});
     }
     return tries;
   });

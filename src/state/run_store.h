@@ -22,19 +22,22 @@ struct RunRow {
   std::int64_t id = 0;
   std::string dag;
   std::string run_id;    // scheduled__2026-11-22T16:45:00+00:00
-  std::string run_type;  // scheduled, manual, continuous
+  std::string run_type;  // scheduled, manual, continuous, backfill
   std::string state;     // queued, running, success, failed
   Timestamp logical_at;
   Timestamp queued_at;
   std::optional<Timestamp> start_at;
   std::optional<Timestamp> end_at;
-  std::string conf = "{}";     // JSON
-  std::string error;           // of a failed run: "task: message"
-  std::int64_t run_count = 1;  // how many runs this row stands for
-  Duration busy{0};            // the sum of their lengths, once ended
+  std::string conf = "{}";               // JSON
+  std::string error;                     // of a failed run: "task: message"
+  std::int64_t run_count = 1;            // how many runs this row stands for
+  Duration busy{0};                      // the sum of their lengths, once ended
+  std::int64_t backfill = 0;             // which backfill makes it run now; 0 for none
+  std::int64_t backfill_active_max = 0;  // how many of that one may go on at a time
 };
 
-/// One try of a task. Try 0 is a task that never began (upstream_failed, skipped, none).
+/// One try of a task. Try 0 is a task that never began (upstream_failed, skipped, none). The newest
+/// is what the task is now: in state none, with a number, it was cleared and that try comes next.
 struct TryRow {
   std::int64_t run = 0;
   std::string task;
@@ -47,6 +50,7 @@ struct TryRow {
   std::string error_code;             // empty where it did not fail
   std::string error_message;
   std::string error_hint;
+  std::int64_t tries_max = 0;  // the last number that a try may have; 0: as many as the DAG says
 };
 
 struct LogRow {
@@ -104,6 +108,13 @@ class RunStore {
   /// The newest runs of a DAG (of all, where `dag` is empty), newest first.
   Result<std::vector<RunRow>> runs(const std::string& dag, std::int64_t limit) const;
   Result<std::optional<RunRow>> find(const std::string& dag, const std::string& run_id) const;
+
+  /// Runs whose logical date lies from `from` to `to`, both included, oldest first.
+  Result<std::vector<RunRow>> between(const std::string& dag, Timestamp from, Timestamp to,
+                                      std::int64_t limit) const;
+
+  /// How long the newest successful runs of a DAG took on average; none where there are none.
+  Result<std::optional<Duration>> usual_length(const std::string& dag, std::int64_t runs) const;
 
   /// Every try of a run, by task and number.
   Result<std::vector<TryRow>> tries(std::int64_t run) const;

@@ -105,6 +105,23 @@ TEST_F(RunStoreTest, runs_are_newest_first_and_limited) {
   EXPECT_TRUE(store_->runs("other", 10)->empty());
 }
 
+TEST_F(RunStoreTest, runs_of_a_stretch_are_oldest_first_and_know_their_backfill) {
+  Wave wave;
+  wave.runs = {run("late", "success", kNoon + minutes(2)), run("early", "failed", kNoon),
+               run("middle", "success", kNoon + minutes(1))};
+  wave.runs[1].backfill = 7;
+  wave.runs[1].backfill_active_max = 2;
+  for (auto& row : wave.runs) row.logical_at = *row.start_at;
+  ASSERT_TRUE(store_->write(wave));
+  const auto found = *store_->between("d", kNoon, kNoon + minutes(1), 10);
+  EXPECT_EQ(ids(found), (Ids{"early", "middle"}));
+  EXPECT_EQ(found[0].backfill, 7);
+  EXPECT_EQ(found[0].backfill_active_max, 2);
+  EXPECT_EQ(store_->between("d", kNoon, kNoon + minutes(2), 1)->size(), 1U);
+  EXPECT_EQ(store_->usual_length("d", 20)->value(), wave.runs[0].busy);
+  EXPECT_FALSE(store_->usual_length("other", 20)->has_value());
+}
+
 TEST_F(RunStoreTest, pausing_leaves_what_the_schedule_remembers_and_the_other_way_round) {
   Wave wave;
   wave.dags.push_back({.dag = "d", .failures = 3, .failing_task = "load", .reported = "x"});

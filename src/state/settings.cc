@@ -22,6 +22,12 @@ Status Settings::set(std::string_view key, std::string_view value, Sync sync) {
   });
 }
 
+Status Settings::remove(std::string_view key) {
+  return database_.write(Sync::now, [&](Connection& connection) {
+    return connection.run("delete from settings where key = ?", {std::string(key)});
+  });
+}
+
 Result<std::string> Settings::get_or_set(std::string_view key, std::string_view value) {
   return database_.write(Sync::now, [&](Connection& connection) -> Result<std::string> {
     TRY_STATUS(connection.run("insert or ignore into settings values (?, ?)",

@@ -24,6 +24,9 @@ class Settings {
   /// promise: durable when this returns, with Sync::now
   Status set(std::string_view key, std::string_view value, Sync sync = Sync::now);
 
+  /// Forgets a value; fine where there is none.
+  Status remove(std::string_view key);
+
   /// The stored value, or, where there is none, `value`, which is stored then.
   Result<std::string> get_or_set(std::string_view key, std::string_view value);
 

@@ -14,6 +14,7 @@ constexpr std::size_t kDepthMax = 200;  // nested further, a document is an atta
 /// Builds a Value from the parser's events.
 class Builder final : public nlohmann::json_sax<nlohmann::json> {
  public:
+  explicit Builder(bool exact) : exact_(exact) {}
   Value take() { return std::move(root_); }
   const std::string& error() const { return error_; }
 
@@ -22,9 +23,12 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   bool number_integer(number_integer_t value) override { return add(Value(value)); }
   bool number_unsigned(number_unsigned_t value) override {
     constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-    return add(value > kMax ? Value(static_cast<double>(value)) : Value(value));
+    if (value <= kMax) return add(Value(value));
+    return add(exact_ ? Value(std::to_string(value)) : Value(static_cast<double>(value)));
   }
-  bool number_float(number_float_t value, const string_t&) override { return add(Value(value)); }
+  bool number_float(number_float_t value, const string_t& written) override {
+    return add(exact_ ? Value(written) : Value(value));
+  }
   bool string(string_t& value) override { return add(Value(std::move(value))); }
   bool binary(binary_t&) override { return false; }
   bool start_object(std::size_t) override { return open(Value(Object{})); }
@@ -74,20 +78,24 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
     return add(std::move(done));
   }
 
+  const bool exact_;
   Value root_;
   std::vector<Level> open_;
   std::string error_;
 };
 
-}  // namespace
-
-Result<Value> parse_json(std::string_view text) {
-  Builder builder;
+Result<Value> parse(std::string_view text, bool exact) {
+  Builder builder(exact);
   if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder)) {
     return Error{ErrorCode::invalid_argument, fmt::format("text is no JSON: {}", builder.error()),
                  ""};
   }
   return builder.take();
 }
+
+}  // namespace
+
+Result<Value> parse_json(std::string_view text) { return parse(text, false); }
+Result<Value> parse_json_exactly(std::string_view text) { return parse(text, true); }
 
 }  // namespace tapeline::text

@@ -86,6 +86,10 @@ class Value {
 /// errors: invalid_argument, with the place and what was expected there
 Result<Value> parse_json(std::string_view text);
 
+/// As parse_json, but a number that is no 64-bit integer is its text, as it was written: what is
+/// to become a decimal goes through no floating point.
+Result<Value> parse_json_exactly(std::string_view text);
+
 /// YAML 1.2 core types plus 1.1's yes/no/on/off as text; one document. Anchors and merge keys work.
 /// errors: invalid_argument, with line and column
 Result<Value> parse_yaml(std::string_view text);

@@ -25,6 +25,12 @@ TEST(Json, what_is_none_is_an_error_with_its_place) {
   EXPECT_FALSE(parse_json(std::string(100'000, '[')));
 }
 
+TEST(Json, read_exactly_a_number_is_what_was_written) {
+  const auto value = parse_json_exactly("[0.1,1e2,-7,9007199254740993,18446744073709551615,\"x\"]");
+  ASSERT_TRUE(value) << value.error().message;
+  EXPECT_EQ(to_json(*value), R"(["0.1","1e2",-7,9007199254740993,"18446744073709551615","x"])");
+}
+
 TEST(Json, bytes_that_are_no_text_are_replaced) {
   EXPECT_EQ(json_string("a\xff\x01"), "\"a\xef\xbf\xbd\\u0001\"");
   EXPECT_EQ(json_string("\xc3\xa9\xed\xa0\x80"),

@@ -6,6 +6,11 @@ namespace tapeline::warehouse {
 
 bool is_null(const Value& value) { return std::holds_alternative<std::monostate>(value); }
 
+std::int64_t to_integer(const Value& value) {
+  const auto* whole = std::get_if<std::int64_t>(&value);
+  return whole ? *whole : 0;
+}
+
 std::string to_text(const Value& value) {
   struct Writer {
     std::string operator()(std::monostate) const { return ""; }

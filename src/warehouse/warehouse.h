@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -38,6 +39,9 @@ bool is_null(const Value& value);
 /// A cell as people and CSV read it: null is "", instants are RFC 3339 with Z, booleans
 /// true and false, doubles the shortest text that reads back the same.
 std::string to_text(const Value& value);
+
+/// A whole number; 0 for null and for what is none.
+std::int64_t to_integer(const Value& value);
 
 /// A column's kind, as far as another room may care.
 enum class Kind : std::uint8_t { boolean, integer, real, decimal, text, date, timestamp, other };
@@ -109,6 +113,20 @@ class Connection {
   }
 };
 
+/// The rows of a query, made as they are taken: memory stays bounded, however many there are.
+///
+/// threads: one at a time
+class Cursor {
+ public:
+  virtual ~Cursor() = default;
+
+  virtual const std::vector<Column>& columns() const = 0;
+
+  /// Reads the next row; false after the last.
+  /// errors: as Connection::query
+  virtual Result<bool> next(std::vector<Value>& row) = 0;
+};
+
 class Warehouse {
  public:
   virtual ~Warehouse() = default;
@@ -125,6 +143,10 @@ class Warehouse {
   virtual Status query_as_user(std::string_view sql, QueryLimits limits,
                                const std::function<void(const std::vector<Column>&)>& on_columns,
                                const std::function<bool(const std::vector<Value>&)>& on_row) = 0;
+
+  /// As `query_as_user`, for as many rows as there may be. `stop` interrupts the query.
+  virtual Result<std::unique_ptr<Cursor>> open_as_user(std::string_view sql,
+                                                       std::stop_token stop) = 0;
 };
 
 /// Quotes a text for SQL: it's -> 'it''s'.

@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-import faults_test
+from client import Tapeline, until
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -32,11 +32,11 @@ def main():
     arguments.add_argument("--seed", type=int, default=7)
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="tapeline-openapi-") as folder:
-        tapeline = faults_test.Tapeline(options.tapeline.resolve(), pathlib.Path(folder))
+        tapeline = Tapeline(options.tapeline.resolve(), pathlib.Path(folder))
         (pathlib.Path(folder) / "schemathesis.toml").write_text(SETTINGS)
         tapeline.up()
         try:
-            token = (tapeline.data / "token").read_text().strip()
+            token = tapeline.token()
             fuzzed = subprocess.run(
                 [options.schemathesis, "run", f"http://127.0.0.1:{tapeline.port}/openapi.json", "-H", f"Authorization: Bearer {token}",
                  "--exclude-path-regex", "stream|commands", "--exclude-checks", "unsupported_method,ignored_auth,positive_data_acceptance",
@@ -44,7 +44,7 @@ def main():
                 cwd=folder, env={**os.environ, "SCHEMATHESIS_HOOKS": "openapi_hooks", "PYTHONPATH": str(HERE)}).returncode
             alive = tapeline.process.poll() is None
             tapeline.call("dag", "unpause", "stock_data_ingestion")
-            faults_test.until("all is loaded", lambda: tapeline.status().get("lag") == 0, 120)
+            until("all is loaded", lambda: tapeline.status().get("lag") == 0, 120)
             records = tapeline.rows("select sum(consumed)::int as n from raw_stocks.loads")
         finally:
             stopped = tapeline.stop()

@@ -9,6 +9,7 @@ Then, without it: relative links of README.md and docs/ must lead to a file, and
 command in README.md and docs/how-to must be one that the program understands. --update writes
 docs/metrics.md. Prints `N passed, N failed`; exit status 0 only if all passed.
 """
+import os
 import pathlib
 import re
 import shlex
@@ -36,13 +37,15 @@ histogram's buckets and is left out.
 
 
 class Running:
-    """A `tapeline up` with the simulator, and the address that it prints."""
+    """A `tapeline up`, and the address that it prints."""
 
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, feed="simulator", environment=None):
+        folder = pathlib.Path(folder) / feed
+        folder.mkdir()
         self.out = open(pathlib.Path(folder) / "up.out", "w+", encoding="utf-8")
         self.process = subprocess.Popen(
-            [binary, "up", "--data-dir", str(pathlib.Path(folder) / "data"), "--listen", "127.0.0.1:0"],
-            stdout=self.out, stderr=subprocess.STDOUT)
+            [binary, "up", "--feed", feed, "--data-dir", str(pathlib.Path(folder) / "data"), "--listen", "127.0.0.1:0"],
+            stdout=self.out, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})})
 
     def said(self):
         self.out.flush()
@@ -79,6 +82,17 @@ def families(text):
                     labels.setdefault(label, []).append(value)
         found[name] = (kind, sorted(labels), help_text.rstrip("."))
     return found
+
+
+def finnhub_metrics(binary, folder):
+    """Those of a feed that finds nobody at the other end."""
+    nobody = {"FINNHUB_API_KEY": "no-key", "TAPELINE_FINNHUB_REST_URL": "http://127.0.0.1:1",
+              "TAPELINE_FINNHUB_STREAM_URL": "ws://127.0.0.1:1", "XDG_DATA_HOME": folder}
+    running = Running(binary, folder, "finnhub", nobody)
+    try:
+        return urllib.request.urlopen(running.address() + "/metrics").read().decode()
+    finally:
+        running.stop()
 
 
 def metrics_page(found):
@@ -142,6 +156,7 @@ def main():
             address = running.address()
             urllib.request.urlopen(address + "/api/v1/status").read()  # requests are counted too
             text = urllib.request.urlopen(address + "/metrics").read().decode()
+            text += finnhub_metrics(binary, folder)
             if "--update" in sys.argv:
                 METRICS.write_text(metrics_page(families(text)), encoding="utf-8")
             findings["metrics.md tells the metrics of /metrics"] = stale_metrics(text)

@@ -12,7 +12,6 @@ import argparse
 import base64
 import datetime
 import gzip
-import http.client
 import json
 import os
 import pathlib
@@ -24,6 +23,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from client import Checks, Tapeline, until
 
 CLOCK_SHIM = r"""
 #define _GNU_SOURCE
@@ -44,93 +45,6 @@ int clock_gettime(clockid_t which, struct timespec* at) {
   return failed;
 }
 """
-
-
-class Checks:
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def check(self, name, holds, said=""):
-        self.passed += bool(holds)
-        self.failed += not holds
-        print(f"{'ok  ' if holds else 'FAIL'} {name}" + (f": {str(said)[:300]}" if said and not holds else ""), flush=True)
-
-
-class Tapeline:
-    def __init__(self, binary, folder):
-        self.binary, self.folder, self.data = binary, folder, folder / "data"
-        self.process = None
-
-    def call(self, *words, timeout=300, **more):
-        return subprocess.run([self.binary, *map(str, words), "--data-dir", self.data], capture_output=True, text=True, errors="replace",
-                              timeout=timeout, **more)
-
-    def up(self, environment=None, ready=True):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        with open(self.folder / "up.log", "ab") as log:
-            self.process = subprocess.Popen([self.binary, "up", "--feed", "none", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}"],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
-        if ready:
-            until("it is ready", lambda: self.get("/-/ready")[0] == 200 or self.process.poll() is not None)
-
-    def get(self, path):
-        return self.ask("GET", path)
-
-    def ask(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request(method, path, body, headers or {})
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException):
-            return None, b""
-        finally:
-            connection.close()
-
-    def post(self, lines):
-        token = (self.data / "token").read_text().strip()
-        return self.ask("POST", "/api/v1/topics/stock_prices/records", b"\n".join(lines) + b"\n",
-                        {"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"})
-
-    def status(self):
-        return json.loads(self.get("/api/v1/status")[1] or b"{}")
-
-    def settle(self):
-        def settled():
-            status = self.status()
-            return status.get("lag") == 0 and (status.get("dag") or {}).get("state") not in ("queued", "running", None)
-        until("all is loaded", settled, 120)
-
-    def stop(self):
-        if self.process is None or self.process.poll() is not None:
-            return None
-        began = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(60)
-        return code if time.monotonic() - began < 12 else f"took {time.monotonic() - began:.1f} s"
-
-    def rows(self, query):
-        return json.loads(self.call("sql", "-c", query, "--format", "json").stdout or "[]")
-
-    def sound(self, checks, name):
-        done = self.call("audit")
-        checks.check(f"{name}: audit", done.returncode == 0, done.stdout + done.stderr)
-        done = self.call("topic", "verify")
-        checks.check(f"{name}: topic verify", done.returncode == 0, done.stdout + done.stderr)
-
-
-def until(what, holds, seconds=60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if holds():
-                return
-        except (OSError, ValueError):
-            pass
-        time.sleep(0.05)
-    raise RuntimeError(f"waited {seconds} s until {what}")
 
 
 def message(**fields):
@@ -327,9 +241,7 @@ def disk(checks, tapeline):
             done = tapeline.call(*words, timeout=60)
             checks.check(f"disk: read-only, `{words[0]}` says so", done.returncode in (1, 2) and "ead-only" in done.stderr, (done.returncode, done.stderr[-300:]))
     finally:
-        if tapeline.process and tapeline.process.poll() is None:
-            tapeline.process.kill()
-            tapeline.process.wait()
+        tapeline.kill()
         subprocess.run(["umount", mount], check=False)
         tapeline.data = tapeline.folder / "data"
 
@@ -474,7 +386,7 @@ def bad_http(checks, tapeline):
     checks.check("http: 300 idle and half requests, others are answered", tapeline.get("/-/healthy")[0] == 200)
     for wire in idle:
         wire.close()
-    token = (tapeline.data / "token").read_text().strip()
+    token = tapeline.token()
     write = lambda **headers: tapeline.ask("POST", "/api/v1/topics/stock_prices/records", message() + b"\n",
                                            {"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson",
                                             **{name.replace("_", "-"): value for name, value in headers.items()}})[0]
@@ -503,9 +415,7 @@ def main():
             except (RuntimeError, OSError, ValueError, KeyError, IndexError, subprocess.SubprocessError) as why:
                 checks.check(name, False, f"{type(why).__name__}: {why}")
             finally:
-                if tapeline.process and tapeline.process.poll() is None:
-                    tapeline.process.kill()
-                    tapeline.process.wait()
+                tapeline.kill()
     print(f"{checks.passed} passed, {checks.failed} failed")
     return 1 if checks.failed or not checks.passed else 0
 

@@ -18,21 +18,20 @@ import collections
 import csv
 import datetime
 import gzip
-import http.client
 import itertools
 import json
 import os
 import pathlib
 import random
 import shutil
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import zoneinfo
+
+import client
 
 HERE = pathlib.Path(__file__).resolve().parent
 ORACLE = HERE.parent / "oracle" / "marts.py"
@@ -71,38 +70,20 @@ class Failure(Exception):
     """What ends the test at once."""
 
 
-class Tapeline:
-    """The program under test and its data directory."""
+class Tapeline(client.Tapeline):
+    """The program under test, whose syncs the shim notes; it keeps its port."""
 
     def __init__(self, binary, folder):
-        self.binary, self.folder, self.data = binary, folder, folder / "data"
+        super().__init__(binary, folder)
         self.notes, self.syncing, self.shim = folder / "synced", folder / "syncing", folder / "shim.so"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = client.free_port()
         compiler = os.environ.get("CC", "cc")
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", self.shim, HERE / "fdatasync_shim.c", "-ldl"],
                        check=True)
 
     def start(self, pause_us=0):
-        environment = {**os.environ, "LD_PRELOAD": str(self.shim), "KILL_NOTES": str(self.notes), "KILL_SYNCING": str(self.syncing),
-                       "KILL_PAUSE_US": str(pause_us), "TAPELINE_LOG_SEGMENT_BYTES": str(SEGMENT_BYTES)}
-        with open(self.folder / "up.log", "ab") as log:
-            self.process = subprocess.Popen(
-                [self.binary, "up", "--feed", "none", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-
-    def get(self, path):
-        """Status and body; none while nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException):
-            return None, b""
-        finally:
-            connection.close()
+        super().start(environment={"LD_PRELOAD": str(self.shim), "KILL_NOTES": str(self.notes), "KILL_SYNCING": str(self.syncing),
+                                   "KILL_PAUSE_US": str(pause_us), "TAPELINE_LOG_SEGMENT_BYTES": str(SEGMENT_BYTES)})
 
     def wait_ready(self):
         """Seconds that it took."""
@@ -117,27 +98,16 @@ class Tapeline:
                 raise Failure(f"not ready after {READY_SECONDS_MAX} s: {status} {body[:300]!r} {self.last_words()}")
             time.sleep(0.02)
 
-    def last_words(self):
-        return (self.folder / "up.log").read_text(errors="replace")[-600:]
-
-    def kill(self):
+    def strike(self):
         if self.process.poll() is not None:
             raise Failure(f"tapeline ended by itself with {self.process.returncode}: {self.last_words()}")
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
-
-    def call(self, *words):
-        return subprocess.run([self.binary, *words, "--data-dir", self.data], capture_output=True, timeout=900)
+        self.kill()
 
     def output(self, *words):
-        done = self.call(*words)
+        done = self.call(*words, timeout=900)
         if done.returncode:
-            raise Failure(f"{' '.join(words)[:100]}: exit {done.returncode}: {done.stderr.decode(errors='replace')[-500:]}")
-        return done.stdout.decode("utf-8")
+            raise Failure(f"{' '.join(words)[:100]}: exit {done.returncode}: {done.stderr[-500:]}")
+        return done.stdout
 
     def rows(self, query):
         return list(csv.DictReader(self.output("sql", "-c", query, "--format", "csv").splitlines()))
@@ -223,7 +193,7 @@ def cycle(tapeline, rng, number, seen, acknowledged):
     elif way == "as a segment begins":
         before = tapeline.segments()
         wait_until(tapeline, "segment", lambda: tapeline.segments() != before)
-    tapeline.kill()
+    tapeline.strike()
     segments = tapeline.segments()
     seen["segments"] = len(segments)
     seen["in an empty segment"] += len(segments) > 1 and not segments[-1].read_bytes().rstrip(b"\0")
@@ -342,14 +312,14 @@ def check_models(checks, name, tapeline, folder, lines):
 def check_all(checks, tapeline, folder, status):
     sent, acknowledged = read_lines(folder / "sent.ndjson"), [json.loads(line) for line in read_lines(folder / "acknowledged.ndjson")]
     done = tapeline.call("audit")
-    checks.check("tapeline audit, through the running one", [] if done.returncode == 0 else (done.stdout + done.stderr).decode().splitlines()[-8:])
+    checks.check("tapeline audit, through the running one", [] if done.returncode == 0 else (done.stdout + done.stderr).splitlines()[-8:])
     code = tapeline.stop()
     checks.check("it stops when told to", [f"exit {code}"] if code else [])
     done = tapeline.call("audit")
-    checks.check("tapeline audit", [] if done.returncode == 0 else (done.stdout + done.stderr).decode().splitlines()[-8:],
-                 done.stdout.decode().strip().split("\n")[-1])
+    checks.check("tapeline audit", [] if done.returncode == 0 else (done.stdout + done.stderr).splitlines()[-8:],
+                 done.stdout.strip().split("\n")[-1])
     done = tapeline.call("topic", "verify")
-    checks.check("tapeline topic verify", [] if done.returncode == 0 else (done.stdout + done.stderr).decode().splitlines()[-8:])
+    checks.check("tapeline topic verify", [] if done.returncode == 0 else (done.stdout + done.stderr).splitlines()[-8:])
 
     topic = [json.loads(line) for line in tapeline.output("topic", "tail", "stock_prices", "--from", "beginning", "--no-follow",
                                                           "--json").split("\n") if line]
@@ -430,15 +400,12 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     write_sessions(folder / "sessions.csv.gz")
     checks, tapeline = Checks(), Tapeline(options.tapeline.resolve(), folder)
-    tapeline.process = None
     try:
         run(tapeline, folder, options, checks)
     except Failure as why:
         checks.check("the cycles", [why])
     finally:
-        if tapeline.process and tapeline.process.poll() is None:
-            tapeline.process.kill()
-            tapeline.process.wait()
+        tapeline.kill()
     if checks.failed or options.keep:
         print(f"files are in {folder}")
     else:

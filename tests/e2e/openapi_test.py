@@ -8,14 +8,11 @@ Prints a line an address and `N passed, N failed`.
 import json
 import pathlib
 import re
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
+
+from client import Tapeline, until
 
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
 
@@ -58,52 +55,24 @@ def problems(schemas, schema, value, at="answer"):
     return found
 
 
-class Up:
-    """A simulated exchange on a free port, ready."""
-
-    def __init__(self, tapeline, folder):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
-        self.folder = pathlib.Path(folder) / "data"
-        self.process = subprocess.Popen(
-            [tapeline, "up", "--feed", "simulator", "--data-dir", self.folder, "--listen", self.address],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.until(lambda: self.ask("GET", "/-/ready")[0] == 200)
-
-    def until(self, holds, seconds=120):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            try:
-                if holds():
-                    return
-            except OSError:
-                pass
-            time.sleep(0.2)
-        raise SystemExit("tapeline did not get ready")
-
-    def ask(self, method, path, body=None, kind="application/json"):
-        headers = {}
-        if method == "POST":
-            headers = {"Content-Type": kind, "Authorization": "Bearer " + (self.folder / "token").read_text().strip()}
-        request = urllib.request.Request(f"http://{self.address}{path}", body, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, answer.headers.get_content_type(), answer.read()
-        except urllib.error.HTTPError as answer:
-            return answer.code, answer.headers.get_content_type(), answer.read()
+def ask(tapeline, method, path, body=None, kind="application/json"):
+    """Status, content type and body."""
+    headers = {"Content-Type": kind, "Authorization": "Bearer " + tapeline.token()} if method == "POST" else {}
+    status, said, text = tapeline.exchange(method, path, body, headers)
+    return status, said.get_content_type() if said else None, text
 
 
 def main():
     passed = failed = 0
     with tempfile.TemporaryDirectory() as folder:
-        up = Up(sys.argv[1], folder)
+        tapeline = Tapeline(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(folder))
         try:
-            description = json.loads(up.ask("GET", "/openapi.json")[2])
+            tapeline.up(feed="simulator")
+            description = json.loads(ask(tapeline, "GET", "/openapi.json")[2])
             schemas = description["components"]["schemas"]
             dag = "/api/v1/dags/stock_data_ingestion"
-            up.until(lambda: b'"success"' in up.ask("GET", dag + "/runs")[2])
-            runs = json.loads(up.ask("GET", dag + "/runs")[2])["runs"]
+            until("a run succeeded", lambda: b'"success"' in ask(tapeline, "GET", dag + "/runs")[2], 120, 0.2)
+            runs = json.loads(ask(tapeline, "GET", dag + "/runs")[2])["runs"]
             run = urllib.parse.quote(next(r["run_id"] for r in runs if r["state"] == "success"), safe="")
             record = b'{"symbol":"AAPL"}\n'
             asked = [("GET", path, path, 200, None) for path in (
@@ -133,7 +102,7 @@ def main():
             ]
             for method, route, path, expected, body in asked:
                 kind = "application/x-ndjson" if "records" in route else "application/json"
-                status, found, text = up.ask(method, path, body, kind)
+                status, found, text = ask(tapeline, method, path, body, kind)
                 answers = description["paths"][route][method.lower()]["responses"]
                 wrong = [] if status == expected else [f"status {status}, expected {expected}: {text[:200]!r}"]
                 content = answers.get(str(status), {}).get("content", {})
@@ -146,8 +115,7 @@ def main():
                 for line in wrong[:5]:
                     print("      ", line)
         finally:
-            up.process.terminate()
-            up.process.wait(30)
+            tapeline.stop()
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

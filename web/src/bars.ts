@@ -145,6 +145,26 @@ export function averagesOf(
   });
 }
 
+/** The first and the last bar that a gap touches, of those that are there and those that are not:
+ * a bar that a gap cuts into is shaded too, since part of it may be missing. */
+export function shadedSpans(data: {
+  interval: Interval;
+  bars: readonly Bar[];
+  gaps: readonly Gap[];
+}): [number, number][] {
+  const length = intervalMs(data.interval);
+  if (length === null) return [];
+  const empty = emptySlots(data);
+  return data.gaps.flatMap((gap, i) => {
+    const first = bucketStart(gap.start, length);
+    const touched = data.bars
+      .filter((bar) => bar.time >= first && bar.time < gap.end)
+      .map((bar) => bar.time)
+      .concat(empty[i] ?? []);
+    return touched.length === 0 ? [] : [[Math.min(...touched), Math.max(...touched)]];
+  });
+}
+
 /** The moments in a gap at which a bar was expected and is not there. */
 export function emptySlots(data: {
   interval: Interval;

@@ -17,6 +17,7 @@ import {
 import {
   analytics,
   onQuote,
+  onGap,
   onRun,
   paused,
   quoteOf,
@@ -335,4 +336,9 @@ export function start(): void {
     if (quote.symbol === selected.value) grow(quote);
   });
   onRun(ran);
+  onGap((symbol) => {
+    if (wanted.value !== null && (symbol === "*" || symbol === selected.value)) {
+      void load(wanted.value);
+    }
+  });
 }

@@ -21,7 +21,7 @@ import {
   type Time,
   type UTCTimestamp,
 } from "lightweight-charts";
-import { averagesOf, emptySlots, type Averages } from "./bars";
+import { averagesOf, emptySlots, shadedSpans, type Averages } from "./bars";
 import type { ChartData } from "./chart_data";
 import { GapHatching, Watermark } from "./chart_paint";
 import { compact, price } from "./format";
@@ -258,13 +258,10 @@ export class PriceChart {
     this.drawVolume();
     this.drawAverages(data);
     this.hatching.setSpans(
-      emptySlots(data).flatMap((slots) => {
-        const first = slots[0];
-        const last = slots.at(-1);
-        return first === undefined || last === undefined
-          ? []
-          : [[toChartTime(first) as UTCTimestamp, toChartTime(last) as UTCTimestamp] as const];
-      }),
+      shadedSpans(data).map(
+        ([first, last]) =>
+          [toChartTime(first) as UTCTimestamp, toChartTime(last) as UTCTimestamp] as const,
+      ),
     );
     if (range !== null) this.api.timeScale().setVisibleRange(range);
     else if (!same || this.fitted) this.fit();

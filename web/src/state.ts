@@ -8,6 +8,7 @@ import { quoteAge } from "./freshness";
 import { backoffMs, LiveStream, type Connection, type StreamEvent } from "./stream";
 import { kDefaultView, parseView, viewQuery, type View } from "./url";
 import {
+  parseFeedGap,
   parseGapEvent,
   parseQuote,
   parseRun,
@@ -127,6 +128,17 @@ export function selectSymbol(symbol: string): void {
   if (symbol !== selected.value) changeView({ symbol }, "push");
 }
 
+const gapListeners = new Set<(symbol: string) => void>();
+
+/** Calls back when a gap of the feed began, grew or healed; with "*" for one of every symbol. */
+export function onGap(listener: (symbol: string) => void): void {
+  gapListeners.add(listener);
+}
+
+function gapChanged(symbol: string): void {
+  for (const listener of gapListeners) listener(symbol);
+}
+
 const runListeners = new Set<(run: RunEvent | null) => void>();
 const barListeners = new Set<(quote: Quote) => void>();
 
@@ -212,6 +224,7 @@ function hear(event: StreamEvent, data: string): void {
     if (event === "quote") take(parseQuote(message));
     else if (event === "status") takeStatus(parseStatus(message));
     else if (event === "run") ran(parseRun(message));
+    else if (event === "feed_gap") gapChanged(parseFeedGap(message).symbol);
     else if (parseGapEvent(message).stream === "run") ran(null);
   } catch (error) {
     console.warn(`a ${event} event was left out: ${String(error)}`);

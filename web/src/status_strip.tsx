@@ -87,7 +87,7 @@ export function StatusStrip() {
     <footer class="strip" aria-label="Pipeline status">
       <FreshnessChip />
       {feed.class !== "none" && (
-        <span class="strip-part" title="The feed that prices come from">
+        <span class="strip-part" title={feed.error ?? "The feed that prices come from"}>
           feed {feed.name}
           {feed.state === "live" ? "" : ` ${feed.state}`}
         </span>
@@ -95,6 +95,7 @@ export function StatusStrip() {
       {feed.class !== "none" && feed.symbols > 0 && (
         <span class="strip-part num" title="Symbols that the feed has sent, of those known">
           {feed.symbols}/{Math.max(feed.symbols, symbols.value.length)} symbols
+          {feed.overLimit > 0 ? `, ${feed.overLimit} not streamed` : ""}
         </span>
       )}
       {feed.class !== "none" && (

@@ -4,8 +4,8 @@
 // it gives up, the stream is opened anew after 0, 2, 5, 10, then every 30 seconds. After every
 // interruption `resync` asks for a fresh copy of all that is shown.
 
-export type StreamEvent = "quote" | "status" | "run" | "gap";
-const kEvents: readonly StreamEvent[] = ["quote", "status", "run", "gap"];
+export type StreamEvent = "quote" | "status" | "run" | "feed_gap" | "gap";
+const kEvents: readonly StreamEvent[] = ["quote", "status", "run", "feed_gap", "gap"];
 
 export interface Connection {
   state: "connecting" | "open" | "reconnecting";

@@ -46,6 +46,9 @@ export interface Feed {
   symbols: number;
   lastEventTime: number | null;
   quotesPerSecond: number | null;
+  /** Symbols that the vendor does not stream; an older tapeline says nothing of them. */
+  overLimit: number;
+  error: string | null;
 }
 
 export interface Equation {
@@ -294,6 +297,8 @@ export function parseStatus(value: unknown): Status {
       symbols: number(feed["symbols"], "feed.symbols"),
       lastEventTime: orNull(instant, feed["last_event_time"], "feed.last_event_time"),
       quotesPerSecond: orNull(number, feed["quotes_per_second"], "feed.quotes_per_second"),
+      overLimit: orNull(number, feed["over_limit"], "feed.over_limit") ?? 0,
+      error: orNull(text, feed["error"], "feed.error"),
     },
     market: {
       calendar: text(market["calendar"], "market.calendar"),
@@ -448,6 +453,11 @@ export function parseRun(value: unknown): RunEvent {
 export function parseGapEvent(value: unknown): { stream: string; missed: number } {
   const of = fields(value, "gap");
   return { stream: text(of["stream"], "gap.stream"), missed: number(of["missed"], "gap.missed") };
+}
+
+/** Whose gap began, grew or healed; "*" stands for every symbol. */
+export function parseFeedGap(value: unknown): { symbol: string } {
+  return { symbol: text(fields(value, "feed_gap")["symbol"], "feed_gap.symbol") };
 }
 
 /** The error body of an answer that is no success; null where the body is something else. */

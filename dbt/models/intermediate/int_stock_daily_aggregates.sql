@@ -5,6 +5,8 @@
 {%- set watermark = watermark() -%}
 {%- set counts = "case when is_valid and session = 'regular' then 1 else 0 end" -%}
 
+{%- if watermark is not none %}
+{%- set fresh_days = days_above(staging, watermark) -%}
 {#- Touched keys: those that have a row here, or get one. #}
 {%- set touched %}
   select fresh.symbol, fresh.price_date
@@ -12,10 +14,13 @@
     select symbol, price_date, max({{ counts }}) as counts
     from {{ staging }} where load_id > {{ watermark }} group by symbol, price_date
   ) as fresh
-  left join {{ this }} as stored
-    on stored.symbol = fresh.symbol and stored.price_date = fresh.price_date
+  left join (
+    {{- rows_of_days(this, fresh_days, 'symbol, price_date') }}
+  ) as stored on stored.symbol = fresh.symbol and stored.price_date = fresh.price_date
   where fresh.counts = 1 or stored.symbol is not null
 {%- endset %}
+{%- set since = first_day_needed(this, touched, fresh_days[0], 1, 10) if fresh_days else none -%}
+{%- endif %}
 
 with
 {%- if watermark is not none %}
@@ -83,16 +88,21 @@ first_touched as (
   select symbol, min(price_date) as price_date from touched group by symbol
 ),
 
+stored as (
+  select * from {{ this }}
+  {%- if since is not none %} where price_date >= date '{{ since }}'{% endif %}
+),
+
 last_before as (
   select stored.symbol, max(stored.price_date) as price_date
-  from {{ this }} as stored
+  from stored
   join first_touched on first_touched.symbol = stored.symbol and stored.price_date < first_touched.price_date
   group by stored.symbol
 ),
 
 around as (
   select stored.*, case when stored.price_date > first_touched.price_date then 1 else 0 end as is_after
-  from {{ this }} as stored
+  from stored
   join first_touched on first_touched.symbol = stored.symbol
   left join last_before on last_before.symbol = stored.symbol
   left join touched on touched.symbol = stored.symbol and touched.price_date = stored.price_date

@@ -34,11 +34,7 @@ compared as (
 {%- set days = days_with_neighbours(raw, watermark) %}
 stored as (
   {%- set columns = 'symbol, price_date, timestamp, price, price_change_pct' %}
-  {%- if days is none %}
-  select {{ columns }} from {{ this }} where is_valid and symbol in (select symbol from judged)
-  {%- else %}
   {{- rows_of_days(this, days, columns, 'is_valid') }}
-  {%- endif %}
 ),
 
 ranges as (
@@ -100,11 +96,7 @@ compared as (
   {%- endset %}
   select stored.*, restated.price_change_pct
   from (
-    {%- if days is none %}
-    select {{ columns }} from {{ this }} where timestamp in (select timestamp from restated)
-    {%- else %}
     {{- rows_of_days(this, days, columns, 'timestamp in (select timestamp from restated)') }}
-    {%- endif %}
   ) as stored
   join restated on restated.symbol = stored.symbol and restated.timestamp = stored.timestamp
 )

@@ -17,7 +17,7 @@ class FileFeed final : public Feed {
 
   /// Checks every file's header and finds out how long bars are.
   /// errors: those of check_files
-  static Result<FileFeed> open(std::vector<std::filesystem::path> files, Options options);
+  static Result<FileFeed> open(std::vector<InputFile> files, Options options);
 
   std::string_view name() const override { return "files"; }
   std::string_view data_source() const override { return data_source_; }
@@ -32,17 +32,33 @@ class FileFeed final : public Feed {
   std::int64_t rows_read() const { return rows_read_; }
   std::int64_t stamps_without_zone() const { return stamps_without_zone_; }
 
+  /// A file that was read to its end.
+  struct Done {
+    std::string name;
+    RowKind kind;
+    std::int64_t rows;
+  };
+  const std::vector<Done>& done() const { return done_; }
+  std::size_t files() const { return files_.size(); }
+
+  /// How much of all bytes has been read, from 0 to 1.
+  double part() const;
+
  private:
-  FileFeed(std::vector<std::filesystem::path> files, CheckedFiles checked, std::string data_source)
+  FileFeed(std::vector<InputFile> files, CheckedFiles checked, std::string data_source)
       : files_(std::move(files)),
         checked_(std::move(checked)),
         data_source_(std::move(data_source)) {}
 
-  std::vector<std::filesystem::path> files_;
+  Result<bool> read_row(FeedBatch& batch);
+
+  std::vector<InputFile> files_;
   CheckedFiles checked_;
   std::string data_source_;
   std::size_t next_file_ = 0;
   std::optional<FileRows> rows_;
+  std::vector<Done> done_;
+  std::int64_t rows_of_file_ = 0;
   std::int64_t rows_read_ = 0;
   std::int64_t stamps_without_zone_ = 0;
 };

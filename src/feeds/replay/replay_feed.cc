@@ -22,14 +22,13 @@ Result<std::optional<double>> parse_speed(std::string_view text) {
 }
 
 Result<ReplayFeed> ReplayFeed::open(Clock& clock, const Calendar& calendar,
-                                    const std::vector<std::filesystem::path>& files,
-                                    Options options) {
+                                    const std::vector<InputFile>& files, Options options) {
   auto checked = TRY(check_files(files, options.rows));
   ReplayFeed feed(clock, calendar, options.speed);
   feed.notes_ = std::move(checked.notes);
   for (const auto& path : files) {
     auto rows = TRY(open_file_rows(path, checked.options));
-    Playing file{std::move(rows), {}, {}, {}};
+    Playing file{std::move(rows), {}, {}, {}, {}};
     if (TRY(feed.advance(file))) feed.playing_.push_back(std::move(file));
   }
   return feed;
@@ -39,6 +38,10 @@ Result<bool> ReplayFeed::advance(Playing& file) const {
   if (file.rows.kind() == RowKind::trades) {
     if (!TRY(file.rows.next(file.trade))) return false;
     file.due = file.trade.event_time;
+  } else if (file.rows.kind() == RowKind::quotes) {
+    if (!TRY(file.rows.next(file.quote))) return false;
+    file.quote.data_source = data_source();
+    file.due = file.quote.event_time;
   } else {
     if (!TRY(file.rows.next(file.bar))) return false;
     file.due = bar_stamp(calendar_, file.bar.start, file.bar.length);
@@ -60,12 +63,14 @@ Result<FeedBatch> ReplayFeed::poll(std::size_t rows_max) {
     first_due_ = std::min_element(playing_.begin(), playing_.end(), earlier)->due;
   }
   const Timestamp now = begun_at_ ? played_to() : Timestamp::max();
-  while (batch.trades.size() + batch.bars.size() < rows_max && !playing_.empty()) {
+  for (std::size_t rows = 0; rows < rows_max && !playing_.empty(); ++rows) {
     // The first of those that are equal: files keep their order.
     const auto next = std::min_element(playing_.begin(), playing_.end(), earlier);
     if (next->due > now) break;
     if (next->rows.kind() == RowKind::trades) {
       batch.trades.push_back(next->trade);
+    } else if (next->rows.kind() == RowKind::quotes) {
+      batch.quotes.push_back(next->quote);
     } else {
       batch.bars.push_back(next->bar);
     }

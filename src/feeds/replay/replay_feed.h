@@ -27,7 +27,7 @@ class ReplayFeed final : public Feed {
   /// Checks every file and opens all of them; the first poll begins to play.
   /// errors: those of check_files
   static Result<ReplayFeed> open(Clock& clock, const Calendar& calendar,
-                                 const std::vector<std::filesystem::path>& files, Options options);
+                                 const std::vector<InputFile>& files, Options options);
 
   std::string_view name() const override { return "replay"; }
   std::string_view data_source() const override { return "replay"; }
@@ -43,6 +43,7 @@ class ReplayFeed final : public Feed {
     FileRows rows;
     Trade trade;
     Bar bar;
+    Quote quote;
     Timestamp due;
   };
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 #include <queue>
 #include <set>
 
@@ -20,6 +22,10 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 
 constexpr std::uint64_t kFaultSalt = 4;
+constexpr std::uint64_t kStallSalt = 5;
+constexpr std::uint64_t kHaltSalt = 6;
+constexpr std::uint64_t kSplitSalt = 7;
+constexpr int kSplitsMax = 20;
 constexpr minutes kCatchUpMax(1);    // missed no more than this: every live quote comes late
 constexpr hours kFilledMax(5 * 24);  // missed more than this: a gap
 // Of a day that has no minute bars every 512th corner (17 minutes) stands for its high and low.
@@ -38,14 +44,16 @@ Status check(const Simulator::Options& options) {
   if (!(options.rate >= 1e-3 && options.rate <= rate_max))
     return refuse(fmt::format("a rate of {} quotes a second is out of range", options.rate),
                   fmt::format("With these symbols it can be from 0.001 to {}.", rate_max));
-  const auto& faults = options.faults;
-  for (const double share : {faults.drop, faults.duplicate, faults.malformed})
-    if (!(share >= 0 && share <= 1))
-      return refuse(fmt::format("{} is not a probability", share), "It goes from 0 to 1.");
+  TRY_STATUS(check_faults(options.faults));
   if (options.daily_bars < 0 || options.daily_bars > 5000 || options.minute_bar_days < 0 ||
       options.minute_bar_days > options.daily_bars)
     return refuse("the simulated history has more than 5000 days, or more minute days than days");
   return Ok{};
+}
+
+/// A price of the path, once each share has become 2^splits.
+Price after_splits(double log, int splits) {
+  return PricePath::to_price(log - splits * std::numbers::ln2);
 }
 
 }  // namespace
@@ -147,14 +155,58 @@ std::int64_t Simulator::volume_between(const Listed& listed, Timestamp from, Tim
   return volume + listed.volumes.since_open(day, to);
 }
 
+/// Whether a fault strikes the stretch of time, or the midnight, of this number.
+bool Simulator::strikes(std::uint64_t key, std::int64_t number, double probability) const {
+  if (probability <= 0) return false;
+  return Rng(mix64(key ^ mix64(static_cast<std::uint64_t>(number)))).uniform() < probability;
+}
+
+/// What was sent up to this instant has come. Within a stall that is the stall's begin.
+Timestamp Simulator::heard_until(Timestamp now) const {
+  const auto stretch = floor<milliseconds>(now).time_since_epoch() / milliseconds(kStallLength);
+  const Timestamp begin = Timestamp(stretch * kStallLength);
+  const bool stalled =
+      begin > options_.start && strikes(options_.seed ^ kStallSalt, stretch, options_.faults.stall);
+  return stalled ? begin - microseconds(1) : now;
+}
+
+bool Simulator::halted(const Listed& listed, Timestamp at) const {
+  const auto stretch = floor<minutes>(at).time_since_epoch() / kHaltLength;
+  return Timestamp(stretch * kHaltLength) > options_.start &&
+         strikes(listed.fault_key ^ kHaltSalt, stretch, options_.faults.halt);
+}
+
+/// The halt that ends at or after `at`, which lies in it.
+Gap Simulator::halt_before(const Listed& listed, Timestamp at) const {
+  const auto stretch = floor<minutes>(at).time_since_epoch() / kHaltLength;
+  Gap gap{std::string(name()), listed.symbol, Timestamp(stretch * kHaltLength),
+          Timestamp((stretch + 1) * kHaltLength), "trading halt"};
+  while (halted(listed, gap.begin - kHaltLength)) gap.begin -= kHaltLength;
+  return gap;
+}
+
+int Simulator::splits_until(const Listed& listed, Timestamp at) const {
+  int splits = 0;
+  if (options_.faults.split <= 0) return splits;
+  const Date last = Calendar::new_york_date(at);
+  const Date first = Calendar::new_york_date(history_end_) + days(1);
+  for (Date date = first; date <= last && splits < kSplitsMax; date += days(1))
+    splits += strikes(listed.fault_key ^ kSplitSalt, date.time_since_epoch().count(),
+                      options_.faults.split);
+  return splits;
+}
+
 /// Follows the day's path up to `to`.
 void Simulator::see_day(Listed& listed, const SessionHours& day, Timestamp to,
-                        std::int64_t stride) {
+                        std::int64_t stride) const {
   if (listed.day_open != day.open) {
-    listed.previous_close = listed.prices.at(day.open - milliseconds(1));
-    listed.open = listed.prices.at(day.open);
-    listed.day_open = listed.seen_to = day.open;
+    const Timestamp yesterday = day.open - milliseconds(1);
+    listed.previous_close =
+        after_splits(listed.prices.log_of(yesterday), splits_until(listed, yesterday));
+    listed.splits = splits_until(listed, day.open);
     const double first = listed.prices.log_of(day.open);
+    listed.open = after_splits(first, listed.splits);
+    listed.day_open = listed.seen_to = day.open;
     listed.so_far = {first, first};
   }
   const auto more = listed.prices.extremes(listed.seen_to, to, stride);
@@ -176,10 +228,10 @@ Quote Simulator::make_quote(Listed& listed, Due due) const {
 
   const Timestamp millisecond = floor<milliseconds>(due.at);
   see_day(listed, day, millisecond, day.open < minutes_begin_ ? kCoarseStride : 1);
-  quote.price = listed.prices.at(millisecond);
+  quote.price = after_splits(listed.prices.log_of(millisecond), listed.splits);
   quote.open = listed.open;
-  quote.high = PricePath::to_price(listed.so_far.high);
-  quote.low = PricePath::to_price(listed.so_far.low);
+  quote.high = after_splits(listed.so_far.high, listed.splits);
+  quote.low = after_splits(listed.so_far.low, listed.splits);
   quote.previous_close = listed.previous_close;
   switch (due.what) {
     case What::daily_bar:
@@ -193,25 +245,48 @@ Quote Simulator::make_quote(Listed& listed, Due due) const {
       quote.volume = volume_between(listed, listed.last, due.at);
       break;
   }
+  *quote.volume <<= listed.splits;
   return quote;
 }
 
-/// Hands a live quote over, or what the faults make of it.
+/// Hands a quote over, or what the faults make of it.
 void Simulator::put(Listed& listed, Quote quote, FeedBatch& batch) const {
-  const auto& faults = options_.faults;
   if (quote.history) {
     batch.quotes.push_back(std::move(quote));
     return;
   }
+  std::optional<Quote> held;
+  held.swap(listed.held);
+  if (halted(listed, listed.last) && !halted(listed, quote.event_time))
+    batch.gaps.push_back(halt_before(listed, listed.last));
+  if (!halted(listed, quote.event_time)) put_live(listed, std::move(quote), batch);
+  if (held) batch.quotes.push_back(*std::move(held));
+}
+
+void Simulator::put_live(Listed& listed, Quote quote, FeedBatch& batch) const {
+  const auto& faults = options_.faults;
   const auto instant = static_cast<std::uint64_t>(quote.event_time.time_since_epoch().count());
   Rng rng(mix64(listed.fault_key ^ mix64(instant)));
   const bool dropped = rng.uniform() < faults.drop;
   const bool malformed = rng.uniform() < faults.malformed;
   const bool duplicated = rng.uniform() < faults.duplicate;
+  const bool late = rng.uniform() < faults.reorder;
+  const bool without_price = rng.uniform() < faults.zero;
+  const bool off = rng.uniform() < faults.spike;
   if (dropped) return;
+  if (off) {
+    const double size = 0.25 + 0.35 * rng.uniform();
+    const double factor = rng.uniform() < 0.5 ? 1 - size : 1 + size;
+    quote.price = PricePath::to_price(std::log(quote.price.dollars() * factor));
+  }
+  if (without_price) quote.price = Price();
   if (malformed) {
     batch.raw.push_back({quote.symbol, fmt::format(R"({{"symbol":"{}","price":{},"hi)",
                                                    quote.symbol.text(), quote.price.text())});
+    return;
+  }
+  if (late) {
+    listed.held = std::move(quote);
     return;
   }
   if (duplicated) batch.quotes.push_back(quote);
@@ -220,7 +295,7 @@ void Simulator::put(Listed& listed, Quote quote, FeedBatch& batch) const {
 
 Result<FeedBatch> Simulator::poll(std::size_t rows_max) {
   FeedBatch batch;
-  const Timestamp now = clock_.now();
+  const Timestamp now = heard_until(clock_.now());
   using Next = std::pair<Due, Listed*>;
   const auto later = [](const Next& a, const Next& b) {
     return a.first.at != b.first.at ? a.first.at > b.first.at : a.second->index > b.second->index;

@@ -17,16 +17,10 @@
 #include <vector>
 
 #include "feeds/feed.h"
+#include "feeds/simulator/faults.h"
 #include "feeds/simulator/price_path.h"
 
 namespace tapeline::feeds {
-
-/// What goes wrong, each with its probability, on messages that are not history.
-struct SimulatorFaults {
-  double drop = 0;
-  double duplicate = 0;
-  double malformed = 0;  // half a message comes instead of a quote
-};
 
 /// The ten symbols that the simulated exchange lists by default.
 std::vector<Symbol> default_symbols();
@@ -80,8 +74,10 @@ class Simulator final : public Feed {
     Timestamp day_open;
     Timestamp seen_to;
     Extremes so_far{0, 0};
+    int splits = 0;  // up to this day
     Price previous_close;
     Price open;
+    std::optional<Quote> held;  // comes behind the next one
   };
 
   Simulator(Clock& clock, std::shared_ptr<const Calendar> calendar, Options options);
@@ -92,9 +88,15 @@ class Simulator final : public Feed {
   Timestamp slot(const Listed& listed, std::int64_t number) const;
   Timestamp slot_after(const Listed& listed, Timestamp last) const;
   Quote make_quote(Listed& listed, Due due) const;
-  static void see_day(Listed& listed, const SessionHours& day, Timestamp to, std::int64_t stride);
+  void see_day(Listed& listed, const SessionHours& day, Timestamp to, std::int64_t stride) const;
+  int splits_until(const Listed& listed, Timestamp at) const;
+  bool strikes(std::uint64_t key, std::int64_t number, double probability) const;
+  Timestamp heard_until(Timestamp now) const;
+  bool halted(const Listed& listed, Timestamp at) const;
+  Gap halt_before(const Listed& listed, Timestamp at) const;
   std::int64_t volume_between(const Listed& listed, Timestamp from, Timestamp to) const;
   void put(Listed& listed, Quote quote, FeedBatch& batch) const;
+  void put_live(Listed& listed, Quote quote, FeedBatch& batch) const;
 
   Clock& clock_;
   std::shared_ptr<const Calendar> calendar_;

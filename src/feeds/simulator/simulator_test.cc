@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 namespace tapeline::feeds {
 namespace {
@@ -131,7 +132,7 @@ TEST(Simulator, prices_are_continuous_and_the_day_so_far_fits_them) {
 
 TEST(Simulator, a_restart_anywhere_goes_on_as_if_nothing_had_happened) {
   auto options = small();
-  options.faults = {.drop = 0.1, .duplicate = 0.1};
+  options.faults = {.drop = 0.1, .duplicate = 0.1, .zero = 0.1, .spike = 0.1};
   const auto whole = run(options, seconds(40)).quotes;
   for (const std::size_t batch_rows : {1UL, 500UL}) {
     ManualClock clock(kStart);
@@ -215,6 +216,130 @@ TEST(Simulator, faults_drop_double_and_spoil_live_messages_only) {
   EXPECT_TRUE(spoilt.raw[0].bytes.starts_with("{\"symbol\":\"AAPL\",\"price\":"));
 }
 
+TEST(Simulator, prices_that_are_zero_or_off_spoil_the_price_alone) {
+  const auto clean = run(small(), minutes(5));
+  auto options = small();
+  options.faults = {.zero = 1};
+  const auto zero = run(options, minutes(5));
+  options.faults = {.spike = 1};
+  const auto off = run(options, minutes(5));
+  ASSERT_EQ(zero.quotes.size(), clean.quotes.size());
+  ASSERT_EQ(off.quotes.size(), clean.quotes.size());
+  int down = 0;
+  for (std::size_t i = 0; i < clean.quotes.size(); ++i) {
+    Quote expected = clean.quotes[i];
+    if (expected.history) {
+      EXPECT_EQ(zero.quotes[i], expected);
+      EXPECT_EQ(off.quotes[i], expected);
+      continue;
+    }
+    const double change = off.quotes[i].price.dollars() / expected.price.dollars() - 1;
+    EXPECT_GT(std::abs(change), 0.24);
+    EXPECT_LT(std::abs(change), 0.61);
+    down += change < 0;
+    expected.price = off.quotes[i].price;
+    EXPECT_EQ(off.quotes[i], expected);
+    expected.price = Price();
+    EXPECT_EQ(zero.quotes[i], expected);
+  }
+  EXPECT_GT(down, 100);
+}
+
+TEST(Simulator, reordered_messages_come_behind_the_symbols_next_one) {
+  const auto clean = of(run(small(), minutes(5)).quotes, "AAPL");
+  auto options = small();
+  options.faults = {.reorder = 0.3};
+  auto mixed = of(run(options, minutes(5)).quotes, "AAPL");
+  std::size_t late = 0;
+  for (std::size_t i = 1; i < mixed.size(); ++i)
+    late += mixed[i].event_time < mixed[i - 1].event_time;
+  EXPECT_GT(late, mixed.size() / 20);
+  std::sort(mixed.begin(), mixed.end(),
+            [](const Quote& a, const Quote& b) { return a.event_time < b.event_time; });
+  // The last one may still be held back.
+  EXPECT_GE(mixed.size() + 1, clean.size());
+  EXPECT_TRUE(std::equal(mixed.begin(), mixed.end(), clean.begin()));
+}
+
+TEST(Simulator, a_stall_holds_everything_back_until_it_is_over) {
+  const auto clean = run(small(), minutes(10)).quotes;
+  auto options = small();
+  options.faults = {.stall = 0.5};
+  ManualClock clock(options.start);
+  auto simulator = *Simulator::make(clock, options);
+  FeedBatch all;
+  int silent = 0;
+  for (int second = 0; second <= 600; ++second) {
+    const auto before = all.quotes.size();
+    drain(simulator, all);
+    silent += all.quotes.size() == before;
+    if (all.quotes.size() > before && second > 0) {
+      EXPECT_GT(all.quotes.back().event_time, clock.now() - seconds(1));
+    }
+    clock.advance(seconds(1));
+  }
+  EXPECT_GT(silent, 200);
+  EXPECT_LT(silent, 400);
+  ASSERT_LE(all.quotes.size(), clean.size());
+  EXPECT_TRUE(std::equal(all.quotes.begin(), all.quotes.end(), clean.begin()));
+}
+
+TEST(Simulator, a_halt_is_a_gap_without_messages_and_nothing_else_is_missing) {
+  const auto clean = run(small(), hours(3));
+  auto options = small();
+  options.faults = {.halt = 0.3};
+  const auto halted = run(options, hours(3));
+  ASSERT_GT(halted.gaps.size(), 10U);
+  const auto in_gap = [&](const Quote& quote) {
+    return std::any_of(halted.gaps.begin(), halted.gaps.end(), [&](const Gap& gap) {
+      return gap.symbol == quote.symbol && gap.begin <= quote.event_time &&
+             quote.event_time < gap.end;
+    });
+  };
+  // A halt is told of when it is over, so each symbol is compared up to the end of its last one.
+  for (const auto* name : {"AAPL", "ZZTOP"}) {
+    Timestamp last_end;
+    for (const Gap& gap : halted.gaps)
+      if (gap.symbol == symbol(name)) last_end = std::max(last_end, gap.end);
+    std::vector<Quote> expected;
+    for (const Quote& quote : of(clean.quotes, name))
+      if (!in_gap(quote) && quote.event_time < last_end) expected.push_back(quote);
+    std::vector<Quote> got;
+    for (const Quote& quote : of(halted.quotes, name))
+      if (quote.event_time < last_end) got.push_back(quote);
+    EXPECT_TRUE(got == expected) << name;
+  }
+  EXPECT_EQ(halted.gaps[0].cause, "trading halt");
+}
+
+TEST(Simulator, a_split_halves_the_price_at_midnight_and_doubles_the_volume) {
+  auto options = small();
+  options.symbols.pop_back();
+  const auto clean = run(options, hours(24 * 2));
+  options.faults = {.split = 1};
+  const auto split = run(options, hours(24 * 2));
+  ASSERT_EQ(split.quotes.size(), clean.quotes.size());
+  std::set<int> factors;
+  for (std::size_t i = 0; i < clean.quotes.size(); ++i) {
+    const Quote& before = clean.quotes[i];
+    const Quote& after = split.quotes[i];
+    const auto days_passed = std::max(days(0), Calendar::new_york_date(before.event_time) -
+                                                   Calendar::new_york_date(options.start));
+    const int factor = 1 << days_passed.count();
+    factors.insert(factor);
+    for (const auto& [a, b] : {std::pair{before.price, after.price},
+                               {*before.open, *after.open},
+                               {*before.high, *after.high},
+                               {*before.low, *after.low}})
+      ASSERT_NEAR(a.dollars() / factor, b.dollars(), 0.006);
+    ASSERT_EQ(*before.volume * factor, *after.volume);
+    // Nobody adjusts yesterday's close: the fall is in the data, as with a real feed.
+    ASSERT_NEAR(before.previous_close->dollars() / std::max(1, factor / 2),
+                after.previous_close->dollars(), 0.006);
+  }
+  EXPECT_EQ(factors, (std::set<int>{1, 2, 4}));
+}
+
 TEST(Simulator, seeds_differ_and_returns_have_the_profiles_size) {
   auto options = small();
   options.symbols = {symbol("TSLA")};
@@ -268,6 +393,18 @@ TEST(Simulator, the_last_live_price_of_a_day_is_the_next_days_previous_close) {
     ++checked;
   }
   EXPECT_EQ(checked, 1U);
+}
+
+TEST(Simulator, faults_are_read_from_their_list) {
+  const auto faults = *parse_faults(std::vector<std::string>{"halt=0.25", "zero=1"});
+  EXPECT_EQ(faults.halt, 0.25);
+  EXPECT_EQ(faults.zero, 1);
+  EXPECT_EQ(faults.drop, 0);
+  EXPECT_TRUE(faults.any());
+  EXPECT_FALSE(parse_faults({})->any());
+  for (const std::string wrong :
+       {"halt", "halt=", "halt=2", "halt=-1", "halt=nan", "halt=1x", "hal=1", ""})
+    EXPECT_FALSE(parse_faults(std::vector<std::string>{wrong})) << wrong;
 }
 
 TEST(Simulator, options_that_make_no_sense_are_refused) {

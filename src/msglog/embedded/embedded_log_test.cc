@@ -268,6 +268,18 @@ TEST_F(EmbeddedLogTest, a_segment_that_is_gone_is_damage_and_can_be_given_up) {
   EXPECT_EQ(values(), std::vector<std::string>{"three"});
 }
 
+TEST_F(EmbeddedLogTest, an_open_that_a_broken_disk_ended_leaves_no_trace) {
+  ASSERT_TRUE(append("one"));
+  files_.kill();
+  log_.reset();
+  files_.start_again(false);
+  files_.fail_syncs(1);  // of the tail, which is written again
+  ASSERT_FALSE(EmbeddedLog::open(files_, clock_, options_));
+  open();
+  EXPECT_TRUE(log_->health());
+  EXPECT_EQ(values(), std::vector<std::string>{"one"});
+}
+
 TEST_F(EmbeddedLogTest, a_full_disk_stops_appends_and_they_go_on_when_there_is_room) {
   ASSERT_TRUE(append("one"));
   const std::int64_t room = 1000;

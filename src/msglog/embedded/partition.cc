@@ -56,7 +56,10 @@ Result<std::unique_ptr<Partition>> Partition::open(PartitionContext& context, st
   return partition;
 }
 
-Partition::~Partition() { write_checkpoint(); }
+/// One that did not load knows of no end: its checkpoint would make the next start see damage.
+Partition::~Partition() {
+  if (loaded_) write_checkpoint();
+}
 
 Status Partition::load() {
   std::vector<Segment> segments;
@@ -89,6 +92,7 @@ Status Partition::load() {
   }
   TRY_STATUS(load_last_segment(checkpoint, checkpoint_base));
   context_.total_bytes += info().size_bytes;
+  loaded_ = true;
   return Ok{};
 }
 

@@ -229,6 +229,7 @@ class Partition {
   const TopicPartition name_;
   const Owner owner_;
   CommitQueue<Request> queue_;
+  bool loaded_ = false;
   Writer writer_;
   Guarded<State> state_;
   Guarded<Hints> hints_;

@@ -64,8 +64,10 @@ T at(const void* data, std::size_t row) {
   return static_cast<const T*>(data)[row];
 }
 
+}  // namespace
+
 /// How one column of a chunk is read.
-struct Reader {
+struct ChunkRows::Reader {
   LogicalType type;
   duckdb_type id = DUCKDB_TYPE_INVALID;
   duckdb_type physical = DUCKDB_TYPE_INVALID;  // of a decimal or an enum
@@ -153,8 +155,6 @@ struct Reader {
     return copy;
   }
 };
-
-}  // namespace
 
 Column describe(std::string name, duckdb_logical_type type) {
   Column column{.name = std::move(name)};
@@ -251,15 +251,25 @@ bool is_plain(duckdb_type type) {
   }
 }
 
+ChunkRows::ChunkRows(duckdb_data_chunk chunk) : rows_(duckdb_data_chunk_get_size(chunk)) {
+  const auto columns = duckdb_data_chunk_get_column_count(chunk);
+  for (idx_t i = 0; i < columns; ++i) readers_.emplace_back(duckdb_data_chunk_get_vector(chunk, i));
+}
+ChunkRows::ChunkRows(ChunkRows&&) noexcept = default;
+ChunkRows::~ChunkRows() = default;
+
+bool ChunkRows::next(std::vector<Value>& row) {
+  if (at_ == rows_) return false;
+  row.resize(readers_.size());
+  for (std::size_t i = 0; i < readers_.size(); ++i) row[i] = readers_[i].read(at_);
+  ++at_;
+  return true;
+}
+
 bool give_rows(duckdb_data_chunk chunk, std::vector<Value>& row,
                const std::function<bool(const std::vector<Value>&)>& on_row) {
-  std::vector<Reader> readers;
-  const auto columns = duckdb_data_chunk_get_column_count(chunk);
-  for (idx_t i = 0; i < columns; ++i) readers.emplace_back(duckdb_data_chunk_get_vector(chunk, i));
-  row.resize(columns);
-  const auto rows = duckdb_data_chunk_get_size(chunk);
-  for (idx_t r = 0; r < rows; ++r) {
-    for (idx_t c = 0; c < columns; ++c) row[c] = readers[c].read(r);
+  ChunkRows rows(chunk);
+  while (rows.next(row)) {
     if (!on_row(row)) return false;
   }
   return true;

@@ -40,6 +40,24 @@ Column describe(std::string name, duckdb_logical_type type);
 /// Whether `give_rows` reads the type itself; other types are cast to text in SQL first.
 bool is_plain(duckdb_type type);
 
+/// The rows of a chunk, one after another.
+/// lifetime: the chunk must outlive it
+class ChunkRows {
+ public:
+  explicit ChunkRows(duckdb_data_chunk chunk);
+  ChunkRows(ChunkRows&&) noexcept;
+  ~ChunkRows();
+
+  /// False after the last.
+  bool next(std::vector<Value>& row);
+
+ private:
+  struct Reader;
+  std::vector<Reader> readers_;
+  idx_t rows_;
+  idx_t at_ = 0;
+};
+
 /// Gives each row of the chunk to `on_row`; false as soon as that answers false.
 bool give_rows(duckdb_data_chunk chunk, std::vector<Value>& row,
                const std::function<bool(const std::vector<Value>&)>& on_row);

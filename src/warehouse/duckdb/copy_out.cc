@@ -4,13 +4,14 @@
 
 #include <vector>
 
+#include "warehouse/duckdb/query.h"
+
 namespace tapeline::warehouse {
 namespace {
 
 using Database = Owned<duckdb_database, duckdb_close>;
 using Session = Owned<duckdb_connection, duckdb_disconnect>;
 using Config = Owned<duckdb_config, duckdb_destroy_config>;
-using Prepared = Owned<duckdb_prepared_statement, duckdb_destroy_prepare>;
 using Appender =
     Owned<duckdb_appender, +[](duckdb_appender* appender) { duckdb_appender_destroy(appender); }>;
 
@@ -24,12 +25,6 @@ struct OwnedRows {
 
 Error failed(const char* why, ErrorCode code = ErrorCode::unavailable) {
   return Error{code, why ? why : "no reason given", ""};
-}
-
-std::string sql_name(std::string_view name) {
-  std::string out = "\"";
-  for (const char c : name) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + '"';
 }
 
 Status run(duckdb_connection connection, const std::string& sql) {

@@ -6,56 +6,16 @@
 #include <map>
 
 #include "base/guarded.h"
-#include "warehouse/duckdb/chunk.h"
 #include "warehouse/duckdb/copy_out.h"
+#include "warehouse/duckdb/cursor.h"
 #include "warehouse/duckdb/migrations.h"
+#include "warehouse/duckdb/query.h"
 #include "warehouse/duckdb/sql_wall.h"
 
 namespace tapeline::warehouse {
 namespace {
 
-using Statements = Owned<duckdb_extracted_statements, duckdb_destroy_extracted>;
-using Prepared = Owned<duckdb_prepared_statement, duckdb_destroy_prepare>;
 using Config = Owned<duckdb_config, duckdb_destroy_config>;
-
-/// A result that cannot be forgotten.
-class OwnedResult {
- public:
-  OwnedResult() = default;
-  OwnedResult(const OwnedResult&) = delete;
-  OwnedResult& operator=(const OwnedResult&) = delete;
-  ~OwnedResult() { duckdb_destroy_result(&raw_); }
-  duckdb_result* get() { return &raw_; }
-  duckdb_result value() const { return raw_; }
-
- private:
-  duckdb_result raw_{};
-};
-
-ErrorCode to_error_code(duckdb_error_type type) {
-  switch (type) {
-    case DUCKDB_ERROR_INTERRUPT:
-      return ErrorCode::cancelled;
-    case DUCKDB_ERROR_IO:
-    case DUCKDB_ERROR_HTTP:
-    case DUCKDB_ERROR_NETWORK:
-    case DUCKDB_ERROR_OUT_OF_MEMORY:
-    case DUCKDB_ERROR_TRANSACTION:
-      return ErrorCode::unavailable;
-    case DUCKDB_ERROR_NOT_IMPLEMENTED:
-    case DUCKDB_ERROR_MISSING_EXTENSION:
-      return ErrorCode::unsupported;
-    case DUCKDB_ERROR_INTERNAL:
-    case DUCKDB_ERROR_FATAL:
-      return ErrorCode::corrupt;
-    default:
-      return ErrorCode::invalid_argument;  // the SQL, or the rows it met
-  }
-}
-
-Error sql_error(const char* why) {
-  return Error{ErrorCode::invalid_argument, why ? why : "no reason given", ""};
-}
 
 }  // namespace
 
@@ -169,28 +129,6 @@ class DuckDbConnection final : public Connection {
   duckdb_connection raw_;
 };
 
-/// Whether a query has columns that `give_rows` cannot read, and the query that casts them.
-std::optional<std::string> with_casts(duckdb_prepared_statement prepared, std::string_view sql) {
-  const idx_t columns = duckdb_prepared_statement_column_count(prepared);
-  std::string names;
-  std::string items;
-  bool needed = false;
-  for (idx_t i = 0; i < columns; ++i) {
-    const bool plain = is_plain(duckdb_prepared_statement_column_type(prepared, i));
-    needed = needed || !plain;
-    const char* name = duckdb_prepared_statement_column_name(prepared, i);
-    std::string quoted = "\"";
-    for (const char* at = name; at && *at; ++at)
-      quoted += *at == '"' ? "\"\"" : std::string(1, *at);
-    quoted += '"';
-    duckdb_free(const_cast<char*>(name));
-    names += fmt::format("{}c{}", i ? ", " : "", i);
-    items += fmt::format("{}c{}{} as {}", i ? ", " : "", i, plain ? "" : "::varchar", quoted);
-  }
-  if (!needed) return std::nullopt;
-  return fmt::format("select {} from (\n{}\n) as t({})", items, sql, names);
-}
-
 Result<std::int64_t> DuckDbConnection::run(std::string_view sql, QueryLimits limits,
                                            const OnColumns& on_columns, const OnRow& on_row) {
   Statements statements;
@@ -237,9 +175,7 @@ Result<std::int64_t> DuckDbConnection::run_one(duckdb_prepared_statement prepare
                      fmt::format("the query took longer than {}", format_duration(limits.time_max)),
                      "Ask for less, or for fewer days."};
       }
-      const char* why = duckdb_result_error(result.get());
-      return Error{to_error_code(duckdb_result_error_type(result.get())),
-                   why ? why : "no reason given", ""};
+      return result_error(result.get());
     }
   }
   if (!give) return std::int64_t{0};
@@ -396,34 +332,53 @@ Result<std::unique_ptr<Connection>> DuckDbWarehouse::connect() {
   return std::unique_ptr<Connection>(TRY(make_connection(state_)));
 }
 
-Status DuckDbWarehouse::query_as_user(
-    std::string_view sql, QueryLimits limits,
-    const std::function<void(const std::vector<Column>&)>& on_columns,
-    const std::function<bool(const std::vector<Value>&)>& on_row) {
-  auto connection = TRY(make_connection(state_));
+namespace {
+
+/// Lets a user's statement through the wall; what may be run, in a transaction that has begun.
+Result<std::string> begin_as_user(DuckDbConnection& connection, std::string_view sql) {
   // Unqualified names are found in every layer, marts first.
   TRY_STATUS(
-      connection->execute("set search_path = 'marts_stocks,int_stocks,stg_stocks,raw_stocks'"));
+      connection.execute("set search_path = 'marts_stocks,int_stocks,stg_stocks,raw_stocks'"));
   const UserSql user = TRY(split_explain(sql));
   const auto parsed = TRY(
-      connection->query(fmt::format("select json_serialize_sql({})", sql_text(user.select)), {}));
+      connection.query(fmt::format("select json_serialize_sql({})", sql_text(user.select)), {}));
   const auto parse = TRY(text::parse_json(std::get<std::string>(parsed.rows.at(0).at(0))));
   if (parse.bool_or("error", false)) {
     return Error{ErrorCode::invalid_argument, parse.string_or("error_message", "no SELECT"),
                  "User SQL is one SELECT, or EXPLAIN of one."};
   }
-  const Catalog catalog = TRY(user_catalog(*connection));
+  const Catalog catalog = TRY(user_catalog(connection));
   TRY_STATUS(check_user_parse(parse, catalog));
-  const std::string judged = user.text();
-  const auto kind = TRY(connection->kind_of_one(judged));
+  std::string judged = user.text();
+  const auto kind = TRY(connection.kind_of_one(judged));
   if (kind != DUCKDB_STATEMENT_TYPE_SELECT && kind != DUCKDB_STATEMENT_TYPE_EXPLAIN) {
     return Error{ErrorCode::invalid_argument, "only SELECT and EXPLAIN are allowed", ""};
   }
-  TRY_STATUS(connection->execute("begin transaction read only"));
+  TRY_STATUS(connection.execute("begin transaction read only"));
+  return judged;
+}
+
+}  // namespace
+
+Status DuckDbWarehouse::query_as_user(
+    std::string_view sql, QueryLimits limits,
+    const std::function<void(const std::vector<Column>&)>& on_columns,
+    const std::function<bool(const std::vector<Value>&)>& on_row) {
+  auto connection = TRY(make_connection(state_));
+  const std::string judged = TRY(begin_as_user(*connection, sql));
   Status answered = connection->stream(judged, limits, on_columns, on_row);
   const Status ended = connection->execute("rollback");
   TRY_STATUS(std::move(answered));
   return ended;
+}
+
+Result<std::unique_ptr<Cursor>> DuckDbWarehouse::open_as_user(std::string_view sql,
+                                                              std::stop_token stop) {
+  auto connection = TRY(make_connection(state_));
+  const std::string judged = TRY(begin_as_user(*connection, sql));
+  const duckdb_connection raw = connection->raw();
+  // Closing the connection ends its transaction.
+  return open_cursor(raw, judged, std::move(connection), std::move(stop));
 }
 
 void DuckDbWarehouse::interrupt_overdue() {

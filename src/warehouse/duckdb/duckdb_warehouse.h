@@ -43,6 +43,7 @@ class DuckDbWarehouse final : public Warehouse {
   Status query_as_user(std::string_view sql, QueryLimits limits,
                        const std::function<void(const std::vector<Column>&)>& on_columns,
                        const std::function<bool(const std::vector<Value>&)>& on_row) override;
+  Result<std::unique_ptr<Cursor>> open_as_user(std::string_view sql, std::stop_token stop) override;
 
   /// Ends queries that are past their time. Call it some times a second.
   void interrupt_overdue();

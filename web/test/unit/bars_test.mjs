@@ -121,6 +121,23 @@ test("averages are the mart's last day that is not after the bar", () => {
   assert.deepEqual(ma7([day("2026-01-01"), day("2026-01-06")], "1w"), [1, 3]);
 });
 
+test("a gap shades every bar that it touches, however short it is", () => {
+  const bar = (i) => ({ time: kStart + i * kMinute });
+  const data = {
+    interval: "1m",
+    bars: [bar(0), bar(1), bar(5), bar(6)],
+    gaps: [
+      { start: kStart + 10_000, end: kStart + 12_000, cause: "" },
+      { start: kStart + 1.5 * kMinute, end: kStart + 5.1 * kMinute, cause: "" },
+      { start: kStart - 60 * kMinute, end: kStart - 59 * kMinute, cause: "" },
+    ],
+  };
+  const spans = bars.shadedSpans(data);
+  assert.deepEqual(spans[0], [kStart, kStart]);
+  assert.deepEqual(spans[1], [kStart + kMinute, kStart + 5 * kMinute]);
+  assert.deepEqual(bars.shadedSpans({ ...data, interval: "1d" }), []);
+});
+
 test("a gap's empty slots are the bars that did not come", () => {
   const data = {
     interval: "5m",

@@ -1,0 +1,46 @@
+#include "feeds/finnhub/key_lock.h"
+
+#include "io/digest.h"
+#include "io/http_message.h"
+
+namespace tapeline::feeds::finnhub {
+namespace {
+
+constexpr std::string_view kOpen = "open\n";
+constexpr std::string_view kClosed = "closed\n";
+
+void replace_all(std::string& text, const std::string& what) {
+  constexpr std::string_view kMask = "***";
+  if (what.empty()) return;
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += kMask.size()) {
+    text.replace(at, what.size(), kMask);
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<KeyLock>> KeyLock::take(io::FileSystem& files, const std::string& folder,
+                                               const std::string& key) {
+  TRY_STATUS(io::make_directories(files, folder));
+  const std::string path = folder + "/finnhub-" + io::sha256_hex("tapeline " + key).substr(0, 16);
+  auto lock = TRY(files.lock(path));
+  auto file = TRY(files.open(path, io::OpenMode::write));
+  const std::string said = TRY(io::read_file(files, path));
+  auto taken = std::unique_ptr<KeyLock>(new KeyLock(std::move(file), std::move(lock)));
+  taken->was_left_open_ = said == kOpen;
+  TRY_STATUS(taken->file_->truncate(0));
+  TRY_STATUS(taken->file_->write_at(0, kOpen));
+  return taken;
+}
+
+KeyLock::~KeyLock() {
+  if (file_->truncate(0)) (void)file_->write_at(0, kClosed);
+}
+
+std::string redacted(std::string text, const std::string& key) {
+  replace_all(text, key);
+  replace_all(text, io::percent_encode(key));
+  return text;
+}
+
+}  // namespace tapeline::feeds::finnhub
