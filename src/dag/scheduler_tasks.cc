@@ -216,9 +216,11 @@ void Scheduler::end_run(ActiveRun& run, bool failed, const std::string& why, boo
 
 /// One line for a failed run; a finding (report_only) is told once until its message changes.
 void Scheduler::tell_failure(const ActiveRun& run) {
-  const bool only_findings = std::ranges::all_of(run.dag->tasks, [&](const Task& task) {
-    return task.report_only || run.plan.state(task.name) != TaskState::failed;
-  });
+  const bool any_failed = run.plan.failed();  // none where the run took too long
+  const bool only_findings =
+      any_failed && std::ranges::all_of(run.dag->tasks, [&](const Task& task) {
+        return task.report_only || run.plan.state(task.name) != TaskState::failed;
+      });
   Schedule& schedule = schedules_.at(run.row.dag);
   if (only_findings) {
     if (schedule.row.reported == run.row.error) return;

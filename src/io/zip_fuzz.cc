@@ -20,7 +20,8 @@ void read_all(std::string bytes) {
   }
   std::int64_t packed = 0;
   for (const ZipMember& member : archive->members()) {
-    TL_ASSERT(member.name.find("../") == std::string::npos && !member.name.starts_with('/'));
+    TL_ASSERT(("/" + member.name + "/").find("/../") == std::string::npos);
+    TL_ASSERT(!member.name.starts_with('/'));
     packed += member.packed_bytes;
     TL_ASSERT(packed <= static_cast<std::int64_t>(size));
     auto next = archive->read(member);

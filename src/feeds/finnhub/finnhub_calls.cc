@@ -56,9 +56,8 @@ void FinnhubFeed::take_answer(const Symbol& symbol, Result<io::HttpResponse> res
                      : response.error().code == ErrorCode::corrupt ? Outcome::bad_answer
                                                                    : Outcome::error;
   }
-  const auto found = followed_.find(symbol);
-  if (found == followed_.end()) return;
-  Followed& its = found->second;
+  if (std::ranges::find(symbols_, symbol) == symbols_.end()) return;  // no longer
+  Followed& its = followed_.find(symbol)->second;
   if (answer.outcome == Outcome::ok && answer.quote.at > now + kAhead) {
     answer.outcome = Outcome::bad_answer;
     answer.detail = "the time t lies in the future";
@@ -139,8 +138,13 @@ void FinnhubFeed::take_quote(const Symbol& symbol, const DayQuote& quote, FeedBa
 }
 
 /// A symbol was silent for longer than its own trades explain: /quote says whether anything traded.
+/// While it is mute, its gap grows.
 void FinnhubFeed::judge_silence(const Symbol& symbol, Followed& its, const DayQuote& quote,
                                 FeedBatch& batch) {
+  if (its.mute) {
+    its.mute->end = clock_.now();
+    batch.gaps.push_back(*its.mute);
+  }
   if (!its.suspected) return;
   its.suspected = false;
   its.rate.restart(clock_.uptime());
