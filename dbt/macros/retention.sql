@@ -4,7 +4,8 @@
   `columns` of the table as it is. `condition` is the word that joins it to that SELECT.
 
   Without a cut, or where the model has no table yet, it is nothing. Incremental runs need none of it:
-  the loader takes no message of those days, so that they touch none.
+  the loader takes no message of those days, so that they touch none. A column that is new in a model is
+  not in its old table: give `columns` a value for it.
 #}
 {% macro kept_days(columns, condition='where') -%}
   {%- set retention = source('raw_stocks', 'retention') -%}

@@ -377,11 +377,7 @@ std::int64_t BackupManifest::waiting() const {
 Result<BackupManifest> create_backup(Pipeline& pipeline, const std::string& to,
                                      const OnBackupProgress& progress, std::stop_token stop) {
   io::FileSystem& files = pipeline.files();
-  if ((to + "/").starts_with(pipeline.directory().path() + "/")) {
-    return Error{ErrorCode::invalid_argument,
-                 fmt::format("'{}' lies in the data directory itself", to),
-                 "Name a folder elsewhere, best on another disk."};
-  }
+  TRY_STATUS(pipeline.directory().check_outside(to));
   if (const auto there = TRY(files.info(to))) {
     if (!there->is_directory || !TRY(files.list(to)).empty()) {
       return Error{ErrorCode::already_exists, fmt::format("'{}' is there and not empty", to),

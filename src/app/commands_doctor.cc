@@ -183,9 +183,8 @@ Finding check_port(Clock& clock, io::FileSystem& files, const std::string& addre
   const auto server = io::HttpServer::open(
       clock, handler, {.address = host, .port = static_cast<std::uint16_t>(port)});
   if (server) return {"port", Verdict::ok, address + " is free for the dashboard"};
-  return must_fix("port", server.error(),
-                  "Stop what listens there, or choose another: tapeline up --listen "
-                  "127.0.0.1:8788.");
+  return {"port", Verdict::fix, server.error().message,
+          "Stop what listens there, or choose another: tapeline up --listen 127.0.0.1:8788."};
 }
 
 Finding check_feed(const Config& config) {

@@ -18,10 +18,12 @@ using ingest::OffsetRange;
 constexpr std::string_view kTestedKey = "models.tested_load_id";
 constexpr std::int64_t kMuch = 10'000;  // messages that are worth a run at once
 
-// What limits the data tests to the touched days; the shipped project reads both in their SQL only.
+// What limits the data tests to the touched days, and to the loads that the models have seen; the
+// shipped project reads them in their SQL only.
 constexpr const char* kTouchedAfter = "touched_after_load_id";
 constexpr const char* kTouchedDays = "touched_days";
-const std::set<std::string> kLateVars = {kTouchedAfter, kTouchedDays};
+constexpr const char* kModelledUntil = "modelled_until_load_id";
+const std::set<std::string> kLateVars = {kTouchedAfter, kTouchedDays, kModelledUntil};
 
 text::Value to_value(const std::vector<OffsetRange>& ranges) {
   text::List list;
@@ -336,6 +338,7 @@ Result<TaskOutcome> IngestionTasks::test(const TaskContext& context) {
   if (load_id == 0) return TaskOutcome::skipped();  // there is no model to test yet
   const bool everything = context.params.string_or("days", "touched") == "all";
   transform::Invocation invocation{.command = "test", .late_vars = kLateVars};
+  invocation.vars.set(kModelledUntil, load_id);
   if (!everything) {
     // Where all was tested, this run's tests had run when the program ended: they come again.
     const auto after = load_id > tested ? tested : TRY(before_loads_of(context.run_id, tested));

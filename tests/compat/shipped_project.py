@@ -10,8 +10,9 @@ warehouse is copied and real dbt runs
   from empty      on raw alone;
   taking over     on tapeline's models of the round before, with the newer raw;
   incrementally   on its own models of the round before, with the newer raw.
-At the end tapeline takes over from real dbt's models, and real dbt runs the data tests. "Equal" is
-of warehouse.py. Prints the versions and `N passed, N failed`; exit status 0 only if all passed.
+At the end tapeline takes over from real dbt's models, and real dbt runs the data tests; then tapeline
+cuts the days of the first year, and a full refresh of real dbt keeps their marts. "Equal" is of
+warehouse.py. Prints the versions and `N passed, N failed`; exit status 0 only if all passed.
 """
 import argparse
 import datetime
@@ -23,6 +24,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zoneinfo
 
 DATA = pathlib.Path(__file__).resolve().parents[1] / "data" / "daily"
 UTC = datetime.timezone.utc
@@ -106,8 +108,9 @@ class Tapeline:
     def __init__(self, binary, folder):
         self.binary, self.folder = binary, folder
 
-    def __call__(self, *words, given=None):
-        done = subprocess.run([self.binary, *words, "--data-dir", self.folder], input=given, capture_output=True, text=True)
+    def __call__(self, *words, given=None, environment=None):
+        done = subprocess.run([self.binary, *words, "--data-dir", self.folder], input=given, capture_output=True, text=True,
+                              env={**os.environ, **(environment or {})})
         if done.returncode:
             raise RuntimeError(f"tapeline {' '.join(map(str, words))}: exit {done.returncode}: {done.stderr[-800:]}")
 
@@ -207,6 +210,19 @@ def run(check, tapeline, seed):
         check.count(all(sums), "loaded {}, superseded {}, duplicate {}, dead {}: some of each".format(*sums))
 
 
+def cut(check, tapeline):
+    """Raw and staging rows of old days are given up; a full refresh keeps what the marts have of them."""
+    new_york = datetime.datetime.now(zoneinfo.ZoneInfo("America/New_York")).date()
+    days = (new_york - datetime.date(2023, 12, 29)).days
+    tapeline("retention", "run", environment={"TAPELINE_RETENTION_RAW_DAYS": str(days)})
+    after = check.copy(tapeline.folder)
+    refreshed = check.with_models(after, after)
+    check.dbt(refreshed, "build", "--full-refresh")
+    check.equal("after a cut, full refresh", after, refreshed)
+    check.dbt(refreshed, "run")
+    check.equal("after a cut, incrementally", after, refreshed)
+
+
 def versions(tapeline):
     from importlib.metadata import version
     print(subprocess.run([tapeline, "version"], capture_output=True, text=True).stdout.strip())
@@ -225,7 +241,9 @@ def main():
         folder = pathlib.Path(folder)
         check = Check(options.dbt, folder)
         try:
-            run(check, Tapeline(options.tapeline, folder / "data"), options.seed)
+            tapeline = Tapeline(options.tapeline, folder / "data")
+            run(check, tapeline, options.seed)
+            cut(check, tapeline)
         except RuntimeError as error:
             check.count(False, str(error))
     print(f"{check.passed} passed, {check.failed} failed")

@@ -88,8 +88,8 @@ def man():
     if not shutil.which("man"):
         print("skip man: it is not installed")
         return
-    env = dict(os.environ, MANWIDTH="100", MANROFFSEQ="", LC_ALL="C.UTF-8")
-    done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", ROOT / "docs/tapeline.1"],
+    env = dict(os.environ, MANWIDTH="100", MANPAGER="cat", LC_ALL="C.UTF-8")
+    done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", ROOT / "docs/tapeline.1"],
                           capture_output=True, text=True, env=env)
     check("man: renders without a warning", done.returncode == 0 and not done.stderr, done.stderr[:500])
     check("man: has the commands", "tapeline dag backfill DAG" in done.stdout and "--max-active-runs N" in done.stdout)

@@ -102,8 +102,8 @@ def change_while_running(pipeline):
     code, rows, error = pipeline.run("dag", "backfill", DAG, *stretch)
     check("no run of it is ever missing", code == 2 and "--which" in error, error)
     code, rows, error = pipeline.run("dag", "backfill", DAG, *stretch, "--which", "failed", "--dry-run")
-    again = [row["run_id"] for row in rows if row["action"] == "run again"]
-    check("a dry run says what it would do", first in again and "runs, at most 1 at a time" in error, rows)
+    again = [row["run_id"] for row in rows or [] if row["action"] == "run again"]
+    check("a dry run says what it would do", first in again and "runs, at most 1 at a time" in error, f"{again} {error}")
     code, rows, error = pipeline.run("dag", "backfill", DAG, *stretch, "--which", "failed", "--wait")
     check("failed runs are backfilled", code == 0 and first in [row["run_id"] for row in rows], error)
     return first

@@ -33,7 +33,7 @@ class Running:
         self.out = open(pathlib.Path(folder) / "out", "w+", encoding="utf-8")
         self.process = subprocess.Popen([binary, "up", "--data-dir", self.data, "--listen", "127.0.0.1:0", "--symbols", "AAPL,MSFT", "--seed", "3",
                                          "--rate", "4", "--start", start, "--faults", faults], stdout=self.out, stderr=subprocess.STDOUT)
-        self.until(lambda: (self.data / "tapeline.sock").exists())
+        self.until(lambda: json.loads((self.data / "lock").read_text())["address"] and (self.data / "tapeline.sock").exists())
         self.url = json.loads((self.data / "lock").read_text())["address"]
 
     def until(self, holds, seconds=120):
@@ -46,6 +46,7 @@ class Running:
             if self.process.poll() is not None:
                 break
             time.sleep(0.1)
+        self.process.kill()
         raise RuntimeError("waited in vain:\n" + pathlib.Path(self.out.name).read_text(encoding="utf-8"))
 
     def get(self, path):

@@ -178,14 +178,10 @@ Result<dag::TaskOutcome> Play::run(const dag::TaskContext& context) {
   }
   auto outcome = tasks().run(context);
   if (world_.crashed()) return outcome;
-  if (context.action == "transform") {
-    ++outcome_.runs;
-    rival_ahead_ = false;
-  }
+  if (context.action == "transform") ++outcome_.runs;
   if (!outcome) {
     expect(outcome.error(), context.action);
-  } else if (outcome->state == dag::TaskOutcome::State::failed &&
-             !(context.action == "test" && rival_ahead_)) {
+  } else if (outcome->state == dag::TaskOutcome::State::failed) {
     differ(fmt::format("{} failed: {}", context.action, outcome->error.message));
   }
   return outcome;
@@ -294,7 +290,6 @@ void Play::load_as_rival() {
   if (next <= first) return;
   const auto counts = rival.load({{kTopicName, 0}, topics->at(0).id, first, next}, "rival");
   trace("rival", counts ? counts->consumed : -1);
-  if (counts) rival_ahead_ = true;
   if (counts || world_.crashed()) return;
   const bool is_hole = counts.error().code == ErrorCode::invalid_argument && first > loaded_to_;
   if (!is_hole && counts.error().code != ErrorCode::unavailable) {

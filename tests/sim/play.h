@@ -80,7 +80,6 @@ class Play final : private dag::TaskRunner {
   std::vector<std::shared_ptr<Reader>> readers_;
   bool disk_broken_ = false;
   bool faulted_ = false;      // this process has met a fault that a task may fail of
-  bool rival_ahead_ = false;  // it loaded what no model has seen: data tests may say so
   bool worker_lost_ = false;  // only a restart helps
   bool at_rest_ = false;
   std::string action_;

@@ -233,7 +233,9 @@ class FakeFinnhub:
     # --- faults ---
 
     async def start_play(self, fault, symbol=None, times=None, **how):
-        known = finnhub_faults.FAULTS[fault]
+        known = finnhub_faults.FAULTS.get(fault)
+        if known is None:
+            raise ValueError(f"there is no fault '{fault}'; GET /faults lists them")
         if known.place == "now":
             for stream in self.open_streams():
                 await known.act(stream, **how)
@@ -470,7 +472,7 @@ class Control(http.server.BaseHTTPRequestHandler):
                 return self._say({"sent": self.fake.emit(*(Trade(**trade) for trade in said))})
             self._say({"playing": [play.name for play in self.fake.plays]})
         except (KeyError, TypeError, ValueError) as why:
-            self._say({"error": f"{type(why).__name__}: {why}"}, 400)
+            self._say({"error": str(why)}, 400)
 
 
 def walk(fake, rate):

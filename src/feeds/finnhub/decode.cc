@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/crc32c.h"
@@ -12,18 +13,12 @@ namespace {
 
 using text::Value;
 
-constexpr std::size_t kDetailMax = 200;
+constexpr std::size_t kWordsBytes = 200;
+constexpr std::size_t kWordBytesMax = 16;  // a key has more, in every encoding
 
 // Years 1990 to 2100: outside them a time is none, but milliseconds where seconds were meant.
 constexpr std::int64_t kSecondsMin = 631'152'000;
 constexpr std::int64_t kSecondsMax = 4'102'444'800;
-
-/// The first words of what a server said, fit for a line.
-std::string words_of(std::string_view said) {
-  std::string words;
-  for (const char c : said.substr(0, kDetailMax)) words += c >= ' ' && c <= '~' ? c : ' ';
-  return words;
-}
 
 std::optional<Price> price_of(const Value* value) {
   if (value == nullptr) return std::nullopt;
@@ -113,6 +108,20 @@ bool read_trade(const Value& from, Trade& trade) {
 
 }  // namespace
 
+std::string words_of(std::string_view said) {
+  std::string words;
+  const auto is_blank = [](char c) { return c <= ' ' || c > '~'; };
+  while (words.size() < kWordsBytes) {
+    const auto* begin = std::find_if_not(said.begin(), said.end(), is_blank);
+    const auto* end = std::find_if(begin, said.end(), is_blank);
+    if (begin == end) break;
+    const std::string_view word(begin, static_cast<std::size_t>(end - begin));
+    words.append(words.empty() ? "" : " ").append(word.size() > kWordBytesMax ? "..." : word);
+    said.remove_prefix(static_cast<std::size_t>(end - said.begin()));
+  }
+  return words;
+}
+
 DecodedAnswer decode_quote(const io::HttpResponse& response) {
   switch (response.status) {
     case 200:
@@ -141,7 +150,7 @@ Frame decode_frame(std::string_view bytes) {
     frame.type = Frame::Type::ping;
   } else if (type == "error") {
     frame.type = Frame::Type::error;
-    frame.message = words_of(parsed->string_or("msg", ""));
+    frame.message = parsed->string_or("msg", "");
   } else if (type != "trade") {
     frame.type = type.empty() ? Frame::Type::malformed : Frame::Type::other;
   } else if (const Value* data = parsed->find("data"); data != nullptr && data->is_list()) {

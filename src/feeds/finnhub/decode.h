@@ -60,6 +60,10 @@ struct DecodedAnswer {
   std::string detail;                     // for the others: why, for people
 };
 
+/// The first words of what a server said, fit for a line. A long one, which may be a key in some
+/// encoding, is left out, and none is cut: half a key is one too.
+std::string words_of(std::string_view said);
+
 /// Reads an answer of /quote, whatever its status is.
 DecodedAnswer decode_quote(const io::HttpResponse& response);
 
@@ -69,7 +73,7 @@ struct Frame {
   Type type = Type::malformed;
   std::vector<Trade> trades;    // in the message's order
   std::int64_t unreadable = 0;  // trades whose symbol, price, size or time cannot be
-  std::string message;          // of an error
+  std::string message;          // of an error; for people through words_of
 };
 
 constexpr std::string_view to_string(Frame::Type type) {

@@ -107,6 +107,15 @@ TEST(Decode, retry_after_is_read_in_seconds_and_is_no_more_than_an_hour) {
   }
 }
 
+TEST(Decode, what_a_server_says_is_told_without_what_may_be_a_key) {
+  EXPECT_EQ(words_of("  API limit\treached.\n"), "API limit reached.");
+  EXPECT_EQ(words_of("token c1f2n3n4h5u6b7k8e9y0 is bad"), "token ... is bad");
+  std::string cut(197, 'a');
+  for (std::size_t i = 9; i < cut.size(); i += 10) cut[i] = ' ';
+  EXPECT_TRUE(words_of(cut + " 12345678 more").ends_with(" 12345678"));
+  EXPECT_EQ(words_of("\xff\x01"), "");
+}
+
 TEST(Decode, a_subscribe_is_what_the_vendor_documents) {
   EXPECT_EQ(subscribe_message(*Symbol::parse("BRK.B"), true),
             R"({"type":"subscribe","symbol":"BRK.B"})");

@@ -190,7 +190,7 @@ void FinnhubFeed::take_event(StreamClient::Event event, FeedBatch& batch) {
                                               : "other")
       .add();
   if (refusal == Refusal::over_limit) return;
-  error_ = redacted("the stream says: " + frame.message, options_.key);
+  error_ = redacted("the stream says: " + words_of(frame.message), options_.key);
   telemetry::log(Level::warn, "stream refused", {{"error", error_}});
 }
 
