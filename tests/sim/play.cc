@@ -67,6 +67,12 @@ void Play::start() {
     worker_lost_ = false;
     const Status started = world_.start();
     if (started) {
+      // A wall clock that went back makes the live table begin earlier: a page begins anew then.
+      const Timestamp since = process().backend->live.since;
+      if (since < live_since_) {
+        for (auto& reader : readers_) reader = std::make_shared<Reader>(world_.problems);
+      }
+      live_since_ = since;
       for (auto& reader : readers_) {
         if (rng_.below(2) == 0 && !world_.crashed()) reader->connect(*process().api);
       }
