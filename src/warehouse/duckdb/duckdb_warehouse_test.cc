@@ -378,7 +378,8 @@ TEST(Copying, a_copy_is_what_one_transaction_saw_while_another_wrote) {
     if (std::exchange(written, true)) return Ok{};
     return connection->execute(
         "delete from raw_stocks.many where i < 1000; insert into "
-        "raw_stocks.gaps values ('f', 's', now(), now(), 'c', null)");
+        "raw_stocks.gaps values ('f', 's', timestamp '2025-01-01', timestamp '2025-01-02', 'c', "
+        "null)");
   };
   const Status copied = warehouse->copy_to(folder.path / "b.duckdb", look, on_copied);
   ASSERT_TRUE(copied) << copied.error().message;
