@@ -369,7 +369,7 @@ def flow(part, rounds, symbols=("AAPL", "IBM")):
 
 
 def silences(checks, binary, folder, long):
-    with Part(checks, binary, folder, "silence", TAPELINE_FINNHUB_MUTE_MS="20000") as part:
+    with Part(checks, binary, folder, "silence", TAPELINE_FINNHUB_MUTE_MS="90000") as part:
         fake, tapeline = part.fake, part.tapeline
         fake.ping_seconds = 10
         part.up()
@@ -394,13 +394,15 @@ def silences(checks, binary, folder, long):
                 fake.end()
                 flow(part, 40)
         try:
-            metric, streams, gaps = counted(ROWS["mute-symbol"][1]), len(fake.streams), healed(part, "mute_symbol")
-            base, asked = tapeline.metric(metric[0], **metric[1]), len(fake.open_streams()[0].messages)
+            reopened(part, 0)
+            stream, streams = fake.open_streams()[-1], len(fake.streams)
+            metric, gaps, asked = counted(ROWS["mute-symbol"][1]), healed(part, "mute_symbol"), len(stream.messages)
+            base = tapeline.metric(metric[0], **metric[1])
             fake.play("mute-symbol", symbol="AAPL")
             lost = [part.trade()]
             fake.emit(*lost)
-            until("a mute symbol is found", lambda: (flow(part, 5), tapeline.metric(metric[0], **metric[1]) > base)[1], 30)
-            until("it is asked for again", lambda: {"type": "subscribe", "symbol": "AAPL"} in fake.open_streams()[0].messages[asked:])
+            until("a mute symbol is found", lambda: (flow(part, 5), tapeline.metric(metric[0], **metric[1]) > base)[1], 60)
+            until("it is asked for again", lambda: {"type": "subscribe", "symbol": "AAPL"} in stream.messages[asked:])
             fake.end()
             flow(part, 3)
             gap = gap_since(part, "mute_symbol", gaps)

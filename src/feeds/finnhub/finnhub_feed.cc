@@ -233,6 +233,7 @@ void FinnhubFeed::take_trades(Frame frame, FeedBatch& batch) {
     if (its.last_trade && trade.event_time < *its.last_trade) probe_.out_of_order.add();
     its.last_trade = std::max(its.last_trade.value_or(trade.event_time), trade.event_time);
     its.suspected = false;
+    if (its.mute) its.rate.restart(clock_.uptime());  // the pause was no quiet: nothing to learn
     if (session_ == Session::regular) its.rate.trade(clock_.uptime());
     if (calendar_.session_at(trade.event_time) == Session::regular) its.remember(trade);
     if (its.mute) {
