@@ -9,41 +9,19 @@
 namespace tapeline::warehouse {
 namespace {
 
-using Database = Owned<duckdb_database, duckdb_close>;
-using Session = Owned<duckdb_connection, duckdb_disconnect>;
-using Config = Owned<duckdb_config, duckdb_destroy_config>;
-using Appender =
-    Owned<duckdb_appender, +[](duckdb_appender* appender) { duckdb_appender_destroy(appender); }>;
-
-struct OwnedRows {
-  duckdb_result raw{};
-  OwnedRows() = default;
-  OwnedRows(const OwnedRows&) = delete;
-  OwnedRows& operator=(const OwnedRows&) = delete;
-  ~OwnedRows() { duckdb_destroy_result(&raw); }
-};
-
-Error failed(const char* why, ErrorCode code = ErrorCode::unavailable) {
-  return Error{code, why ? why : "no reason given", ""};
-}
-
-Status run(duckdb_connection connection, const std::string& sql) {
-  OwnedRows result;
-  if (duckdb_query(connection, sql.c_str(), &result.raw) == DuckDBSuccess) return Ok{};
-  return failed(duckdb_result_error(&result.raw));
+Error failed(const char* why) {
+  return Error{ErrorCode::unavailable, why ? why : "no reason given", ""};
 }
 
 /// The rows of a query whose columns are texts.
 Result<std::vector<std::vector<std::string>>> texts(duckdb_connection connection,
                                                     const std::string& sql) {
-  OwnedRows result;
-  if (duckdb_query(connection, sql.c_str(), &result.raw) != DuckDBSuccess) {
-    return failed(duckdb_result_error(&result.raw));
-  }
+  StreamedQuery query;
+  TRY_STATUS(query.start(connection, sql));
   std::vector<std::vector<std::string>> rows;
   std::vector<Value> row;
   for (;;) {
-    const DataChunk chunk(duckdb_fetch_chunk(result.raw));
+    const DataChunk chunk = TRY(query.next());
     if (!chunk.get()) return rows;
     give_rows(chunk.get(), row, [&](const std::vector<Value>& values) {
       auto& added = rows.emplace_back();
@@ -86,15 +64,8 @@ class Taker {
   /// Appends the rows of a query of `from` to a table, in their order, as one transaction.
   Status take(duckdb_connection from, const std::string& select, const std::string& schema,
               const std::string& table, const OnCopied& on_copied, std::int64_t& copied) {
-    Prepared prepared;
-    if (duckdb_prepare(from, select.c_str(), prepared.out()) == DuckDBError) {
-      return failed(duckdb_prepare_error(prepared.get()), ErrorCode::invalid_argument);
-    }
-    OwnedRows rows;
-    // Streamed, so that a table of any size takes the memory of some chunks.
-    if (duckdb_execute_prepared_streaming(prepared.get(), &rows.raw) == DuckDBError) {
-      return failed(duckdb_result_error(&rows.raw));
-    }
+    StreamedQuery rows;
+    TRY_STATUS(rows.start(from, select));
     TRY_STATUS(run("begin transaction"));
     Appender appender;
     if (duckdb_appender_create_ext(session_.get(), nullptr, schema.c_str(), table.c_str(),
@@ -102,7 +73,7 @@ class Taker {
       return failed(duckdb_appender_error(appender.get()));
     }
     for (;;) {
-      const DataChunk chunk(duckdb_fetch_chunk(rows.raw));
+      const DataChunk chunk = TRY(rows.next());
       if (!chunk.get()) break;
       if (duckdb_append_data_chunk(appender.get(), chunk.get()) == DuckDBError) {
         return failed(duckdb_appender_error(appender.get()));
@@ -110,8 +81,6 @@ class Taker {
       copied += static_cast<std::int64_t>(duckdb_data_chunk_get_size(chunk.get()));
       TRY_STATUS(on_copied(copied));
     }
-    // A stream that broke off ends as one that is over.
-    if (const char* why = duckdb_result_error(&rows.raw); why && *why) return failed(why);
     if (duckdb_appender_close(appender.get()) == DuckDBError) {
       return failed(duckdb_appender_error(appender.get()));
     }

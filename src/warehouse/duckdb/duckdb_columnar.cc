@@ -8,9 +8,6 @@
 namespace tapeline::warehouse {
 namespace {
 
-using Config = Owned<duckdb_config, duckdb_destroy_config>;
-using Database = Owned<duckdb_database, duckdb_close>;
-using RawConnection = Owned<duckdb_connection, duckdb_disconnect>;
 using TableFunction = Owned<duckdb_table_function, duckdb_destroy_table_function>;
 
 /// A path as DuckDB's functions take it: one file, whatever characters its name has.
@@ -53,7 +50,7 @@ std::string_view text_at(duckdb_vector vector, idx_t row) {
 
 class DuckDbColumnarReader final : public text::ColumnarReader {
  public:
-  DuckDbColumnarReader(RawConnection connection, std::string file)
+  DuckDbColumnarReader(Session connection, std::string file)
       : connection_(std::move(connection)), file_(std::move(file)) {}
 
   Status start(const std::string& sql, std::int64_t rows) {
@@ -86,7 +83,7 @@ class DuckDbColumnarReader final : public text::ColumnarReader {
  private:
   Error failed(const Error& error) const { return file_error(file_, "reading", error.message); }
 
-  const RawConnection connection_;
+  const Session connection_;
   const std::string file_;
   std::int64_t rows_ = 0;
   StreamedQuery streamed_;
@@ -255,16 +252,16 @@ class DuckDbColumnar final : public text::Columnar {
   }
 
  private:
-  static Result<RawConnection> connect(const Database& database) {
-    RawConnection connection;
+  static Result<Session> connect(const Database& database) {
+    Session connection;
     if (duckdb_connect(database.get(), connection.out()) == DuckDBError) {
       return Error{ErrorCode::unavailable, "DuckDB gave no connection for Parquet", ""};
     }
     return connection;
   }
 
-  static Status run(const RawConnection& connection, const std::string& file,
-                    const std::string& sql, OwnedResult& result) {
+  static Status run(const Session& connection, const std::string& file, const std::string& sql,
+                    OwnedResult& result) {
     if (duckdb_query(connection.get(), sql.c_str(), result.get()) == DuckDBSuccess) return Ok{};
     return file_error(file, "reading", result_error(result.get()).message);
   }

@@ -13,12 +13,6 @@
 #include "warehouse/duckdb/sql_wall.h"
 
 namespace tapeline::warehouse {
-namespace {
-
-using Config = Owned<duckdb_config, duckdb_destroy_config>;
-
-}  // namespace
-
 struct DuckDbWarehouse::State {
   State(const Clock& its_clock, Options its_options)
       : clock(its_clock), options(std::move(its_options)) {}
@@ -202,9 +196,6 @@ Result<std::int64_t> DuckDbConnection::run_one(duckdb_prepared_statement prepare
   }
   return std::int64_t{0};
 }
-
-using Appender =
-    Owned<duckdb_appender, +[](duckdb_appender* appender) { duckdb_appender_destroy(appender); }>;
 
 Error append_error(duckdb_appender appender) {
   const char* why = duckdb_appender_error(appender);

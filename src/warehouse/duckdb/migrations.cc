@@ -5,6 +5,8 @@
 #include <array>
 #include <string>
 
+#include "warehouse/duckdb/query.h"
+
 namespace tapeline::warehouse {
 namespace {
 
@@ -94,30 +96,16 @@ create table raw_stocks.retention (
 );
 )sql"};
 
-Status run(duckdb_connection connection, const std::string& sql) {
-  duckdb_result result{};
-  const auto state = duckdb_query(connection, sql.c_str(), &result);
-  const char* why = duckdb_result_error(&result);
-  const std::string message = why ? why : "no reason given";
-  duckdb_destroy_result(&result);
-  if (state == DuckDBSuccess) return Ok{};
-  return Error{ErrorCode::unavailable, message, ""};
-}
-
 std::int64_t current_version(duckdb_connection connection) {
-  duckdb_result result{};
-  std::int64_t version = 0;
-  if (duckdb_query(connection, "select version from raw_stocks.schema_version", &result) ==
-      DuckDBSuccess) {
-    duckdb_data_chunk chunk = duckdb_fetch_chunk(result);
-    if (chunk && duckdb_data_chunk_get_size(chunk) == 1) {
-      version = static_cast<const std::int64_t*>(
-          duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 0)))[0];
-    }
-    if (chunk) duckdb_destroy_data_chunk(&chunk);
+  OwnedResult result;
+  if (duckdb_query(connection, "select version from raw_stocks.schema_version", result.get()) ==
+      DuckDBError) {
+    return 0;  // there is no such table yet
   }
-  duckdb_destroy_result(&result);
-  return version;
+  const DataChunk chunk(duckdb_fetch_chunk(result.value()));
+  if (!chunk.get() || duckdb_data_chunk_get_size(chunk.get()) != 1) return 0;
+  return static_cast<const std::int64_t*>(
+      duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk.get(), 0)))[0];
 }
 
 }  // namespace

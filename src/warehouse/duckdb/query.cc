@@ -34,6 +34,12 @@ Error result_error(duckdb_result* result) {
   return Error{to_error_code(duckdb_result_error_type(result)), why ? why : "no reason given", ""};
 }
 
+Status run(duckdb_connection connection, const std::string& sql) {
+  OwnedResult result;
+  if (duckdb_query(connection, sql.c_str(), result.get()) == DuckDBSuccess) return Ok{};
+  return result_error(result.get());
+}
+
 Status StreamedQuery::start(duckdb_connection connection, const std::string& sql) {
   Prepared prepared;
   if (duckdb_prepare(connection, sql.c_str(), prepared.out()) == DuckDBError) {

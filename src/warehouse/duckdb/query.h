@@ -13,6 +13,11 @@
 
 namespace tapeline::warehouse {
 
+using Config = Owned<duckdb_config, duckdb_destroy_config>;
+using Database = Owned<duckdb_database, duckdb_close>;
+using Session = Owned<duckdb_connection, duckdb_disconnect>;
+using Appender =
+    Owned<duckdb_appender, +[](duckdb_appender* appender) { duckdb_appender_destroy(appender); }>;
 using Statements = Owned<duckdb_extracted_statements, duckdb_destroy_extracted>;
 using Prepared = Owned<duckdb_prepared_statement, duckdb_destroy_prepare>;
 
@@ -37,6 +42,9 @@ Error sql_error(const char* why);
 
 /// The error of a result that has one.
 Error result_error(duckdb_result* result);
+
+/// Runs statements whose rows nobody wants.
+Status run(duckdb_connection connection, const std::string& sql);
 
 /// A query whose chunks come as it runs, so that its answer is never in memory as a whole.
 ///
