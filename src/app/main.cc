@@ -33,18 +33,18 @@ void on_interrupt(int) {
 /// Puts a question to who sits at the terminal; what is secret is not shown as it is typed.
 std::optional<std::string> ask(std::string_view question, bool secret) {
   if (isatty(STDIN_FILENO) == 0) return std::nullopt;
-  std::cerr << question << std::flush;
   termios shown{};
   tcgetattr(STDIN_FILENO, &shown);
-  if (secret) {
+  if (secret) {  // before the question: what is typed from then on must be neither seen nor lost
     termios hidden = shown;
     hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
   }
+  std::cerr << question << std::flush;
   std::string answer;
   const bool answered = static_cast<bool>(std::getline(std::cin, answer));
   if (secret) {
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    tcsetattr(STDIN_FILENO, TCSANOW, &shown);
     std::cerr << '\n';
   }
   return answered ? std::optional(answer) : std::nullopt;

@@ -10,6 +10,7 @@ import os
 import pathlib
 import pty
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -58,6 +59,8 @@ class Newcomer:
                 piece = os.read(terminal, 4096) if ready else b""
             except OSError:
                 piece = b""
+            if not ready:
+                os.kill(process, signal.SIGKILL)  # it waits for what nobody types
             if not piece:
                 break
             seen += piece
