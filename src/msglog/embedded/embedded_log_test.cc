@@ -268,6 +268,17 @@ TEST_F(EmbeddedLogTest, a_segment_that_is_gone_is_damage_and_can_be_given_up) {
   EXPECT_EQ(values(), std::vector<std::string>{"three"});
 }
 
+TEST_F(EmbeddedLogTest, times_are_found_after_a_segment_that_was_begun_and_never_written) {
+  const Timestamp before = clock_.now();
+  ASSERT_TRUE(append("a"));
+  ASSERT_TRUE(append("b"));
+  log_.reset();
+  ASSERT_TRUE(files_.open("/log/t/0/00000000000000000002.segment", io::OpenMode::write));
+  open();
+  EXPECT_EQ(*log_->offset_at(kWhere, before), 0);
+  EXPECT_EQ(*log_->offset_at(kWhere, clock_.now() + 1h), 2);
+}
+
 TEST_F(EmbeddedLogTest, an_open_that_a_broken_disk_ended_leaves_no_trace) {
   ASSERT_TRUE(append("one"));
   files_.kill();

@@ -136,6 +136,7 @@ Status Partition::load_last_segment(const std::optional<Place>& checkpoint,
     const auto earlier =
         TRY(scan_segment(*file, owner_, {before.base, 0, {}}, before.end, before.size_bytes));
     appended_at = earlier.end.appended_at;
+    last.first_appended_at = appended_at;  // as when it began: a crash came before its first record
   }
 
   const Offset synced_end = std::max({known, scan.synced_end, last.base});
