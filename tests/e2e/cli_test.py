@@ -16,14 +16,11 @@ import subprocess
 import sys
 import tempfile
 
+import client
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-passed = failed = 0
-
-
-def check(name, good, more=""):
-    global passed, failed
-    passed, failed = passed + bool(good), failed + (not good)
-    print(f"{'ok  ' if good else 'FAIL'} {name}", "" if good else more, flush=True)
+checks = client.Checks()
+check = checks.check
 
 
 def output(*words, **more):
@@ -100,8 +97,8 @@ def main():
     calendar(binary)
     shells(binary)
     man()
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    print(f"{checks.passed} passed, {checks.failed} failed")
+    return 1 if checks.failed else 0
 
 
 if __name__ == "__main__":

@@ -18,15 +18,12 @@ import time
 import urllib.parse
 import urllib.request
 
+import client
+
 DAG = "stock_data_ingestion"
 WAIT_SECONDS_MAX = 60
-passed = failed = 0
-
-
-def check(name, good, more=""):
-    global passed, failed
-    passed, failed = passed + bool(good), failed + (not good)
-    print(f"{'ok  ' if good else 'FAIL'} {name}", "" if good else more, flush=True)
+checks = client.Checks()
+check = checks.check
 
 
 class Pipeline:
@@ -145,8 +142,8 @@ def main():
         check("days of a cron DAG are backfilled", code == 0 and [row["state"] for row in rows] == ["success"] * 2, error)
         code, rows, error = pipeline.run("audit")
         check("the audit finds nothing", code == 0, f"{rows} {error}")
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    print(f"{checks.passed} passed, {checks.failed} failed")
+    return 1 if checks.failed else 0
 
 
 if __name__ == "__main__":

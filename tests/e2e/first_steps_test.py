@@ -16,15 +16,11 @@ import subprocess
 import sys
 import tempfile
 
+import client
+
 KEY = "c0ffee0123456789abcd"
-passed = failed = 0
-
-
-def check(name, holds, said=""):
-    global passed, failed
-    passed += bool(holds)
-    failed += not holds
-    print(f"{'ok  ' if holds else 'FAIL'} {name}" + (f": {str(said)[:400]}" if said != "" and not holds else ""), flush=True)
+checks = client.Checks()
+check = checks.check
 
 
 class Newcomer:
@@ -148,8 +144,8 @@ def main():
     for part in (doctor, init):
         with tempfile.TemporaryDirectory(prefix="tapeline-first-") as folder:
             part(Newcomer(binary, folder))
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    print(f"{checks.passed} passed, {checks.failed} failed")
+    return 1 if checks.failed else 0
 
 
 if __name__ == "__main__":

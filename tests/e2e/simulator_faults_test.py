@@ -16,15 +16,11 @@ import tempfile
 import time
 import urllib.request
 
+import client
+
 FAULTS = "drop=0.02,duplicate=0.03,malformed=0.02,reorder=0.05,zero=0.02,spike=0.02,halt=0.02,split=1"
-failed = passed = 0
-
-
-def check(name, holds, said=""):
-    global failed, passed
-    passed += bool(holds)
-    failed += not holds
-    print(f"{'ok  ' if holds else 'FAIL'} {name}" + (f": {str(said)[:300]}" if said != "" and not holds else ""), flush=True)
+checks = client.Checks()
+check = checks.check
 
 
 class Running:
@@ -124,8 +120,8 @@ def main():
     for part in (all_faults, stalled):
         with tempfile.TemporaryDirectory(prefix="tapeline-faults-") as folder:
             part(binary, folder)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    print(f"{checks.passed} passed, {checks.failed} failed")
+    return 1 if checks.failed else 0
 
 
 if __name__ == "__main__":
