@@ -44,14 +44,13 @@ const KafkaSettings kConsumerDefaults = {
 
 /// What the promises of this room stand on: nobody sets it otherwise.
 const KafkaSettings kOwn = {
-    {"enable.idempotence", "true"}, {"acks", "all"},
+    {"enable.idempotence", "true"},
+    {"acks", "all"},
     {"partitioner", "murmur2_random"},
 };
 const KafkaSettings kConsumerOwn = {
-    {"enable.auto.commit", "false"},
-    {"auto.commit.enable", "false"},
-    {"enable.auto.offset.store", "false"},
-    {"auto.offset.reset", "error"},
+    {"enable.auto.commit", "false"},       {"auto.commit.enable", "false"},
+    {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
     {"enable.partition.eof", "true"},
 };
 
@@ -77,6 +76,8 @@ bool is_secret_setting(const std::string& name) {
 }
 
 std::string kafka_library_version() { return rd_kafka_version_str(); }
+
+bool kafka_library_scram_is_old() { return rd_kafka_version() < 0x020601ff; }
 
 Error kafka_error(int code, const std::string& what, const std::string& detail) {
   const auto error = static_cast<rd_kafka_resp_err_t>(code);
@@ -206,7 +207,7 @@ Result<std::unique_ptr<KafkaClient>> KafkaClient::make(Kind kind, const KafkaSet
   const bool sends = kind == Kind::producer;
   auto client = std::unique_ptr<KafkaClient>(new KafkaClient(state, std::move(on_delivery)));
   std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> conf(rd_kafka_conf_new(),
-                                                                         &rd_kafka_conf_destroy);
+                                                                          &rd_kafka_conf_destroy);
   KafkaSettings all = kDefaults;
   const auto add = [&](const KafkaSettings& more) {
     for (const auto& [name, value] : more) all[name] = value;
@@ -233,8 +234,8 @@ Result<std::unique_ptr<KafkaClient>> KafkaClient::make(Kind kind, const KafkaSet
   rd_kafka_conf_set_events(conf.get(),
                            RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS);
   char text[512];
-  client->handle_ = rd_kafka_new(sends ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf.get(), text,
-                                 sizeof text);
+  client->handle_ =
+      rd_kafka_new(sends ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf.get(), text, sizeof text);
   if (!client->handle_) {
     return Error{ErrorCode::invalid_argument, fmt::format("Kafka's settings do not fit: {}", text),
                  "They stand in [log.kafka] of tapeline.toml."};

@@ -20,7 +20,8 @@ struct Destroyer {
 };
 using Event = std::unique_ptr<rd_kafka_event_t, Destroyer<rd_kafka_event_destroy>>;
 using Queue = std::unique_ptr<rd_kafka_queue_t, Destroyer<rd_kafka_queue_destroy>>;
-using AdminOptions = std::unique_ptr<rd_kafka_AdminOptions_t, Destroyer<rd_kafka_AdminOptions_destroy>>;
+using AdminOptions =
+    std::unique_ptr<rd_kafka_AdminOptions_t, Destroyer<rd_kafka_AdminOptions_destroy>>;
 using Partitions = std::unique_ptr<rd_kafka_topic_partition_list_t,
                                    Destroyer<rd_kafka_topic_partition_list_destroy>>;
 
@@ -55,18 +56,19 @@ Status KafkaLog::create_on_cluster(const std::string& name, std::int32_t partiti
   if (options_.retention_ms > 0) {
     const std::string retention = fmt::format("{}", options_.retention_ms);
     // Kafka drops whole segments only, so that one must not span more than a part of that time.
-    const std::string segment = fmt::format("{}", std::max<std::int64_t>(
-                                                      options_.retention_ms / 24, 60'000));
+    const std::string segment =
+        fmt::format("{}", std::max<std::int64_t>(options_.retention_ms / 24, 60'000));
     rd_kafka_NewTopic_set_config(topic.get(), "retention.ms", retention.c_str());
     rd_kafka_NewTopic_set_config(topic.get(), "segment.ms", segment.c_str());
   }
   const auto client = TRY(this->client());
   const std::string what = fmt::format("making the topic '{}'", name);
-  const Event event = TRY(ask(client->handle(), RD_KAFKA_ADMIN_OP_CREATETOPICS, answer_ms(), what,
-                              state_, [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
-                                rd_kafka_NewTopic_t* topics[] = {topic.get()};
-                                rd_kafka_CreateTopics(client->handle(), topics, 1, options, queue);
-                              }));
+  const Event event =
+      TRY(ask(client->handle(), RD_KAFKA_ADMIN_OP_CREATETOPICS, answer_ms(), what, state_,
+              [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+                rd_kafka_NewTopic_t* topics[] = {topic.get()};
+                rd_kafka_CreateTopics(client->handle(), topics, 1, options, queue);
+              }));
   const auto* result = rd_kafka_event_CreateTopics_result(event.get());
   std::size_t count = 0;
   const auto** made = rd_kafka_CreateTopics_result_topics(result, &count);
@@ -170,12 +172,11 @@ Result<std::vector<GroupOffset>> KafkaLog::offsets_of(const std::string& group,
 Result<std::vector<GroupOffset>> KafkaLog::groups(const std::string& topic) {
   if (!known({topic, 0})) TRY_STATUS(known_afresh({topic, 0}));
   const auto client = TRY(this->client());
-  const Event event =
-      TRY(ask(client->handle(), RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS, answer_ms(),
-              "asking Kafka for its groups", state_,
-              [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
-                rd_kafka_ListConsumerGroups(client->handle(), options, queue);
-              }));
+  const Event event = TRY(ask(client->handle(), RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS, answer_ms(),
+                              "asking Kafka for its groups", state_,
+                              [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+                                rd_kafka_ListConsumerGroups(client->handle(), options, queue);
+                              }));
   std::size_t count = 0;
   const auto** listed = rd_kafka_ListConsumerGroups_result_valid(
       rd_kafka_event_ListConsumerGroups_result(event.get()), &count);
@@ -203,8 +204,8 @@ Result<std::string> KafkaLog::describe_cluster() {
   rd_kafka_metadata_destroy(answer);
   state_.note_answer();
   char* const id = rd_kafka_clusterid(client->handle(), answer_ms());
-  std::string text = fmt::format("{} broker{} of cluster {}", brokers, brokers == 1 ? "" : "s",
-                                 id ? id : "?");
+  std::string text =
+      fmt::format("{} broker{} of cluster {}", brokers, brokers == 1 ? "" : "s", id ? id : "?");
   if (id) rd_kafka_mem_free(client->handle(), id);
   return text;
 }

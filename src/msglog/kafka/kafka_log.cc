@@ -23,7 +23,9 @@ std::string topic_id(const std::string& cluster, const std::string& topic) {
 }
 
 struct MetadataDeleter {
-  void operator()(const rd_kafka_metadata_t* metadata) const { rd_kafka_metadata_destroy(metadata); }
+  void operator()(const rd_kafka_metadata_t* metadata) const {
+    rd_kafka_metadata_destroy(metadata);
+  }
 };
 using Metadata = std::unique_ptr<const rd_kafka_metadata_t, MetadataDeleter>;
 
@@ -60,7 +62,8 @@ Result<KafkaLog::Ends> KafkaLog::ask_ends(KafkaClient& client,
   Ends ends;
   if (partitions.empty()) return ends;
   for (const std::int64_t what : {RD_KAFKA_OFFSET_BEGINNING, RD_KAFKA_OFFSET_END}) {
-    std::unique_ptr<rd_kafka_topic_partition_list_t, decltype(&rd_kafka_topic_partition_list_destroy)>
+    std::unique_ptr<rd_kafka_topic_partition_list_t,
+                    decltype(&rd_kafka_topic_partition_list_destroy)>
         list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())),
              &rd_kafka_topic_partition_list_destroy);
     for (const TopicPartition& one : partitions) {
@@ -141,7 +144,8 @@ Status KafkaLog::refresh() {
   return Ok{};
 }
 
-/// A fresh look is taken where the last is a while ago; while no broker answers, the old one serves.
+/// A fresh look is taken where the last is a while ago; while no broker answers, the old one
+/// serves.
 Status KafkaLog::refresh_if_old() {
   const auto at = known_.with([](Known& known) { return known.at; });
   if (at && clock_.uptime() - *at < kOldAfter) return Ok{};
@@ -218,10 +222,10 @@ Result<FetchedRecords> KafkaLog::fetch(const TopicPartition& from, Offset start,
   if (!info || start < info->earliest || start > info->end) info = known_afresh(from);
   const auto outside = [&](const PartitionInfo& its) {
     state_.probe.out_of_range.add();
-    return Error{ErrorCode::invalid_argument,
-                 fmt::format("partition {} of '{}' has no offset {}", from.partition, from.topic,
-                             start),
-                 fmt::format("It goes from {} to {}.", its.earliest, its.end)};
+    return Error{
+        ErrorCode::invalid_argument,
+        fmt::format("partition {} of '{}' has no offset {}", from.partition, from.topic, start),
+        fmt::format("It goes from {} to {}.", its.earliest, its.end)};
   };
   const PartitionInfo its = TRY(std::move(info));
   if (start < its.earliest || start > its.end) return outside(its);
@@ -270,8 +274,9 @@ Status KafkaLog::create_topic(const std::string& name, std::int32_t partitions) 
   TRY_STATUS(create_on_cluster(full, partitions));
   // The controller answers before every broker has heard of the topic.
   for (int tries = 0; tries < 100; ++tries) {
-    TRY_STATUS(refresh());
-    if (known({name, partitions - 1})) return Ok{};
+    const Status looked = refresh();
+    if (looked && known({name, partitions - 1})) return Ok{};
+    if (!looked && !looked.error().retryable()) return looked;
     clock_.wait_for(std::chrono::milliseconds(50), {});
   }
   return Error{ErrorCode::timed_out,

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "../../../tests/contract/message_log_contract.h"
+#include "msglog/kafka/statistics.h"
 
 namespace tapeline::msglog {
 namespace {
@@ -18,7 +19,9 @@ class MockCluster {
  public:
   explicit MockCluster(int brokers = 1) {
     char text[256];
-    owner_ = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof text);
+    rd_kafka_conf_t* const conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "log_level", "2", text, sizeof text);
+    owner_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
     cluster_ = rd_kafka_mock_cluster_new(owner_, brokers);
   }
   ~MockCluster() {
@@ -80,6 +83,108 @@ LogUnderTest make_mock() {
 
 INSTANTIATE_TEST_SUITE_P(KafkaMock, MessageLogContract, testing::Values(&make_mock));
 
+class KafkaLogTest : public testing::Test, protected MockWorld {
+ protected:
+  KafkaLogTest() : MockWorld({{"message.timeout.ms", "1000"}}) {
+    EXPECT_TRUE(log->create_topic("prices", 1));
+  }
+  Result<std::vector<Position>> append(const std::string& value) {
+    const std::vector<Record> records{{"A", value}};
+    return log->append("prices", records);
+  }
+};
+
+TEST_F(KafkaLogTest, brokers_that_are_away_are_said_to_be_and_are_found_again) {
+  ASSERT_TRUE(append("1"));
+  EXPECT_TRUE(log->health());
+  cluster.set_up(false);
+  const auto failed = append("2");
+  ASSERT_FALSE(failed);
+  EXPECT_TRUE(failed.error().retryable()) << failed.error().message;
+  cluster.set_up(true);
+  Result<std::vector<Position>> again = append("3");
+  for (int i = 0; i < 30 && !again; ++i) again = append("3");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_TRUE(log->health());
+}
+
+TEST_F(KafkaLogTest, a_dead_producer_is_replaced_and_the_next_append_works) {
+  ASSERT_TRUE(append("1"));
+  const auto client = log->client();
+  rd_kafka_test_fatal_error((*client)->handle(), RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                            "a broker lost its tail");
+  const auto next = append("2");
+  ASSERT_TRUE(next) << next.error().message;
+  EXPECT_EQ(next->front().offset, 1);
+  EXPECT_NE((*log->client()).get(), client->get());
+}
+
+TEST_F(KafkaLogTest, new_records_wake_who_reads_at_the_end) {
+  ASSERT_TRUE(append("1"));
+  ASSERT_EQ(log->fetch({"prices", 0}, 0, {})->records.size(), 1U);
+  ASSERT_TRUE(log->fetch({"prices", 0}, 1, {})->records.empty());
+  // Another process's record: nobody here knows of it but through the broker.
+  telemetry::Metrics others;
+  MockKafkaLog other(*clock, cluster,
+                     {.settings = {{"bootstrap.servers", cluster.brokers()}}, .metrics = &others});
+  const auto seen = appended.count();
+  const std::vector<Record> records{{"A", "2"}};
+  ASSERT_TRUE(other.append("prices", records));
+  EXPECT_NE(appended.wait(seen, std::chrono::seconds(10), {}), seen);
+  EXPECT_EQ(log->fetch({"prices", 0}, 1, {})->records.at(0).value, "2");
+}
+
+TEST_F(KafkaLogTest, two_who_read_one_partition_at_two_places_do_not_disturb_each_other) {
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(append(std::to_string(i)));
+  Offset slow = 0;
+  Offset fast = 0;
+  while (fast < 20) {
+    const auto two = log->fetch({"prices", 0}, fast, {.records_max = 4});
+    ASSERT_TRUE(two);
+    fast = two->next;
+    const auto other = log->fetch({"prices", 0}, slow, {.records_max = 2});
+    ASSERT_TRUE(other);
+    ASSERT_EQ(other->records.at(0).value, std::to_string(slow));
+    slow = other->next;
+  }
+  EXPECT_EQ(slow, 10);
+}
+
+TEST_F(KafkaLogTest, a_setting_that_the_promises_stand_on_is_not_to_be_set) {
+  for (const char* name : {"enable.idempotence", "acks", "auto.offset.reset", "partitioner"}) {
+    const auto refused = KafkaLog::open(*clock, {.settings = {{name, "1"}}});
+    ASSERT_FALSE(refused) << name;
+    EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  }
+}
+
+TEST_F(KafkaLogTest, a_setting_that_nobody_knows_is_named_and_a_secret_value_is_not_shown) {
+  const auto unknown = KafkaLog::open(*clock, {.settings = {{"linger.us", "1"}}});
+  ASSERT_FALSE(unknown);
+  EXPECT_NE(unknown.error().message.find("'linger.us'"), std::string::npos);
+  const auto wrong = KafkaLog::open(*clock, {.settings = {{"ssl.key.pem", "s3cr3t"}}});
+  if (!wrong) EXPECT_EQ(wrong.error().message.find("s3cr3t"), std::string::npos);
+  EXPECT_TRUE(is_secret_setting("sasl.password"));
+  EXPECT_FALSE(is_secret_setting("sasl.username"));
+}
+
+TEST(KafkaStatistics, become_metrics_and_nonsense_changes_nothing) {
+  telemetry::Metrics metrics;
+  KafkaProbe probe(metrics);
+  note_statistics(
+      R"({"msg_cnt":7,"msg_size":900,"tx_bytes":5,"brokers":{
+          "a:9092/bootstrap":{"nodeid":-1,"state":"UP"},
+          "a:9092/1":{"nodeid":1,"state":"UP","rtt":{"p99":2500}},
+          "b:9092/2":{"nodeid":2,"state":"DOWN","rtt":{"p99":0}}}})",
+      probe);
+  EXPECT_EQ(probe.producer_queue_records.value(), 7);
+  EXPECT_EQ(probe.brokers_up.value(), 1);
+  EXPECT_DOUBLE_EQ(probe.broker_rtt_seconds.value(), 0.0025);
+  for (const char* nonsense : {"", "[]", "{", R"({"brokers":[1]})", R"({"brokers":{"a":3}})"}) {
+    note_statistics(nonsense, probe);
+  }
+}
+
 /// The brokers of KAFKA_BOOTSTRAP_SERVERS; each test has topics of its own.
 struct RealWorld {
   std::unique_ptr<Clock> clock = make_system_clock();
@@ -94,12 +199,11 @@ std::vector<LogUnderTest (*)()> real_kafka() {
     auto world = std::make_shared<RealWorld>();
     const auto prefix = "contract-" + std::to_string(getpid()) + "-" + std::to_string(++made) + ".";
     auto opened = KafkaLog::open(
-        *world->clock,
-        {.settings = {{"bootstrap.servers", std::getenv("KAFKA_BOOTSTRAP_SERVERS")}},
-         .topic_prefix = prefix,
-         .replication = 1,
-         .answer_max = std::chrono::seconds(20),
-         .metrics = &world->metrics});
+        *world->clock, {.settings = {{"bootstrap.servers", std::getenv("KAFKA_BOOTSTRAP_SERVERS")}},
+                        .topic_prefix = prefix,
+                        .replication = 1,
+                        .answer_max = std::chrono::seconds(20),
+                        .metrics = &world->metrics});
     EXPECT_TRUE(opened);
     world->log = *std::move(opened);
     auto* const log = world->log.get();

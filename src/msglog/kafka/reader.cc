@@ -212,10 +212,10 @@ Result<FetchedRecords> KafkaReader::read(Cursor& cursor, Offset known_end,
         continue;
       }
       if (error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
-        return Error{ErrorCode::invalid_argument,
-                     fmt::format("there is no offset {} in partition {}", cursor.position,
-                                 cursor.partition),
-                     ""};
+        return Error{
+            ErrorCode::invalid_argument,
+            fmt::format("there is no offset {} in partition {}", cursor.position, cursor.partition),
+            ""};
       }
       const Error its = kafka_error(error, "a broker", text);
       if (!its.retryable()) return its;
@@ -229,11 +229,12 @@ Result<FetchedRecords> KafkaReader::read(Cursor& cursor, Offset known_end,
     cursor.carried.pop_front();
     cursor.position = message->offset + 1;
     rd_kafka_timestamp_type_t kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-    const std::int64_t stamp_ms = std::max<std::int64_t>(0, rd_kafka_message_timestamp(message, &kind));
-    fetched.records.push_back(
-        {message->offset, Timestamp(std::chrono::milliseconds(stamp_ms)),
-         {static_cast<const char*>(message->key), message->key_len},
-         {static_cast<const char*>(message->payload), message->len}});
+    const std::int64_t stamp_ms =
+        std::max<std::int64_t>(0, rd_kafka_message_timestamp(message, &kind));
+    fetched.records.push_back({message->offset,
+                               Timestamp(std::chrono::milliseconds(stamp_ms)),
+                               {static_cast<const char*>(message->key), message->key_len},
+                               {static_cast<const char*>(message->payload), message->len}});
     memory->messages.push_back(message);
   }
   fetched.next = cursor.position;
