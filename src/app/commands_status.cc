@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "app/commands.h"
 #include "app/forecast.h"
 #include "app/values.h"
@@ -180,10 +182,20 @@ ExitCode audit(Pipeline& pipeline, const Call& call) {
       if (topic.name != kTopic) continue;
       call.terminal.progress("reading the topic", -1);
       auto connection = TRY(pipeline.warehouse().connect());
-      report.raw = TRY(ingest::audit_raw(pipeline.log(), *connection, pipeline.calendar(),
-                                         pipeline.tasks().loader_options(), topic, 0, call.stop));
-      report.findings.insert(report.findings.end(), report.raw.findings.begin(),
-                             report.raw.findings.end());
+      for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+        const auto one = TRY(ingest::audit_raw(pipeline.log(), *connection, pipeline.calendar(),
+                                               pipeline.tasks().loader_options(), topic,
+                                               static_cast<std::int32_t>(i), call.stop));
+        const std::int64_t records = report.raw.records + one.records;
+        if (i == 0) report.raw = one;
+        report.raw.records = records;
+        for (const std::string& finding : one.findings) {
+          // What holds over all partitions is found in each.
+          if (std::ranges::find(report.findings, finding) == report.findings.end()) {
+            report.findings.push_back(finding);
+          }
+        }
+      }
     }
     if (pipeline.tasks().status().load_id == 0) return Ok{};  // there are no models yet
     return audit_models(pipeline, call, report);

@@ -102,9 +102,7 @@ Result<std::unique_ptr<IngestionTasks>> IngestionTasks::make(Parts parts, Option
     known.status.tested_load_id = load_id;
     known.transformed_load_id = load_id;
   });
-  const Status learned = tasks->learn_loads();
-  // Kafka may be away when a pipeline starts: the first batch learns it then.
-  if (!learned && !learned.error().retryable()) return learned.error();
+  TRY_STATUS(tasks->learn_loads());
   return tasks;
 }
 
@@ -117,7 +115,10 @@ Status IngestionTasks::set_hold(bool held) {
 /// needs no query. They follow what is stored: a load that is repeated counts once.
 Status IngestionTasks::learn_loads() {
   std::vector<msglog::Offset> next_offsets;
-  for (const auto& topic : TRY(parts_.log.topics())) {
+  const auto topics = parts_.log.topics();
+  // Kafka may be away when a pipeline starts: the first batch learns the offsets then.
+  if (!topics && !topics.error().retryable()) return topics.error();
+  for (const auto& topic : topics ? *topics : std::vector<msglog::TopicInfo>()) {
     if (topic.name != options_.topic) continue;
     for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
       const auto partition = static_cast<std::int32_t>(i);
@@ -137,7 +138,7 @@ Status IngestionTasks::learn_loads() {
                   known_id)));
   const auto& row = sums.rows.at(0);
   known_.with([&](Known& known) {
-    known.learned = true;
+    known.learned = topics.has_value();
     known.next = std::move(next_offsets);
     known.status.equation += {warehouse::to_integer(row[0]), warehouse::to_integer(row[1]),
                               warehouse::to_integer(row[2]), warehouse::to_integer(row[3]),

@@ -113,6 +113,7 @@ msglog::LogUsage LogEngine::usage() {
 
 Result<Duration> LogEngine::step() {
   if (embedded_) return Duration(std::chrono::seconds(1));
+  spooled_->tell();
   // While nobody answers nothing is sent: what times out may be there all the same, and then twice.
   if (!kafka_->health()) TRY_STATUS(kafka_->refresh());
   TRY_STATUS(make_topic());

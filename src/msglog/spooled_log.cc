@@ -80,7 +80,7 @@ Result<std::vector<Position>> SpooledLog::append(const std::string& topic,
 
 Result<std::vector<Position>> SpooledLog::append_here(const std::string& topic,
                                                       std::span<const Record> records) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   const auto spool = TRY(spool_log());
   auto done = spool->append(topic, records);
   if (!done && done.error().code == ErrorCode::not_found) {
@@ -91,6 +91,8 @@ Result<std::vector<Position>> SpooledLog::append_here(const std::string& topic,
   if (!done) return Error(done.error()).while_doing("Kafka is away, and the spool");
   spooling_ = true;
   probe_.spooled.add(std::ssize(records));
+  lock.unlock();
+  tell();
   return std::vector<Position>(records.size(), kWaits);
 }
 

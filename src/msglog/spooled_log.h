@@ -56,6 +56,9 @@ class SpooledLog final : public MessageLog {
   /// blocks:  as that append does
   Result<bool> step();
 
+  /// Brings the metrics up to date: what waits grows older by itself.
+  void tell();
+
   bool waiting() const { return spooling_.load(); }
   SpoolStatus spool();
 
@@ -101,7 +104,6 @@ class SpooledLog final : public MessageLog {
   Status refuse(EmbeddedLog& spool, const std::string& topic, const Record& record,
                 const Error& why);
   Status end_spooling();
-  void tell();
 
   io::FileSystem& files_;
   Clock& clock_;

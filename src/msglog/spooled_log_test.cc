@@ -30,7 +30,7 @@ class RemoteLog final : public MessageLog {
       }
     }
     if (!failure) return log_.append(topic, records);
-    if (takes_before_failing) EXPECT_TRUE(log_.append(topic, records));
+    if (takes_before_failing) TRY(log_.append(topic, records));
     return *failure;
   }
   Result<FetchedRecords> fetch(const TopicPartition& from, Offset start,

@@ -63,8 +63,11 @@ def fetch(version):
     if not shutil.which("mvn"):
         raise NoKafka("mvn is not installed (make deps-real)")
     artifacts = [f"org.apache.kafka:kafka_2.13:{version}", *LOGGING[major(version)]]
-    dependencies = "".join("<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"
-                           .format(*artifact.split(":")) for artifact in artifacts)
+    if major(version) >= 4:  # its command line tools are an artifact of their own, which would bring Connect along
+        artifacts.append(f"org.apache.kafka:kafka-tools:{version}")
+    leave_out = "<exclusions><exclusion><groupId>org.apache.kafka</groupId><artifactId>connect-runtime</artifactId></exclusion></exclusions>"
+    dependencies = "".join("<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version>{}</dependency>"
+                           .format(*artifact.split(":"), leave_out) for artifact in artifacts)
     jars.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=jars.parent) as work:
         pom = pathlib.Path(work) / "pom.xml"
@@ -243,9 +246,20 @@ class Kafka:
         """The segment files of a partition, oldest first."""
         return sorted((self.brokers[number - 1].home / "data" / f"{topic}-{partition}").glob("*.log"))
 
-    def tool(self, name, *words):
-        """Runs one of Kafka's own command line tools: kafka.admin.TopicCommand and the like."""
-        return subprocess.run([*self._java("-XX:TieredStopAtLevel=1", "-Xmx128m"), name, *map(str, words)], capture_output=True, text=True)
+    def tool(self, name, *words, **more):
+        """Runs one of Kafka's own command line tools, where this version has it."""
+        for place in {"TopicCommand": ("kafka.admin", "org.apache.kafka.tools"), "DeleteRecordsCommand": ("kafka.admin", "org.apache.kafka.tools"),
+                      "ConsoleProducer": ("kafka.tools", "org.apache.kafka.tools")}[name]:
+            done = subprocess.run([*self._java("-XX:TieredStopAtLevel=1", "-Xmx128m"), f"{place}.{name}", *map(str, words)], capture_output=True,
+                                  text=True, **more)
+            if "ClassNotFoundException" not in done.stderr:
+                return done
+        return done
+
+    def topics(self, *words):
+        done = self.tool("TopicCommand", "--bootstrap-server", self.bootstrap, *words)
+        if done.returncode:
+            raise RuntimeError(f"TopicCommand {words[0]}: {(done.stdout + done.stderr)[-400:]}")
 
 
 def main():

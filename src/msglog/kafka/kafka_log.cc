@@ -11,6 +11,7 @@
 namespace tapeline::msglog {
 namespace {
 
+constexpr Duration kFailureHolds = std::chrono::seconds(2);
 constexpr Duration kOldAfter = std::chrono::milliseconds(250);
 
 /// What names a topic for those who keep offsets of it: 32 hexadecimal digits.
@@ -86,6 +87,21 @@ Result<KafkaLog::Ends> KafkaLog::ask_ends(KafkaClient& client,
 
 Status KafkaLog::refresh() {
   std::lock_guard lock(asking_);
+  // Where nobody answered a moment ago, those who asked meanwhile do not wait once more.
+  const auto failure = known_.with([&](Known& known) -> std::optional<Error> {
+    const bool fresh = known.failed_at && clock_.uptime() - *known.failed_at < kFailureHolds;
+    return fresh ? known.failure : std::nullopt;
+  });
+  if (failure && state_.away()) return *failure;
+  Status asked = ask_all();
+  known_.with([&](Known& known) {
+    known.failed_at = asked ? std::nullopt : std::optional(clock_.uptime());
+    known.failure = asked ? std::nullopt : std::optional(asked.error());
+  });
+  return asked;
+}
+
+Status KafkaLog::ask_all() {
   const auto client = TRY(producer_->client());
   const std::uint64_t look = known_.with([](Known& known) { return ++known.looks; });
   const auto ask = [&]() -> Result<std::map<std::string, std::vector<TopicPartition>>> {

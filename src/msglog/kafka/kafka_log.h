@@ -32,12 +32,12 @@ namespace tapeline::msglog {
 class KafkaLog : public MessageLog {
  public:
   struct Options {
-    KafkaSettings settings;            // librdkafka's, bootstrap.servers among them
-    std::string topic_prefix;          // before the name of each topic, on the cluster
-    std::int16_t replication = -1;     // of topics made here; -1: as the brokers say
-    std::int64_t retention_ms = 0;     // of topics made here; 0: as the brokers say
+    KafkaSettings settings;                         // librdkafka's, bootstrap.servers among them
+    std::string topic_prefix;                       // before the name of each topic, on the cluster
+    std::int16_t replication = -1;                  // of topics made here; -1: as the brokers say
+    std::int64_t retention_ms = 0;                  // of topics made here; 0: as the brokers say
     Duration answer_max = std::chrono::seconds(5);  // how long a question may take
-    Wakeup* appended = nullptr;        // notified when there are new records to fetch
+    Wakeup* appended = nullptr;                     // notified when there are new records to fetch
     telemetry::Metrics* metrics = nullptr;
   };
 
@@ -89,10 +89,13 @@ class KafkaLog : public MessageLog {
   struct Known {
     std::map<std::string, KnownTopic> topics;
     std::optional<Duration> at;  // when it was asked for
+    std::optional<Duration> failed_at;
+    std::optional<Error> failure;  // then
     std::uint64_t looks = 0;
   };
   using Ends = std::map<TopicPartition, PartitionInfo>;
 
+  Status ask_all();
   int answer_ms() const;
   Result<Ends> ask_ends(KafkaClient& client, const std::vector<TopicPartition>& partitions);
   Status refresh_if_old();

