@@ -155,7 +155,7 @@ Status IngestionTasks::check_log() {
   known_.with(
       [&](Known& known) { known.problem = fits ? std::nullopt : std::optional(fits.error()); });
   TRY_STATUS(fits);
-  return parts_.log.health();
+  return parts_.log.recover();
 }
 
 std::optional<Error> IngestionTasks::problem() {
