@@ -24,7 +24,7 @@ namespace {
 
 using telemetry::Level;
 
-constexpr rlim_t kFilesWanted = 8192;                    // 4,096 connections, and the rest
+constexpr rlim_t kFilesWanted = 8192;  // 4,096 connections, and the rest
 constexpr Duration kRecoveryEvery = std::chrono::seconds(1);
 constexpr std::int64_t kWalBytesMax = 16 << 20;          // a start after a crash reads it again
 constexpr Duration kDrainMax = std::chrono::seconds(6);  // of the ten that a stop may take
@@ -470,7 +470,7 @@ class Running {
   std::unique_ptr<warehouse::Connection> daily_;
   std::unique_ptr<warehouse::Connection> gap_connection_;
   std::unique_ptr<text::Columnar> columnar_;  // what a replay reads Parquet with
-  Duration next_recovery_{};  // when the disk is tried again, if it failed
+  Duration next_recovery_{};                  // when the disk is tried again, if it failed
   std::unique_ptr<Clock> feed_clock_;         // where the feed has one of its own
   std::unique_ptr<feeds::Feed> feed_source_;
   feeds::finnhub::FinnhubFeed* finnhub_ = nullptr;  // feed_source_, where it is that
