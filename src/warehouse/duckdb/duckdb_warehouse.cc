@@ -298,6 +298,8 @@ Result<std::unique_ptr<DuckDbWarehouse>> DuckDbWarehouse::open(const Clock& cloc
   set("threads", fmt::format("{}", its.threads));
   set("memory_limit", fmt::format("{}MB", its.memory_bytes_max >> 20));
   set("checkpoint_threshold", fmt::format("{}MB", its.wal_bytes_max >> 20));
+  // Else pages that a query freed stay with the process until the next ones come.
+  set("allocator_background_threads", "true");
   set("autoinstall_known_extensions", "false");
   set("autoload_known_extensions", "false");
   if (!its.file.empty()) set("temp_directory", its.file.string() + ".tmp");
