@@ -90,16 +90,18 @@ ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment
 }
 
 ExitCode run(const std::vector<std::string>& words, const Environment& environment,
-             Terminal& terminal) {
+             Terminal& terminal, const std::string& program) {
   const auto line = TRY(parse_command_line(words));
   if (!line.command || line.help) {
-    terminal.out(line.command ? help(*line.command) : help());
+    terminal.out(line.command         ? help(*line.command)
+                 : line.words.empty() ? help()
+                                      : help_of_group(line.words[0]));
     return 0;
   }
   auto clock = make_system_clock();
   auto files = io::make_file_system();
   const std::string folder = std::filesystem::current_path().string();
-  Call call{line, folder, "", terminal, interrupted().get_token()};
+  Call call{line, folder, "", terminal, interrupted().get_token(), program};
   if (line.command->name == "init") return init(*files, environment, ask, call);
   if (line.command->name == "doctor") return doctor(*clock, *files, environment, call);
   const Config config = TRY(Config::load(*files, folder, environment, line.values));
@@ -143,7 +145,7 @@ int main(int argc, char** argv) {
   const Environment environment = read_environment();
   std::signal(SIGPIPE, SIG_DFL);
   Terminal terminal = process_terminal(environment.contains("NO_COLOR"));
-  const auto exit = run(words, environment, terminal);
+  const auto exit = run(words, environment, terminal, argv[0]);
   if (exit) return *exit;
   terminal.error(exit.error());
   return 2;

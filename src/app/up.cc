@@ -93,6 +93,15 @@ Result<std::map<Symbol, Timestamp>> last_event_times(Pipeline& pipeline) {
   return last;
 }
 
+/// As `state_value` says it of Finnhub: every symbol comes from the simulator.
+text::Value simulator_state(const std::vector<Symbol>& symbols) {
+  text::List paths;
+  for (const Symbol& symbol : symbols) {
+    paths.emplace_back(text::Object{{"symbol", std::string(symbol.text())}, {"path", "simulator"}});
+  }
+  return text::Object{{"state", "live"}, {"error", text::Value()}, {"symbols", std::move(paths)}};
+}
+
 /// The simulator, going on where the topic ends.
 Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, Clock& clock) {
   const Config& config = pipeline.config();
@@ -118,6 +127,7 @@ Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, Clock& c
                    {{"seed", kept_seed}, {"asked", fmt::format("{}", seed)}});
   }
   auto simulator = TRY(feeds::Simulator::make(clock, options));
+  pipeline.set_feed_state(simulator_state(options.symbols));
   simulator.resume(TRY(last_event_times(pipeline)));
   return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::Simulator>(std::move(simulator)));
 }
@@ -438,7 +448,7 @@ class Running {
         : plan_.feed == "finnhub"   ? "finnhub: live prices; `tapeline symbols list` shows which"
                                     : "replay: files played as if they were live";
     const std::string& path = pipeline_->directory().path();
-    std::string next = "tapeline sql -c 'select * from stock_analytics limit 5'";
+    std::string next = call_.program + " sql -c 'select * from stock_analytics limit 5'";
     if (!config_.text("data_dir").empty()) next += " --data-dir " + path;
     call_.terminal.out(
         fmt::format("\n  tapeline {}\n\n"

@@ -337,7 +337,9 @@ Result<std::string> begin_as_user(DuckDbConnection& connection, std::string_view
       connection.query(fmt::format("select json_serialize_sql({})", sql_text(user.select)), {}));
   const auto parse = TRY(text::parse_json(std::get<std::string>(parsed.rows.at(0).at(0))));
   if (parse.bool_or("error", false)) {
-    return Error{ErrorCode::invalid_argument, parse.string_or("error_message", "no SELECT"),
+    std::string why = parse.string_or("error_message", "");
+    if (parse.string_or("error_type", "") == "not implemented") why = "this is no SELECT";
+    return Error{ErrorCode::invalid_argument, std::move(why),
                  "User SQL is one SELECT, or EXPLAIN of one."};
   }
   const Catalog catalog = TRY(user_catalog(connection));
