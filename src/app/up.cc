@@ -231,7 +231,8 @@ class Running {
     if (finnhub_) (void)keep_alive_at(*pipeline_, finnhub_->state(), state::Sync::now);
     if (pipeline_) pipeline_->scheduler().hurry();
     const Duration deadline = clock_.uptime() + kDrainMax;
-    while (pipeline_ && clock_.uptime() < deadline && !pipeline_->paused(kIngestionDag) &&
+    while (pipeline_ && clock_.uptime() < deadline && pipeline_->makes_runs() &&
+           !pipeline_->paused(kIngestionDag) &&
            pipeline_->tasks().has_work(std::string(kIngestionDag)) != dag::Work::none) {
       pipeline_->queues().changed.notify();
       clock_.wait_for(std::chrono::milliseconds(20), {});
@@ -301,7 +302,7 @@ class Running {
         }
       });
     }
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < 4; ++i) {  // tasks of a scheduler outside may take long
       loops_.emplace_back(fmt::format("command-{}", i), [this](std::stop_token stop) {
         serve::ApiWorker worker(*api_);
         while (worker.step_command(stop)) {
