@@ -103,6 +103,8 @@ Status LogEngine::set_hold(const std::string& topic, std::optional<std::string> 
 
 Status LogEngine::health() { return embedded_ ? embedded_->health() : kafka_->health(); }
 
+Status LogEngine::recover() { return embedded_ ? embedded_->recover() : kafka_->health(); }
+
 msglog::LogUsage LogEngine::usage() {
   if (embedded_) return embedded_->usage();
   const auto spool = spooled_->spool();

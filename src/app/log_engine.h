@@ -68,6 +68,9 @@ class LogEngine {
   /// Why records cannot be appended or read; Ok while all is well.
   Status health();
 
+  /// As health(), and mends what can be mended: a disk that works again.
+  Status recover();
+
   /// What it has of this machine's disk: the topics, or the spool before Kafka.
   msglog::LogUsage usage();
 
