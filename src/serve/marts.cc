@@ -280,7 +280,17 @@ Result<std::string> read_bars(Connection& warehouse, const BarsRequest& request)
   return json.take();
 }
 
-Result<std::string> read_analytics(Connection& warehouse, const AnalyticsRequest& request) {
+Result<std::string> read_load_id(Connection& warehouse) {
+  const Rows load =
+      TRY(query_table(warehouse, "marts_stocks", "stock_analytics",
+                      "select max(load_id) as load_id from marts_stocks.stock_analytics"));
+  JsonWriter json;
+  json.value(load.rows.empty() ? Cell() : load.rows[0][0]);
+  return json.take();
+}
+
+Result<std::string> read_analytics(Connection& warehouse, const AnalyticsRequest& request,
+                                   std::string_view load_id) {
   std::string sql = "select * from marts_stocks.stock_analytics";
   if (request.symbol) {
     sql += fmt::format(" where symbol = {}", sql_text(*request.symbol));
@@ -300,15 +310,12 @@ Result<std::string> read_analytics(Connection& warehouse, const AnalyticsRequest
         days.add(request.symbol ? row.at(place) : Cell(), found, row);
         return true;
       }));
-  const Rows load =
-      TRY(query_table(warehouse, "marts_stocks", "stock_analytics",
-                      "select max(load_id) as load_id from marts_stocks.stock_analytics"));
   JsonWriter json;
   json.begin_object().key("columns").begin_list();
   for (const auto& column : columns) json.value(column.name);
   json.end_list().key("rows");
   days.write(json);
-  json.field("load_id", load.rows.empty() ? Cell() : load.rows[0][0]).end_object();
+  json.key("load_id").raw(load_id).end_object();
   return json.take();
 }
 
