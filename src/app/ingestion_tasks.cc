@@ -16,6 +16,7 @@ using ingest::LoadCounts;
 using ingest::OffsetRange;
 
 constexpr std::string_view kTestedKey = "models.tested_load_id";
+constexpr std::string_view kTransformedKey = "models.transformed_load_id";
 constexpr std::int64_t kMuch = 10'000;  // messages that are worth a run at once
 
 // What limits the data tests to the touched days, and to the loads that the models have seen; the
@@ -41,17 +42,31 @@ text::Value to_value(const std::vector<OffsetRange>& ranges) {
   return value;
 }
 
-std::vector<OffsetRange> ranges_of(const TaskContext& context) {
+/// What `consume` returned. A scheduler outside may hand on anything: a batch that names another
+/// topic than ours would be written down as loaded.
+/// errors: invalid_argument
+Result<std::vector<OffsetRange>> ranges_of(const TaskContext& context,
+                                           const std::vector<msglog::TopicInfo>& topics) {
   std::vector<OffsetRange> ranges;
   const auto found = context.values.find("consume");
   const text::Value* list = found == context.values.end() ? nullptr : found->second.find("ranges");
-  if (!list || !list->is_list()) return ranges;
+  if (!list || !list->is_list()) {
+    context.log->line("no batch was handed on by 'consume': there is nothing to load");
+    return ranges;
+  }
   for (const text::Value& item : list->as_list()) {
-    ranges.push_back(
-        {{item.string_or("topic", ""), static_cast<std::int32_t>(item.int_or("partition", 0))},
-         item.string_or("topic_id", ""),
-         item.int_or("first", 0),
-         item.int_or("next", 0)});
+    const auto topic = std::ranges::find(topics, item.string_or("topic_id", ""),
+                                         [](const msglog::TopicInfo& its) { return its.id; });
+    const std::int64_t partition = item.int_or("partition", -1);
+    const std::int64_t first = item.int_or("first", -1);
+    const std::int64_t next = item.int_or("next", -1);
+    if (topic == topics.end() || topic->name != item.string_or("topic", "") || partition < 0 ||
+        partition >= std::ssize(topic->partitions) || first < 0 || next < first) {
+      return Error{ErrorCode::invalid_argument,
+                   fmt::format("{} is no part of a topic here", text::to_json(item)),
+                   "Run 'consume' again: it takes what is not loaded yet."};
+    }
+    ranges.push_back({{topic->name, static_cast<std::int32_t>(partition)}, topic->id, first, next});
   }
   return ranges;
 }
@@ -96,12 +111,14 @@ Result<std::unique_ptr<IngestionTasks>> IngestionTasks::make(Parts parts, Option
   auto tasks = std::unique_ptr<IngestionTasks>(
       new IngestionTasks(parts, std::move(options), std::move(connection)));
   const std::string tested = TRY(parts.settings.get(kTestedKey)).value_or("0");
-  const std::int64_t load_id = std::atoll(tested.c_str());
-  tasks->known_.with([&](Known& known) {
-    known.status.tested_load_id = load_id;
-    known.transformed_load_id = load_id;
-  });
+  const std::string transformed = TRY(parts.settings.get(kTransformedKey)).value_or("0");
   TRY_STATUS(tasks->learn_loads());
+  tasks->known_.with([&](Known& known) {
+    known.status.tested_load_id = std::atoll(tested.c_str());
+    known.transformed_load_id =
+        std::max(known.status.tested_load_id,
+                 std::min<std::int64_t>(std::atoll(transformed.c_str()), known.status.load_id));
+  });
   return tasks;
 }
 
@@ -155,7 +172,7 @@ Status IngestionTasks::check_log() {
   known_.with(
       [&](Known& known) { known.problem = fits ? std::nullopt : std::optional(fits.error()); });
   TRY_STATUS(fits);
-  return parts_.log.health();
+  return parts_.log.recover();
 }
 
 std::optional<Error> IngestionTasks::problem() {
@@ -270,7 +287,8 @@ Result<TaskOutcome> IngestionTasks::consume(const TaskContext& context) {
 Result<TaskOutcome> IngestionTasks::load(const TaskContext& context) {
   std::lock_guard lock(loading_);
   LoadCounts counts;
-  for (const OffsetRange& range : ranges_of(context)) {
+  const auto topics = TRY(parts_.log.topics());
+  for (const OffsetRange& range : TRY(ranges_of(context, topics))) {
     counts += TRY(loader_.load(range, context.run_id, context.stop));
   }
   context.log->line(equation_text(counts));
@@ -323,7 +341,12 @@ Result<TaskOutcome> IngestionTasks::transform(const TaskContext& context) {
               result.nodes.empty() ? "the dbt project did not run" : summary(result.nodes),
               "The task's log has dbt's own words."});
   }
-  if (heard && load_id > transformed) heard(context.run_id, TRY(touched_since(transformed)));
+  if (load_id > transformed) {
+    // The tests may run in another process: each task of a scheduler outside can.
+    TRY_STATUS(
+        parts_.settings.set(kTransformedKey, fmt::format("{}", load_id), state::Sync::later));
+    if (heard) heard(context.run_id, TRY(touched_since(transformed)));
+  }
   known_.with([&](Known& known) {
     known.transformed_load_id = std::max(known.transformed_load_id, load_id);
   });

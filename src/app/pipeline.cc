@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/embedded_file.h"
+#include "io/find_files.h"
 #include "transform/project_files.h"
 
 namespace tapeline::app {
@@ -18,12 +19,21 @@ std::uint64_t seed_of(Clock& clock) {
 
 }  // namespace
 
-Result<std::vector<dag::Dag>> parse_shipped_dags() {
+Result<std::vector<dag::Dag>> load_dags(io::FileSystem& files, const Config& config) {
   std::vector<dag::Dag> dags;
   for (const EmbeddedFile& file : shipped_dags()) {
     if (file.path.ends_with(".yml")) {
       dags.push_back(TRY(dag::Dag::parse(file.bytes, file.path)));
     }
+  }
+  const std::string& folder = config.text("dag.folder");
+  if (folder.empty()) return dags;
+  const auto is_dag = [](std::string_view name) { return name.ends_with(".yml"); };
+  for (const std::string& path : TRY(io::find_files(files, folder, is_dag, "*.yml"))) {
+    const std::string text = TRY(io::read_file(files, path));
+    dag::Dag dag = TRY(dag::Dag::parse(text, path));
+    std::erase_if(dags, [&](const dag::Dag& shipped) { return shipped.id == dag.id; });
+    dags.push_back(std::move(dag));
   }
   return dags;
 }
@@ -67,6 +77,13 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   const auto segment_bytes = TRY(between("log.segment_bytes", 1 << 10, 1 << 30));
   const auto memory_bytes_max = TRY(between("warehouse.memory_bytes", 64 << 20, kBytesMost));
   const auto threads = TRY(between("warehouse.threads", 1, 256));
+  const std::string& scheduler = config_.text("dag.scheduler");
+  if (scheduler != "built-in" && scheduler != "outside") {
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("'{}' is no dag.scheduler (from {})", scheduler,
+                             config_.value("dag.scheduler").origin),
+                 "Write built-in or outside."};
+  }
   const std::chrono::milliseconds rest_max(TRY(between("dag.rest_ms_max", 0, 86'400'000)));
 
   RetentionPolicy retention{.raw_days = TRY(between("retention.raw_days", 0, 100'000)),
@@ -100,9 +117,10 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
       {its_.clock, its_.files, *log_, *warehouse_, *calendar_, *settings_, its_.metrics, *engine_,
        its_.aside},
       {.topic = std::string(kTopic), .kind = directory_.kind(), .retention = retention}));
-  auto dags = TRY(parse_shipped_dags());
+  auto dags = TRY(load_dags(its_.files, config_));
   scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,
-                                        std::move(dags), {.rest_max = rest_max}));
+                                        std::move(dags),
+                                        {.makes_runs = makes_runs(), .rest_max = rest_max}));
   return tasks_->set_hold(!paused(kIngestionDag));
 }
 
@@ -135,6 +153,8 @@ text::Value Pipeline::followed() const {
   }
   return text::Value(std::move(list));
 }
+
+bool Pipeline::makes_runs() const { return config_.text("dag.scheduler") == "built-in"; }
 
 bool Pipeline::paused(std::string_view dag) const {
   const auto dags = scheduler_->dags();

@@ -35,8 +35,9 @@ namespace tapeline::app {
 constexpr std::string_view kTopic = "stock_prices";
 constexpr std::string_view kIngestionDag = "stock_data_ingestion";
 
-/// The DAG files that the program carries.
-Result<std::vector<dag::Dag>> parse_shipped_dags();
+/// The DAGs that the program carries, and those of the folder dag.folder.
+/// errors: those of the folder and its files
+Result<std::vector<dag::Dag>> load_dags(io::FileSystem& files, const Config& config);
 
 /// What a pipeline takes from its process. Outlives it.
 struct Surroundings {
@@ -95,6 +96,9 @@ class Pipeline {
   /// Threads drive the scheduler from now on: commands wait for runs instead of driving them.
   void set_driven() { driven_ = true; }
   bool driven() const { return driven_; }
+
+  /// Whether runs are made here by the DAGs' schedules, not by a scheduler outside.
+  bool makes_runs() const;
 
   bool paused(std::string_view dag) const;
 

@@ -24,7 +24,8 @@ namespace {
 
 using telemetry::Level;
 
-constexpr rlim_t kFilesWanted = 8192;                    // 4,096 connections, and the rest
+constexpr rlim_t kFilesWanted = 8192;  // 4,096 connections, and the rest
+constexpr Duration kRecoveryEvery = std::chrono::seconds(1);
 constexpr std::int64_t kWalBytesMax = 16 << 20;          // a start after a crash reads it again
 constexpr Duration kDrainMax = std::chrono::seconds(6);  // of the ten that a stop may take
 
@@ -92,6 +93,15 @@ Result<std::map<Symbol, Timestamp>> last_event_times(Pipeline& pipeline) {
   return last;
 }
 
+/// As `state_value` says it of Finnhub: every symbol comes from the simulator.
+text::Value simulator_state(const std::vector<Symbol>& symbols) {
+  text::List paths;
+  for (const Symbol& symbol : symbols) {
+    paths.emplace_back(text::Object{{"symbol", std::string(symbol.text())}, {"path", "simulator"}});
+  }
+  return text::Object{{"state", "live"}, {"error", text::Value()}, {"symbols", std::move(paths)}};
+}
+
 /// The simulator, going on where the topic ends.
 Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, Clock& clock) {
   const Config& config = pipeline.config();
@@ -117,6 +127,7 @@ Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, Clock& c
                    {{"seed", kept_seed}, {"asked", fmt::format("{}", seed)}});
   }
   auto simulator = TRY(feeds::Simulator::make(clock, options));
+  pipeline.set_feed_state(simulator_state(options.symbols));
   simulator.resume(TRY(last_event_times(pipeline)));
   return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::Simulator>(std::move(simulator)));
 }
@@ -220,7 +231,8 @@ class Running {
     if (finnhub_) (void)keep_alive_at(*pipeline_, finnhub_->state(), state::Sync::now);
     if (pipeline_) pipeline_->scheduler().hurry();
     const Duration deadline = clock_.uptime() + kDrainMax;
-    while (pipeline_ && clock_.uptime() < deadline && !pipeline_->paused(kIngestionDag) &&
+    while (pipeline_ && clock_.uptime() < deadline && pipeline_->makes_runs() &&
+           !pipeline_->paused(kIngestionDag) &&
            pipeline_->tasks().has_work(std::string(kIngestionDag)) != dag::Work::none) {
       pipeline_->queues().changed.notify();
       clock_.wait_for(std::chrono::milliseconds(20), {});
@@ -292,7 +304,7 @@ class Running {
         }
       });
     }
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < 4; ++i) {  // tasks of a scheduler outside may take long
       loops_.emplace_back(fmt::format("command-{}", i), [this](std::stop_token stop) {
         serve::ApiWorker worker(*api_);
         while (worker.step_command(stop)) {
@@ -333,9 +345,14 @@ class Running {
     return Duration(0);
   }
 
-  /// Ends queries past their time; folds the warehouse's log into its file between runs.
+  /// Ends queries past their time; folds the warehouse's log into its file between runs; finds out
+  /// that a disk takes writes again.
   Result<Duration> keep() {
     pipeline_->warehouse().interrupt_overdue();
+    if (clock_.uptime() >= next_recovery_) {
+      (void)pipeline_->log().recover().has_value();  // what is still wrong, /-/ready tells
+      next_recovery_ = clock_.uptime() + kRecoveryEvery;
+    }
     TRY_STATUS(pipeline_->tasks().checkpoint(kWalBytesMax));
     return Duration(std::chrono::milliseconds(50));
   }
@@ -434,7 +451,7 @@ class Running {
         : plan_.feed == "finnhub"   ? "finnhub: live prices; `tapeline symbols list` shows which"
                                     : "replay: files played as if they were live";
     const std::string& path = pipeline_->directory().path();
-    std::string next = "tapeline sql -c 'select * from stock_analytics limit 5'";
+    std::string next = call_.program + " sql -c 'select * from stock_analytics limit 5'";
     if (!config_.text("data_dir").empty()) next += " --data-dir " + path;
     call_.terminal.out(
         fmt::format("\n  tapeline {}\n\n"
@@ -466,6 +483,7 @@ class Running {
   std::unique_ptr<warehouse::Connection> daily_;
   std::unique_ptr<warehouse::Connection> gap_connection_;
   std::unique_ptr<text::Columnar> columnar_;  // what a replay reads Parquet with
+  Duration next_recovery_{};                  // when the disk is tried again, if it failed
   std::unique_ptr<Clock> feed_clock_;         // where the feed has one of its own
   std::unique_ptr<feeds::Feed> feed_source_;
   feeds::finnhub::FinnhubFeed* finnhub_ = nullptr;  // feed_source_, where it is that

@@ -23,6 +23,8 @@ bool is_group_name(const std::string& name) {
 }  // namespace
 
 Status ConsumerOffsets::load() {
+  // What is told from here on stays true: a crash may have left a file that only memory knows.
+  TRY_STATUS(files_.sync_directory(directory_));
   const auto files = TRY(files_.list(directory_));
   for (const auto& file : files) {
     if (file.is_directory || !is_group_name(file.name)) continue;

@@ -126,6 +126,8 @@ Result<std::unique_ptr<EmbeddedLog::Topic>> EmbeddedLog::load_topic(const std::s
     return Error{ErrorCode::corrupt,
                  fmt::format("the file of topic '{}' is missing or damaged ('{}')", name, path),
                  "Put it back from a backup, or move the topic's folder away."};
+  TRY_STATUS(files_.sync_directory(directory));  // it exists from here on, also after a crash
+  TRY_STATUS(files_.sync_directory(options_.directory));
   auto topic = std::make_unique<Topic>();
   topic->id = *id;
   for (std::int32_t i = 0; i < count; ++i) {
@@ -324,6 +326,12 @@ Status EmbeddedLog::make_room(std::int64_t bytes) {
 Status EmbeddedLog::health() {
   for (const auto& [name, topic] : all())
     for (const auto& partition : topic->partitions) TRY_STATUS(partition->health());
+  return Ok{};
+}
+
+Status EmbeddedLog::recover() {
+  for (const auto& [name, topic] : all())
+    for (const auto& partition : topic->partitions) TRY_STATUS(partition->recover());
   return Ok{};
 }
 

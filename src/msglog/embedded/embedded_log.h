@@ -76,6 +76,10 @@ class EmbeddedLog final : public MessageLog {
   /// Why records cannot be appended or read; Ok while all is well. For /-/ready.
   Status health();
 
+  /// As health(), and tries the disk again first where the last append failed.
+  /// blocks: on the disk, if there is something to try
+  Status recover();
+
   LogUsage usage();
 
   /// What a copy of the log has to hold, as it is synced now. Retention may remove a file of it at

@@ -316,6 +316,8 @@ Result<std::unique_ptr<DuckDbWarehouse>> DuckDbWarehouse::open(const Clock& cloc
   set("threads", fmt::format("{}", its.threads));
   set("memory_limit", fmt::format("{}MB", its.memory_bytes_max >> 20));
   set("checkpoint_threshold", fmt::format("{}MB", its.wal_bytes_max >> 20));
+  // Else pages that a query freed stay with the process until the next ones come.
+  set("allocator_background_threads", "true");
   set("autoinstall_known_extensions", "false");
   set("autoload_known_extensions", "false");
   if (!its.file.empty()) set("temp_directory", its.file.string() + ".tmp");
@@ -355,7 +357,9 @@ Result<std::string> begin_as_user(DuckDbConnection& connection, std::string_view
       connection.query(fmt::format("select json_serialize_sql({})", sql_text(user.select)), {}));
   const auto parse = TRY(text::parse_json(std::get<std::string>(parsed.rows.at(0).at(0))));
   if (parse.bool_or("error", false)) {
-    return Error{ErrorCode::invalid_argument, parse.string_or("error_message", "no SELECT"),
+    std::string why = parse.string_or("error_message", "");
+    if (parse.string_or("error_type", "") == "not implemented") why = "this is no SELECT";
+    return Error{ErrorCode::invalid_argument, std::move(why),
                  "User SQL is one SELECT, or EXPLAIN of one."};
   }
   const Catalog catalog = TRY(user_catalog(connection));
