@@ -255,7 +255,8 @@ class Running {
       api_->access().allow_once(code);
       login_ = fmt::format("  log in      {}/-/login?code={} (once)\n", url_, code);
     }
-    loops_.emplace_back("http-0", [this](std::stop_token stop) { server_->run(stop); });
+    loops_.emplace_back(
+        "http-0", [this](std::stop_token stop) { server_->run(stop); }, Turns::soon);
     return Ok{};
   }
 
@@ -293,7 +294,8 @@ class Running {
           note_kafka_error);
     }
     loops_.emplace_back(
-        "http-1", clock_, [this](std::stop_token stop) { return follow(stop); }, log_error);
+        "http-1", clock_, [this](std::stop_token stop) { return follow(stop); }, log_error,
+        Turns::soon);
     for (int i = 2; i < 4; ++i) {
       loops_.emplace_back(fmt::format("http-{}", i), [this](std::stop_token stop) {
         serve::ApiWorker worker(*api_);
@@ -397,8 +399,8 @@ class Running {
     if (!is_replay) feed_status_.faults = config_.text("simulator.faults");
     status_.set_feed(feed_status_);
     feed_.emplace_back(
-        "feed-" + plan_.feed, clock_, [this](std::stop_token) { return produce(); },
-        [this](const Error& error) { log_error(error); });
+        "feed-" + plan_.feed, clock_, [this](std::stop_token) { return produce(); }, log_error,
+        Turns::soon);
     return Ok{};
   }
 
