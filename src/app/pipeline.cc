@@ -113,10 +113,12 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   on_progress("reading the models");
   engine_ = TRY(transform::Engine::open(transform::ProjectFiles(shipped_dbt()), {}, *warehouse_,
                                         its_.clock, rng_));
-  tasks_ = TRY(IngestionTasks::make(
-      {its_.clock, its_.files, *log_, *warehouse_, *calendar_, *settings_, its_.metrics, *engine_,
-       its_.aside},
-      {.topic = std::string(kTopic), .kind = directory_.kind(), .retention = retention}));
+  tasks_ = TRY(IngestionTasks::make({its_.clock, its_.files, *log_, *warehouse_, *calendar_,
+                                     *settings_, its_.metrics, *engine_, its_.aside},
+                                    {.topic = std::string(kTopic),
+                                     .kind = directory_.kind(),
+                                     .retention = retention,
+                                     .scratch = directory_.file("dbt/external")}));
   auto dags = TRY(load_dags(its_.files, config_));
   scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,
                                         std::move(dags),
