@@ -349,7 +349,7 @@ class Running {
   Result<Duration> keep() {
     pipeline_->warehouse().interrupt_overdue();
     if (clock_.uptime() >= next_recovery_) {
-      (void)pipeline_->log().recover().has_value();  // what is still wrong, /-/ready tells
+      (void)pipeline_->log_engine().recover().has_value();  // what is still wrong, /-/ready tells
       next_recovery_ = clock_.uptime() + kRecoveryEvery;
     }
     TRY_STATUS(pipeline_->tasks().checkpoint(kWalBytesMax));

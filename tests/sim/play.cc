@@ -359,7 +359,7 @@ void Play::check() {
   if (!world_.problems.empty()) return;
   world_.disarm();
   world_.model.read(*process().log);
-  world_.model.check_log(process().pipeline->log());
+  world_.model.check_log(**process().pipeline->log_engine().embedded("the simulation", ""));
   world_.model.check_warehouse(*process().connection);
   const auto rows =
       process().connection->query("select max(load_id), max(next_offset) from raw_stocks.loads");
