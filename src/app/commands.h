@@ -25,6 +25,7 @@ struct Call {
   std::string input;   // what stdin gave, for commands that read it
   Terminal& terminal;
   std::stop_token stop;
+  std::string program = "tapeline";  // how this process was called
 
   bool json() const { return line.has("json"); }
   std::string path(const std::string& name) const;

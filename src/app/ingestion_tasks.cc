@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "app/external_dbt.h"
+#include "app/finnhub.h"
 #include "app/values.h"
 #include "telemetry/logging.h"
 
@@ -124,21 +125,28 @@ Result<std::unique_ptr<IngestionTasks>> IngestionTasks::make(Parts parts, Option
 }
 
 Status IngestionTasks::set_hold(bool held) {
-  return parts_.log.set_hold(options_.topic, held ? std::optional(options_.group) : std::nullopt);
+  return parts_.log_engine.set_hold(options_.topic,
+                                    held ? std::optional(options_.group) : std::nullopt);
 }
 
 /// Takes what was loaded since it looked last into the numbers in memory, so that `has_work`
 /// needs no query. They follow what is stored: a load that is repeated counts once.
 Status IngestionTasks::learn_loads() {
   std::vector<msglog::Offset> next_offsets;
-  for (const auto& topic : TRY(parts_.log.topics())) {
+  const auto topics = parts_.log.topics();
+  // Kafka may be away when a pipeline starts: the first batch learns the offsets then.
+  if (!topics && !topics.error().retryable()) return topics.error();
+  for (const auto& topic : topics ? *topics : std::vector<msglog::TopicInfo>()) {
     if (topic.name != options_.topic) continue;
     for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
       const auto partition = static_cast<std::int32_t>(i);
       const auto next = TRY(loader_.next_offset(topic.id, partition));
       next_offsets.push_back(next.value_or(topic.partitions[i].earliest));
       // Retention keeps what this group has not committed.
-      TRY_STATUS(parts_.log.commit(options_.group, {topic.name, partition}, next_offsets.back()));
+      const Status committed =
+          parts_.log.commit(options_.group, {topic.name, partition}, next_offsets.back());
+      // What was loaded is known by the warehouse; on Kafka the commit is for others to look at.
+      if (!committed && !parts_.log_engine.is_kafka()) return committed;
     }
   }
   const auto known_id = known_.with([](Known& known) { return known.status.load_id; });
@@ -148,6 +156,7 @@ Status IngestionTasks::learn_loads() {
                   known_id)));
   const auto& row = sums.rows.at(0);
   known_.with([&](Known& known) {
+    known.learned = topics.has_value();
     known.next = std::move(next_offsets);
     known.status.equation += {warehouse::to_integer(row[0]), warehouse::to_integer(row[1]),
                               warehouse::to_integer(row[2]), warehouse::to_integer(row[3]),
@@ -173,11 +182,11 @@ Status IngestionTasks::check_log() {
   known_.with(
       [&](Known& known) { known.problem = fits ? std::nullopt : std::optional(fits.error()); });
   TRY_STATUS(fits);
-  return parts_.log.health();
+  return parts_.log_engine.recover();
 }
 
 std::optional<Error> IngestionTasks::problem() {
-  if (const Status healthy = parts_.log.health(); !healthy) return healthy.error();
+  if (const Status healthy = parts_.log_engine.health(); !healthy) return healthy.error();
   return known_.with([](Known& known) { return known.problem; });
 }
 
@@ -238,6 +247,45 @@ Result<std::vector<OffsetRange>> IngestionTasks::pending(std::int64_t records_ma
   return ranges;
 }
 
+/// Kafka's retention asks nobody: what it removed before it was loaded is written down as a gap,
+/// and what is left is loaded.
+Status IngestionTasks::note_lost(const TaskContext& context) {
+  std::lock_guard lock(loading_);
+  bool any = false;
+  for (const auto& topic : TRY(parts_.log.topics())) {
+    if (topic.name != options_.topic) continue;
+    for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+      const msglog::TopicPartition partition{topic.name, static_cast<std::int32_t>(i)};
+      const auto next = TRY(loader_.next_offset(topic.id, partition.partition));
+      const msglog::Offset earliest = topic.partitions[i].earliest;
+      if (!next || *next >= earliest) continue;
+      Timestamp until = parts_.clock.now();
+      if (earliest < topic.partitions[i].end) {
+        const auto left = TRY(parts_.log.fetch(partition, earliest, {.records_max = 1}));
+        if (!left.records.empty()) until = left.records[0].appended_at;
+      }
+      const auto rows = TRY(connection_->query(fmt::format(
+          "select max(loaded_at) from raw_stocks.loads where topic_id = {} and topic_partition = "
+          "{} and consumed > 0",
+          warehouse::sql_text(topic.id), i)));
+      const auto* since = std::get_if<Timestamp>(&rows.rows.at(0).at(0));
+      const std::string lost = fmt::format(
+          "Kafka's retention removed offsets {} to {} of partition {} before they were "
+          "loaded",
+          *next, earliest - 1, i);
+      context.log->line(lost);
+      telemetry::log(telemetry::Level::error, "messages lost to retention", {{"what", lost}});
+      TRY_STATUS(loader_.pass_over({partition, topic.id, *next, earliest}, context.run_id));
+      TRY_STATUS(record_gap(*connection_, {.feed = "kafka",
+                                           .begin = since ? std::min(*since, until) : until,
+                                           .end = until,
+                                           .cause = "retention"}));
+      any = true;
+    }
+  }
+  return any ? learn_loads() : Status(Ok{});
+}
+
 dag::Work IngestionTasks::has_work(const std::string&) {
   std::int64_t messages = 0;
   if (const auto ranges = pending(kMuch)) {
@@ -277,6 +325,11 @@ Result<TaskOutcome> IngestionTasks::run(const TaskContext& context) {
 Result<TaskOutcome> IngestionTasks::consume(const TaskContext& context) {
   // What it has can be loaded while it takes nothing: its disk may be full for long.
   if (const Status fits = check_log(); !fits && !fits.error().retryable()) return fits.error();
+  if (!known_.with([](Known& known) { return known.learned; })) {
+    std::lock_guard lock(loading_);
+    TRY_STATUS(learn_loads());
+  }
+  if (parts_.log_engine.is_kafka()) TRY_STATUS(note_lost(context));
   const auto ranges = TRY(pending(options_.records_per_run));
   for (const OffsetRange& range : ranges) {
     context.log->line(fmt::format("batch: {} partition {}, offsets {} to {}", range.partition.topic,

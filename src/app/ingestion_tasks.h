@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "app/log_engine.h"
 #include "app/retention.h"
 #include "base/aside.h"
 #include "base/clock.h"
@@ -23,7 +24,7 @@
 #include "dag/task_runner.h"
 #include "ingest/loader.h"
 #include "market/calendar.h"
-#include "msglog/embedded/embedded_log.h"
+#include "msglog/message_log.h"
 #include "state/settings.h"
 #include "telemetry/metrics.h"
 #include "transform/engine.h"
@@ -59,7 +60,8 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   struct Parts {
     Clock& clock;
     io::FileSystem& files;
-    msglog::EmbeddedLog& log;
+    LogEngine& log_engine;
+    msglog::MessageLog& log;  // its
     warehouse::DuckDbWarehouse& warehouse;
     const Calendar& calendar;
     state::Settings& settings;
@@ -141,6 +143,7 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   Result<std::vector<Date>> days_since(std::int64_t load_id);
   Result<Touched> touched_since(std::int64_t load_id);
   Result<std::int64_t> before_loads_of(const std::string& run_id, std::int64_t fallback);
+  Status note_lost(const dag::TaskContext& context);
   Result<std::vector<ingest::OffsetRange>> pending(std::int64_t records_max);
 
   const Parts parts_;
@@ -153,6 +156,7 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   ingest::Loader loader_;
 
   struct Known {
+    bool learned = false;
     std::vector<msglog::Offset> next;  // by partition
     IngestionStatus status;
     std::int64_t transformed_load_id = 0;

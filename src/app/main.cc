@@ -87,25 +87,36 @@ ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment
         return Duration(std::chrono::milliseconds(50));
       },
       [](const Error&) {});
+  std::optional<Loop> carrier;
+  if (pipeline->log_engine().is_kafka()) {
+    carrier.emplace(
+        "kafka", clock, [&](std::stop_token) { return pipeline->log_engine().step(); },
+        note_kafka_error);
+  }
   return run_in_directory(*pipeline, call);
 }
 
 ExitCode run(const std::vector<std::string>& words, const Environment& environment,
-             Terminal& terminal) {
+             Terminal& terminal, const std::string& program) {
   const auto line = TRY(parse_command_line(words));
   if (!line.command || line.help) {
-    terminal.out(line.command ? help(*line.command) : help());
+    terminal.out(line.command         ? help(*line.command)
+                 : line.words.empty() ? help()
+                                      : help_of_group(line.words[0]));
     return 0;
   }
   auto clock = make_system_clock();
   auto files = io::make_file_system();
   const std::string folder = std::filesystem::current_path().string();
-  Call call{line, folder, "", terminal, interrupted().get_token()};
+  Call call{line, folder, "", terminal, interrupted().get_token(), program};
   if (line.command->name == "init") return init(*files, environment, ask, call);
   if (line.command->name == "doctor") return doctor(*clock, *files, environment, call);
   const Config config = TRY(Config::load(*files, folder, environment, line.values));
   for (const Setting& setting : settings()) {
     if (setting.secret) telemetry::mask_secret(config.text(setting.key));
+  }
+  for (const auto& [name, value] : config.kafka()) {
+    if (msglog::is_secret_setting(name)) telemetry::mask_secret(value.text);
   }
   const std::string& level = config.text("log_level");
   telemetry::set_log_level(level == "debug"   ? telemetry::Level::debug
@@ -149,7 +160,7 @@ int main(int argc, char** argv) {
   const Environment environment = read_environment();
   std::signal(SIGPIPE, SIG_DFL);
   Terminal terminal = process_terminal(environment.contains("NO_COLOR"));
-  const auto exit = run(words, environment, terminal);
+  const auto exit = run(words, environment, terminal, argv[0]);
   if (exit) return *exit;
   terminal.error(exit.error());
   return 2;

@@ -40,6 +40,7 @@ class DuckDbWarehouse final : public Warehouse {
 
   std::string_view dialect() const override { return "duckdb"; }
   Result<std::unique_ptr<Connection>> connect() override;
+  std::uint64_t version() const override;
   Status query_as_user(std::string_view sql, QueryLimits limits,
                        const std::function<void(const std::vector<Column>&)>& on_columns,
                        const std::function<bool(const std::vector<Value>&)>& on_row) override;

@@ -57,6 +57,33 @@ std::string as_user(DuckDbWarehouse& warehouse, std::string_view sql) {
   return done ? all_text(rows) : "error: " + done.error().message;
 }
 
+TEST(DuckDb, its_version_grows_with_what_can_write_and_with_nothing_else) {
+  const auto warehouse = open();
+  const auto connection = *warehouse->connect();
+  const auto grows = [&](std::string_view sql) {
+    const auto before = warehouse->version();
+    (void)connection->execute(sql);
+    return warehouse->version() > before;
+  };
+  EXPECT_TRUE(grows("create table t as select 1 as x"));
+  EXPECT_TRUE(grows("insert into t values (2)"));
+  EXPECT_TRUE(grows("insert into t select (x || 'a')::integer from t"));  // fails as it runs
+  EXPECT_TRUE(grows("begin"));
+  EXPECT_TRUE(grows("delete from t"));
+  EXPECT_TRUE(grows("commit"));
+  EXPECT_TRUE(grows("select 1; insert into t values (3); select 2"));
+  EXPECT_TRUE(grows("with v as (select 4 as x) insert into t from v"));
+  EXPECT_TRUE(grows("explain analyze insert into t values (5)"));
+  EXPECT_FALSE(grows("select * from t"));
+  EXPECT_FALSE(grows("with v as (select x, [x] as list from t) select * from v"));
+  EXPECT_EQ(as_user(*warehouse, "select count(*) from main.t"), "3|\n");
+
+  const auto before = warehouse->version();
+  ASSERT_TRUE(connection->append(
+      "main", "t", {.rows = 1, .columns = {{.values = std::vector<std::int64_t>{6}}}}));
+  EXPECT_GT(warehouse->version(), before);
+}
+
 TEST(DuckDb, every_type_comes_back_as_it_is) {
   auto warehouse = open();
   auto connection = *warehouse->connect();
