@@ -217,24 +217,11 @@ class Case:
             if done.returncode:
                 raise RuntimeError(done.stderr)
 
-    def tables(self, one):
-        found = {}
-        for table in TABLES:
-            done = one.call("sql", "-c", f"from {table}", "--format", "csv")
-            rows = list(csv.reader(io.StringIO(done.stdout)))
-            keep = [i for i, name in enumerate(rows[0]) if name not in OURS and name != "topic_id"] if rows else []
-            found[table] = sorted(tuple(row[i] for i in keep) for row in rows)
-        sums = "select topic, topic_partition, min(first_offset), max(next_offset), sum(consumed), sum(loaded), sum(duplicate), " \
-               "sum(superseded), sum(dead) from raw_stocks.loads group by all"
-        found["the equation of raw_stocks.loads"] = one.rows(sums)
-        found["raw_stocks.consumer_offsets"] = one.rows("select topic, topic_partition, next_offset from raw_stocks.consumer_offsets")
-        return found
-
     def compare(self, what):
         done = self.built_in.call("dag", "trigger", DAG, "--wait")
         if done.returncode:
             raise RuntimeError(done.stderr)
-        ours, built_in = self.tables(self.ours), self.tables(self.built_in)
+        ours, built_in = tables(self.ours), tables(self.built_in)
         for table in ours:
             wrong = [pair for pair in zip(ours[table], built_in[table]) if not same(*pair)]
             self.check(f"{what}: {table}: {len(ours[table])} rows", ours[table] and len(ours[table]) == len(built_in[table]) and not wrong,
@@ -254,6 +241,21 @@ class Case:
     def end(self):
         self.airflow.stop()
         self.ours.stop()
+
+
+def tables(one):
+    """What a data directory has, by table: the rows of those that are compared, and sums over the loads."""
+    found = {}
+    for table in TABLES:
+        done = one.call("sql", "-c", f"from {table}", "--format", "csv")
+        rows = list(csv.reader(io.StringIO(done.stdout)))
+        keep = [i for i, name in enumerate(rows[0]) if name not in OURS and name != "topic_id"] if rows else []
+        found[table] = sorted(tuple(row[i] for i in keep) for row in rows)
+    sums = "select topic, topic_partition, min(first_offset), max(next_offset), sum(consumed), sum(loaded), sum(duplicate), " \
+           "sum(superseded), sum(dead) from raw_stocks.loads group by all"
+    found["the equation of raw_stocks.loads"] = one.rows(sums)
+    found["raw_stocks.consumer_offsets"] = one.rows("select topic, topic_partition, next_offset from raw_stocks.consumer_offsets")
+    return found
 
 
 def same(one, other):
