@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "app/config.h"
 #include "base/embedded_file.h"
 #include "io/process.h"
 
@@ -47,10 +48,10 @@ Status work_on_copy(const ExternalDbt& dbt, Clock& clock, io::FileSystem& files,
        {std::string("--project-dir"), project, std::string("--profiles-dir"), profiles}) {
     program.words.push_back(word);
   }
-  program.environment = {{"TAPELINE_DUCKDB_PATH", copy},
-                         {"DO_NOT_TRACK", "1"},
-                         {"DBT_SEND_ANONYMOUS_USAGE_STATS", "false"},
-                         {"DBT_USE_COLORS", "false"}};
+  program.environment = read_environment();
+  program.environment["TAPELINE_DUCKDB_PATH"] = copy;
+  program.environment["DO_NOT_TRACK"] = "1";
+  program.environment["DBT_USE_COLORS"] = "false";
   const auto on_line = [&](std::string_view line) { log.line(line); };
   const int exit = TRY(io::run_program(clock, program, on_line, stop));
   if (exit != 0) {
