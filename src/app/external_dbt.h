@@ -30,7 +30,7 @@ struct ExternalDbt {
   static Result<ExternalDbt> parse(const text::Value& params);
 };
 
-/// Runs it. Everything but raw_stocks is taken back from the copy.
+/// Runs it. Everything but raw_stocks is taken back from the copy; after a `test` nothing is.
 ///
 /// shape:  `scratch` is a folder of its own, which it makes and removes
 /// errors: unavailable (the program failed, disk), not_found (no such program), cancelled
