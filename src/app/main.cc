@@ -87,6 +87,12 @@ ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment
         return Duration(std::chrono::milliseconds(50));
       },
       [](const Error&) {});
+  std::optional<Loop> carrier;
+  if (pipeline->log_engine().is_kafka()) {
+    carrier.emplace(
+        "kafka", clock, [&](std::stop_token) { return pipeline->log_engine().step(); },
+        note_kafka_error);
+  }
   return run_in_directory(*pipeline, call);
 }
 
@@ -108,6 +114,9 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
   const Config config = TRY(Config::load(*files, folder, environment, line.values));
   for (const Setting& setting : settings()) {
     if (setting.secret) telemetry::mask_secret(config.text(setting.key));
+  }
+  for (const auto& [name, value] : config.kafka()) {
+    if (msglog::is_secret_setting(name)) telemetry::mask_secret(value.text);
   }
   const std::string& level = config.text("log_level");
   telemetry::set_log_level(level == "debug"   ? telemetry::Level::debug

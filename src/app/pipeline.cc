@@ -62,21 +62,10 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   symbols_ = TRY(FollowedSymbols::open(*settings_, config_.list("symbols")));
   runs_ = TRY(state::RunStore::open(*state_));
 
-  const auto between = [&](std::string_view key, std::int64_t least,
-                           std::int64_t most) -> Result<std::int64_t> {
-    const auto number = TRY(config_.integer(key));
-    if (number >= least && number <= most) return number;
-    return Error{ErrorCode::invalid_argument,
-                 fmt::format("{} is out of range for '{}' (from {})", number, key,
-                             config_.value(key).origin),
-                 fmt::format("It goes from {} to {}.", least, most)};
-  };
   constexpr std::int64_t kBytesMost = 1LL << 50;
-  constexpr std::int64_t kAhead = 4 << 20;  // a small segment reserves no more than itself
-  const auto log_bytes_max = TRY(between("log.retention_bytes", 1 << 20, kBytesMost));
-  const auto segment_bytes = TRY(between("log.segment_bytes", 1 << 10, 1 << 30));
-  const auto memory_bytes_max = TRY(between("warehouse.memory_bytes", 64 << 20, kBytesMost));
-  const auto threads = TRY(between("warehouse.threads", 1, 256));
+  const auto memory_bytes_max =
+      TRY(config_.integer("warehouse.memory_bytes", 64 << 20, kBytesMost));
+  const auto threads = TRY(config_.integer("warehouse.threads", 1, 256));
   const std::string& scheduler = config_.text("dag.scheduler");
   if (scheduler != "built-in" && scheduler != "outside") {
     return Error{ErrorCode::invalid_argument,
@@ -84,25 +73,18 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
                              config_.value("dag.scheduler").origin),
                  "Write built-in or outside."};
   }
-  const std::chrono::milliseconds rest_max(TRY(between("dag.rest_ms_max", 0, 86'400'000)));
+  const std::chrono::milliseconds rest_max(TRY(config_.integer("dag.rest_ms_max", 0, 86'400'000)));
 
-  RetentionPolicy retention{.raw_days = TRY(between("retention.raw_days", 0, 100'000)),
+  RetentionPolicy retention{.raw_days = TRY(config_.integer("retention.raw_days", 0, 100'000)),
                             .archive = config_.text("retention.archive_dir")};
   if (!retention.archive.empty() && retention.archive.front() != '/') {
     retention.archive = directory_.file(retention.archive);
   }
 
   on_progress("opening the message log");
-  log_ = TRY(msglog::EmbeddedLog::open(its_.files, its_.clock,
-                                       {.directory = directory_.file("log"),
-                                        .seed = rng_.next(),
-                                        .size_bytes_max = log_bytes_max,
-                                        .segment_bytes = segment_bytes,
-                                        .preallocate_bytes = std::min(kAhead, segment_bytes),
-                                        .appended = &its_.appended,
-                                        .metrics = &its_.metrics}));
-  const Status made = log_->create_topic(std::string(kTopic), 1);
-  if (!made && made.error().code != ErrorCode::already_exists) return made.error();
+  log_ = TRY(LogEngine::open(
+      {its_.clock, its_.files, its_.metrics, its_.appended}, config_,
+      {.folder = directory_.path(), .topic = std::string(kTopic), .seed = rng_.next()}));
 
   on_progress("opening the warehouse");
   warehouse_ = TRY(
@@ -113,10 +95,13 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   on_progress("reading the models");
   engine_ = TRY(transform::Engine::open(transform::ProjectFiles(shipped_dbt()), {}, *warehouse_,
                                         its_.clock, rng_));
-  tasks_ = TRY(IngestionTasks::make(
-      {its_.clock, its_.files, *log_, *warehouse_, *calendar_, *settings_, its_.metrics, *engine_,
-       its_.aside},
-      {.topic = std::string(kTopic), .kind = directory_.kind(), .retention = retention}));
+  tasks_ = TRY(IngestionTasks::make({its_.clock, its_.files, *log_, log(), *warehouse_, *calendar_,
+                                     *settings_, its_.metrics, *engine_, its_.aside},
+                                    {.topic = std::string(kTopic),
+                                     .group = log_->group(),
+                                     .kind = directory_.kind(),
+                                     .retention = retention,
+                                     .scratch = directory_.file("dbt/external")}));
   auto dags = TRY(load_dags(its_.files, config_));
   scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,
                                         std::move(dags),

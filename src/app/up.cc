@@ -10,6 +10,7 @@
 
 #include "app/finnhub.h"
 #include "app/loop.h"
+#include "app/unloaded.h"
 #include "app/up_status.h"
 #include "base/embedded_file.h"
 #include "feeds/replay/replay_feed.h"
@@ -75,21 +76,8 @@ Result<std::map<Symbol, Timestamp>> last_event_times(Pipeline& pipeline) {
   for (const auto& row : rows.rows) {
     see(std::get<std::string>(row[0]), std::get<Timestamp>(row[1]));
   }
-  const auto next = TRY(connection->query(
-      "select coalesce(max(next_offset), 0) from raw_stocks.consumer_offsets where topic = "
-      "'stock_prices'"));
-  wire::Decoder decoder(pipeline.directory().kind());
-  const msglog::TopicPartition topic{std::string(kTopic), 0};
-  for (msglog::Offset at = std::get<std::int64_t>(next.rows.at(0).at(0));;) {
-    const auto fetched = TRY(pipeline.log().fetch(topic, at, {}));
-    if (fetched.next == at) break;
-    wire::QuoteView row;
-    for (const auto& record : fetched.records) {
-      if (!decoder.decode(record.value, record.appended_at, row)) see(row.symbol, row.event_time);
-    }
-    decoder.forget();
-    at = fetched.next;
-  }
+  TRY_STATUS(each_unloaded(pipeline,
+                           [&](const wire::QuoteView& row) { see(row.symbol, row.event_time); }));
   return last;
 }
 
@@ -206,6 +194,12 @@ class Running {
         status_(clock) {}
 
   Status start() {
+    if (config_.text("log.engine") == "embedded" && !config_.text("log.brokers").empty()) {
+      call_.terminal.err(fmt::format(
+          "note: the topics stay in the embedded log, though Kafka's brokers are named (from {}); "
+          "add TAPELINE_LOG=kafka or --log kafka to use them\n",
+          config_.value("log.brokers").origin));
+    }
     std::optional<DirectoryKind> kind;
     // Without a feed any directory may be looked at.
     if (plan_.feed != "none" || !TRY(DataDirectory::exists(files_, plan_.path))) kind = plan_.kind;
@@ -294,6 +288,11 @@ class Running {
     status_.set_pipeline(*pipeline_);
     TRY_STATUS(api_->refresh_daily(*daily_));
 
+    if (pipeline_->log_engine().is_kafka()) {
+      loops_.emplace_back(
+          "kafka", clock_, [this](std::stop_token) { return pipeline_->log_engine().step(); },
+          note_kafka_error);
+    }
     loops_.emplace_back(
         "http-1", clock_, [this](std::stop_token stop) { return follow(stop); }, log_error,
         Turns::soon);

@@ -81,4 +81,18 @@ std::optional<Offset> ConsumerOffsets::committed(const std::string& group,
   });
 }
 
+std::vector<GroupOffset> ConsumerOffsets::of_topic(const std::string& topic_id,
+                                                   std::int32_t partitions) const {
+  return groups_.with([&](const auto& groups) {
+    std::vector<GroupOffset> all;
+    for (const auto& [name, offsets] : groups) {
+      for (std::int32_t i = 0; i < partitions; ++i) {
+        const auto offset = offsets.find(key_of(topic_id, i));
+        if (offset != offsets.end()) all.push_back({name, i, offset->second});
+      }
+    }
+    return all;
+  });
+}
+
 }  // namespace tapeline::msglog

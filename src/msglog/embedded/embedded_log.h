@@ -67,6 +67,7 @@ class EmbeddedLog final : public MessageLog {
   Status commit(const std::string& group, const TopicPartition& at, Offset next) override;
   Result<std::optional<Offset>> committed(const std::string& group,
                                           const TopicPartition& at) override;
+  Result<std::vector<GroupOffset>> groups(const std::string& topic) override;
 
   /// From now on retention keeps what `group` has not committed in `topic`; none: keeps nothing.
   /// A log that is full of records on hold takes no more. Not remembered across a restart.

@@ -428,6 +428,18 @@ Status DuckDbWarehouse::copy_to(const std::filesystem::path& file,
   return ended;
 }
 
+Status DuckDbWarehouse::take_from(const std::filesystem::path& file, std::string_view kept,
+                                  const OnCopied& on_copied) {
+  auto connection = TRY(make_connection(state_));
+  TRY_STATUS(connection->execute("begin transaction"));
+  Status taken = copy_back(file, connection->raw(), kept, on_copied);
+  if (taken) taken = connection->execute("commit");
+  if (taken) return Ok{};
+  (void)connection->execute("rollback");
+  return std::move(taken).error().while_doing(
+      fmt::format("taking tables from '{}'", file.string()));
+}
+
 Status DuckDbWarehouse::write_parquet(const std::vector<ParquetFile>& files) {
   const auto connection = TRY(make_connection(state_));
   return copy_parquet(connection->raw(), files);

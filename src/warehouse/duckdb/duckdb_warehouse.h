@@ -62,6 +62,12 @@ class DuckDbWarehouse final : public Warehouse {
   Status copy_to(const std::filesystem::path& file, const std::function<Status(Connection&)>& look,
                  const OnCopied& on_copied);
 
+  /// Takes tables and views from a database file, in one transaction: all that the warehouse has
+  /// outside the schema `kept` is replaced. Loads go on meanwhile; models may not be built.
+  /// errors: as copy_to
+  Status take_from(const std::filesystem::path& file, std::string_view kept,
+                   const OnCopied& on_copied);
+
   /// The rows of a SELECT of ours, and the Parquet file that they go to.
   struct ParquetFile {
     std::string select;
