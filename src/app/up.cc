@@ -302,7 +302,12 @@ class Running {
     for (int i = 0; i < 2; ++i) {
       loops_.emplace_back(fmt::format("task-{}", i), [this](std::stop_token stop) {
         dag::Worker worker(clock_, pipeline_->queues(), pipeline_->tasks());
-        while (!stop.stop_requested()) worker.step(stop);
+        while (!stop.stop_requested()) {
+          worker.step(stop);
+          // What follows is handed out here, without waiting until another thread has woken. That
+          // one is told too: an error is met there again.
+          (void)pipeline_->scheduler().step();
+        }
       });
     }
     loops_.emplace_back(
