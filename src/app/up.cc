@@ -26,6 +26,7 @@ using telemetry::Level;
 
 constexpr rlim_t kFilesWanted = 8192;                    // 4,096 connections, and the rest
 constexpr std::int64_t kWalBytesMax = 16 << 20;          // a start after a crash reads it again
+constexpr std::int64_t kCacheBytesMax = 64 << 20;        // of the warehouse, between runs
 constexpr Duration kDrainMax = std::chrono::seconds(6);  // of the ten that a stop may take
 
 struct Address {
@@ -336,10 +337,18 @@ class Running {
     return Duration(0);
   }
 
-  /// Ends queries past their time; folds the warehouse's log into its file between runs.
+  /// Ends queries past their time; once a second, between runs, folds the warehouse's log into
+  /// its file and drops what nobody reads.
   Result<Duration> keep() {
-    pipeline_->warehouse().interrupt_overdue();
-    TRY_STATUS(pipeline_->tasks().checkpoint(kWalBytesMax));
+    auto& warehouse = pipeline_->warehouse();
+    warehouse.interrupt_overdue();
+    const auto tidy = [&]() -> Status {
+      TRY_STATUS(warehouse.checkpoint(kWalBytesMax));
+      return warehouse.drop_cache(kCacheBytesMax);
+    };
+    if (clock_.uptime() >= tidy_at_ && TRY(pipeline_->tasks().between_runs(tidy))) {
+      tidy_at_ = clock_.uptime() + std::chrono::seconds(1);
+    }
     return Duration(std::chrono::milliseconds(50));
   }
 
@@ -472,6 +481,7 @@ class Running {
   std::unique_ptr<Clock> feed_clock_;         // where the feed has one of its own
   std::unique_ptr<feeds::Feed> feed_source_;
   feeds::finnhub::FinnhubFeed* finnhub_ = nullptr;  // feed_source_, where it is that
+  Duration tidy_at_{0};
   Duration tell_at_{0};
   Duration keep_at_{0};
   std::unique_ptr<ingest::ProducerProbe> producer_probe_;
