@@ -17,6 +17,7 @@ namespace {
 constexpr std::array kCommon = {
     Flag{"data-dir", "DIR", "",
          "where the data are [$XDG_DATA_HOME/tapeline/market or /simulated]"},
+    Flag{"log", "ENGINE", "embedded", "where the topics are: embedded, or kafka"},
     Flag{"json", "", "", "print JSON"},
     Flag{"help", "", "", "show this"},
 };
@@ -24,7 +25,7 @@ constexpr std::array kCommon = {
 constexpr std::array kUp = {
     Flag{"feed", "NAME", "", "simulator, finnhub or none [finnhub with a key, else simulator]"},
     Flag{"listen", "ADDRESS", "127.0.0.1:8787", "where the dashboard and the API are served"},
-    Flag{"symbols", "A,B", "the original's ten", "which symbols to follow"},
+    Flag{"symbols", "A,B", "ten, AAPL to COIN", "which symbols to follow"},
     Flag{"rate", "N", "10", "simulator: quotes a second, over all symbols"},
     Flag{"seed", "N", "1", "simulator: where every random choice comes from"},
     Flag{"start", "TIME", "now", "simulator: the instant at which it begins"},
@@ -83,6 +84,19 @@ constexpr std::array kBackfill = {
     Flag{"dry-run", "", "", "say which runs, and how long they will take, and do nothing"},
     kWait,
 };
+constexpr std::array kTaskRun = {
+    Flag{"run-id", "ID", "", "the outside scheduler's run; the history has it under this id"},
+    Flag{"try", "N", "the next", "which try of the task it is there"},
+    Flag{"input", "JSON", "what the history has",
+         "what earlier tasks returned, as {\"TASK\": VALUE, ...}; - reads it from stdin"},
+    Flag{"logical-date", "TIME", "now", "of the run: RFC 3339"},
+    kConf,
+    Flag{"end-of-run", "", "", "after its work fail if a task before it did not succeed"},
+};
+constexpr std::array kGenerate = {
+    Flag{"output", "FILE", "", "the file to write; without it, to stdout", 'o'},
+    Flag{"force", "", "", "replace the file if it is there"},
+};
 constexpr std::array kNext = {
     Flag{"cron", "EXPR", "", "an expression instead of a DAG's schedule"},
     Flag{"timezone", "TZ", "UTC", "the zone that --cron is meant in"},
@@ -113,7 +127,7 @@ constexpr std::array kRetention = {
 constexpr std::array kSql = {
     Flag{"query", "SQL", "", "the statement; without it, read from stdin", 'c'},
     Flag{"format", "FORMAT", "table", "table, csv, json, ndjson or markdown"},
-    Flag{"limit", "N", "-1", "at most so many rows"},
+    Flag{"limit", "N", "", "at most so many rows [all]"},
     Flag{"timeout", "TIME", "60s", "end the query after this long"},
 };
 
@@ -193,6 +207,18 @@ constexpr std::array kCommands = {
             Place::directory,
             {},
             "tapeline topic describe stock_prices"},
+    Command{"topic groups",
+            "TOPIC",
+            "how far each consumer group has got, by partition",
+            Place::directory,
+            {},
+            "tapeline topic groups stock_prices"},
+    Command{"topic lag",
+            "TOPIC",
+            "how many messages each consumer group has yet to read",
+            Place::directory,
+            {},
+            "tapeline topic lag stock_prices"},
     Command{"topic tail", "TOPIC", "print records as they come", Place::directory, kTail,
             "tapeline topic tail stock_prices --from beginning --no-follow"},
     Command{"topic produce",
@@ -258,9 +284,18 @@ constexpr std::array kCommands = {
     Command{"dag backfill", "DAG", "runs for the fires of a stretch of the past", Place::directory,
             kBackfill,
             "tapeline dag backfill full_tests --from 2026-11-01 --to 2026-11-07 --dry-run"},
+    Command{"dag task run", "DAG TASK", "run one task for a scheduler outside, such as Airflow",
+            Place::directory, kTaskRun,
+            "tapeline dag task run stock_data_ingestion consume --run-id run1\n"
+            "tapeline dag task run stock_data_ingestion load --run-id run1 --try 2 "
+            "--input '{\"consume\": {\"ranges\": []}}'"},
     Command{"dag next", "[DAG]", "when a schedule fires next, in UTC", Place::here, kNext,
             "tapeline dag next full_tests\n"
             "tapeline dag next --cron '30 1 * * *' --timezone America/New_York --after 2026-11-01"},
+    Command{"generate airflow-dag", "[DAG]", "an Airflow DAG file that runs a DAG's tasks here",
+            Place::here, kGenerate,
+            "tapeline generate airflow-dag\n"
+            "tapeline generate airflow-dag full_tests --output full_tests.py"},
     Command{"dbt",
             "ARGS...",
             "dbt on the shipped project, or on one of yours",
@@ -367,12 +402,16 @@ Result<std::pair<const Command*, std::size_t>> find_command(const std::vector<st
     if (words.size() > 1 && command.name.substr(blank + 1) == words[1]) {
       return std::pair(&command, std::size_t{2});
     }
+    if (words.size() > 2 && command.name.substr(blank + 1) == words[1] + " " + words[2]) {
+      return std::pair(&command, std::size_t{3});
+    }
   }
   if (!seconds.empty()) {
     std::string all;
     for (const auto& second : seconds) all += (all.empty() ? "" : ", ") + second;
     if (words.size() < 2 || words[1].starts_with("-")) {
-      return usage(fmt::format("`{}` needs one of: {}", first, all), "");
+      return usage(fmt::format("`{}` needs one of: {}", first, all),
+                   fmt::format("`tapeline {} --help` says what each does.", first));
     }
     return usage(fmt::format("`{}` has no command `{}`", first, words[1]),
                  did_you_mean(nearest(words[1], seconds), "It has: " + all + "."));
@@ -456,6 +495,30 @@ Status check_words(const Invocation& call) {
   return Ok{};
 }
 
+/// Whether `word` begins the names of several commands, as `dag` does.
+bool is_group(std::string_view word) {
+  return std::ranges::any_of(kCommands, [&](const Command& command) {
+    return command.name.size() > word.size() && command.name.starts_with(word) &&
+           command.name[word.size()] == ' ';
+  });
+}
+
+/// A line for each command whose name begins with `prefix`.
+std::string command_lines(std::string_view prefix) {
+  const auto listed = [&](const Command& command) { return command.name.starts_with(prefix); };
+  std::size_t width = 0;
+  for (const Command& command : kCommands) {
+    if (listed(command)) width = std::max(width, command.name.size() + command.words.size() + 1);
+  }
+  std::string out;
+  for (const Command& command : kCommands) {
+    if (!listed(command)) continue;
+    out += fmt::format("  {:<{}}  {}\n", fmt::format("{} {}", command.name, command.words), width,
+                       command.summary);
+  }
+  return out;
+}
+
 std::string flag_lines(std::span<const Flag> flags) {
   std::size_t width = 0;
   const auto left = [](const Flag& flag) {
@@ -487,7 +550,7 @@ std::string nearest(std::string_view word, const std::vector<std::string>& names
   int best_distance = static_cast<int>(std::max<std::size_t>(2, word.size() / 3)) + 1;
   for (const std::string& name : names) {
     const int far = distance(word, name);
-    if (far < best_distance) {
+    if (far < best_distance && far < std::ssize(word)) {
       best = name;
       best_distance = far;
     }
@@ -497,11 +560,21 @@ std::string nearest(std::string_view word, const std::vector<std::string>& names
 
 Result<Invocation> parse_command_line(const std::vector<std::string>& words) {
   Invocation call;
+  if (words.size() > 1 && words[0] == "help") {
+    std::vector<std::string> asked(words.begin() + 1, words.end());
+    asked.emplace_back("--help");
+    return parse_command_line(asked);
+  }
   if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
     call.help = true;
     return call;
   }
   if (words[0] == "--version") return parse_command_line({"version"});
+  if (words.size() == 2 && (words[1] == "--help" || words[1] == "-h") && is_group(words[0])) {
+    call.help = true;
+    call.words = {words[0]};
+    return call;
+  }
   const auto [command, taken] = TRY(find_command(words));
   call.command = command;
   if (command->passes_all) {
@@ -543,17 +616,16 @@ std::string help() {
       "  tapeline import FILE...        load years of real history\n"
       "  tapeline COMMAND --help        flags and examples of a command\n\n"
       "commands:\n";
-  std::size_t width = 0;
-  for (const Command& command : kCommands) {
-    width = std::max(width, command.name.size() + command.words.size() + 1);
-  }
-  for (const Command& command : kCommands) {
-    out += fmt::format("  {:<{}}  {}\n", fmt::format("{} {}", command.name, command.words), width,
-                       command.summary);
-  }
-  return out +
+  return out + command_lines("") +
          "\nexit codes: 0 done, 1 it ran and something in it failed, 2 usage, "
          "configuration or internal error\n";
+}
+
+std::string help_of_group(std::string_view group) {
+  return fmt::format(
+      "tapeline {0} COMMAND\n\ncommands:\n{1}\n`tapeline {0} COMMAND --help` shows its flags, "
+      "and examples.\n",
+      group, command_lines(fmt::format("{} ", group)));
 }
 
 std::string help(const Command& command) {

@@ -49,7 +49,7 @@ struct Invocation {
   const Command* command = nullptr;
   std::map<std::string, std::string, std::less<>> values;  // flags given; a switch is "true"
   std::vector<std::string> words;                          // what stood without a flag
-  bool help = false;
+  bool help = false;  // of all, of `command`, or of the group that is the only word
 
   bool has(std::string_view flag) const { return values.contains(flag); }
   std::optional<std::string> value(std::string_view flag) const;
@@ -61,8 +61,9 @@ Result<Invocation> parse_command_line(const std::vector<std::string>& words);
 /// The error of a command line that cannot be obeyed.
 Error usage(std::string message, std::string hint);
 
-/// What `tapeline --help` prints, and `tapeline COMMAND --help`.
+/// What `tapeline --help` prints, `tapeline dag --help`, and `tapeline COMMAND --help`.
 std::string help();
+std::string help_of_group(std::string_view group);
 std::string help(const Command& command);
 
 /// docs/cli.md, whole.

@@ -34,6 +34,7 @@ TEST(Cli, a_near_miss_is_named) {
   EXPECT_EQ(why({"up", "--sede", "1"}), "`up` has no flag `--sede` / Did you mean `--seed`?");
   EXPECT_EQ(why({"up", "--seed"}), "`--seed` needs a value / Write --seed N.");
   EXPECT_EQ(why({"up", "--json=1"}), "`--json` takes no value / ");
+  EXPECT_EQ(why({"-v"}), "tapeline has no command `-v` / `tapeline --help` lists them.");
 }
 
 TEST(Cli, a_command_of_a_later_release_says_so) {
@@ -48,6 +49,24 @@ TEST(Cli, too_few_and_too_many_words_are_named) {
       why({"status", "x"}),
       "`status` does not know what to do with 'x' / `tapeline status --help` has an example.");
   EXPECT_EQ(why({"topic", "verify"}), "ok");
+}
+
+TEST(Cli, a_group_of_commands_says_what_they_do) {
+  for (const auto& words : {std::vector<std::string>{"topic", "--help"}, {"help", "topic"}}) {
+    const auto call = parse_command_line(words);
+    ASSERT_TRUE(call) << call.error().message;
+    EXPECT_TRUE(call->help && !call->command);
+    EXPECT_EQ(call->words, std::vector<std::string>{"topic"});
+  }
+  const std::string text = help_of_group("topic");
+  EXPECT_NE(text.find("topic tail TOPIC"), std::string::npos) << text;
+  EXPECT_EQ(text.find("dag list"), std::string::npos) << text;
+  EXPECT_EQ(why({"backup"}),
+            "`backup` needs one of: create, verify, restore / `tapeline backup --help` says what "
+            "each does.");
+  const auto one = parse_command_line({"help", "topic", "tail"});
+  ASSERT_TRUE(one && one->command);
+  EXPECT_EQ(one->command->name, "topic tail");
 }
 
 TEST(Cli, words_after_dbt_are_dbts_own) {

@@ -103,6 +103,10 @@ Result<std::string> statement(Pipeline& pipeline, const Call& call) {
 Status check_output(Pipeline& pipeline, const Call& call, const std::string& file) {
   TRY_STATUS(pipeline.directory().check_outside(file));
   std::error_code none;
+  const auto folder = std::filesystem::path(file).parent_path();
+  if (!std::filesystem::is_directory(folder, none)) {
+    return wrong(fmt::format("there is no folder '{}'", folder.string()), "Make it first.");
+  }
   const auto there = std::filesystem::status(file, none);
   if (!std::filesystem::exists(there)) return Ok{};
   if (!std::filesystem::is_regular_file(there)) {
@@ -116,18 +120,16 @@ Status check_output(Pipeline& pipeline, const Call& call, const std::string& fil
 Result<Export> plan(Pipeline& pipeline, const Call& call) {
   Export what;
   if (const auto output = call.line.value("output")) what.file = call.path(*output);
-  const auto ends = [&](std::string_view ending) {
-    return what.file && what.file->ends_with(ending);
-  };
-  what.format = call.line.value("format").value_or(ends(".parquet")            ? "parquet"
-                                                   : ends(".ndjson")           ? "ndjson"
-                                                   : ends(".json")             ? "json"
+  const std::string ending =
+      what.file ? std::filesystem::path(*what.file).extension().string() : "";
+  what.format = call.line.value("format").value_or(!ending.empty()             ? ending.substr(1)
                                                    : call.json() && !what.file ? "json"
                                                                                : "csv");
   if (what.format != "csv" && what.format != "parquet" && what.format != "json" &&
       what.format != "ndjson") {
     return wrong(fmt::format("there is no format '{}'", what.format),
-                 "Formats are csv, parquet, json and ndjson.");
+                 "Formats are csv, parquet, json and ndjson; a file's ending says which, or "
+                 "--format does.");
   }
   if (what.format == "parquet" && !what.file) {
     return wrong("Parquet needs a file", "Name it with --output FILE.");

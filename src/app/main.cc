@@ -19,14 +19,14 @@
 namespace tapeline::app {
 namespace {
 
-/// Ends a command at the first Ctrl-C; a second one ends the process.
+/// Ends a command at the first Ctrl-C or SIGTERM; a second one ends the process.
 std::stop_source& interrupted() {
   static std::stop_source source;
   return source;
 }
 
-void on_interrupt(int) {
-  std::signal(SIGINT, SIG_DFL);
+void on_interrupt(int signal) {
+  std::signal(signal, SIG_DFL);
   interrupted().request_stop();
 }
 
@@ -68,6 +68,7 @@ ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment
     if (call.line.command->name == "sql" && !call.line.has("query")) {
       sent.insert(sent.end(), {"--query", call.input});
     }
+    if (call.line.value("input") == "-") sent.insert(sent.end(), {"--input", call.input});
     return run_remotely(*owner, sent, call.folder, call.terminal, call.stop);
   }
   auto directory = TRY(DataDirectory::open(
@@ -86,25 +87,36 @@ ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment
         return Duration(std::chrono::milliseconds(50));
       },
       [](const Error&) {});
+  std::optional<Loop> carrier;
+  if (pipeline->log_engine().is_kafka()) {
+    carrier.emplace(
+        "kafka", clock, [&](std::stop_token) { return pipeline->log_engine().step(); },
+        note_kafka_error);
+  }
   return run_in_directory(*pipeline, call);
 }
 
 ExitCode run(const std::vector<std::string>& words, const Environment& environment,
-             Terminal& terminal) {
+             Terminal& terminal, const std::string& program) {
   const auto line = TRY(parse_command_line(words));
   if (!line.command || line.help) {
-    terminal.out(line.command ? help(*line.command) : help());
+    terminal.out(line.command         ? help(*line.command)
+                 : line.words.empty() ? help()
+                                      : help_of_group(line.words[0]));
     return 0;
   }
   auto clock = make_system_clock();
   auto files = io::make_file_system();
   const std::string folder = std::filesystem::current_path().string();
-  Call call{line, folder, "", terminal, interrupted().get_token()};
+  Call call{line, folder, "", terminal, interrupted().get_token(), program};
   if (line.command->name == "init") return init(*files, environment, ask, call);
   if (line.command->name == "doctor") return doctor(*clock, *files, environment, call);
   const Config config = TRY(Config::load(*files, folder, environment, line.values));
   for (const Setting& setting : settings()) {
     if (setting.secret) telemetry::mask_secret(config.text(setting.key));
+  }
+  for (const auto& [name, value] : config.kafka()) {
+    if (msglog::is_secret_setting(name)) telemetry::mask_secret(value.text);
   }
   const std::string& level = config.text("log_level");
   telemetry::set_log_level(level == "debug"   ? telemetry::Level::debug
@@ -112,7 +124,8 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
                            : level == "error" ? telemetry::Level::error
                                               : telemetry::Level::info);
   const bool reads_input =
-      line.command->name == "topic produce" || (line.command->name == "sql" && !line.has("query"));
+      line.command->name == "topic produce" || line.value("input") == "-" ||
+      (line.command->name == "sql" && !line.has("query"));
   if (reads_input) {
     if (isatty(STDIN_FILENO) != 0) terminal.err("reading stdin; end with Ctrl-D\n");
     call.input.assign(std::istreambuf_iterator<char>(std::cin), {});
@@ -121,10 +134,14 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
   if (name == "version") return show_version(call);
   if (name == "calendar") return show_calendar(call);
   if (name == "completion") return show_completion(call);
-  if (name == "dag next") return show_next_fires(*clock, call);
+  if (name == "dag next") return show_next_fires(*clock, TRY(load_dags(*files, config)), call);
+  if (name == "generate airflow-dag") {
+    return generate_airflow_dag(*files, TRY(load_dags(*files, config)), call);
+  }
   if (name == "config show") return show_config(config, call);
   if (line.command->place == Place::owner) return up(*clock, *files, environment, config, call);
   std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
   if (name == "backup verify") return verify_backup_command(*clock, *files, config, call);
   if (name == "backup restore") return restore_backup_command(*files, environment, config, call);
   if (name == "compact") {
@@ -143,7 +160,7 @@ int main(int argc, char** argv) {
   const Environment environment = read_environment();
   std::signal(SIGPIPE, SIG_DFL);
   Terminal terminal = process_terminal(environment.contains("NO_COLOR"));
-  const auto exit = run(words, environment, terminal);
+  const auto exit = run(words, environment, terminal, argv[0]);
   if (exit) return *exit;
   terminal.error(exit.error());
   return 2;

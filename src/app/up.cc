@@ -10,6 +10,7 @@
 
 #include "app/finnhub.h"
 #include "app/loop.h"
+#include "app/unloaded.h"
 #include "app/up_status.h"
 #include "base/embedded_file.h"
 #include "feeds/replay/replay_feed.h"
@@ -24,7 +25,9 @@ namespace {
 
 using telemetry::Level;
 
-constexpr rlim_t kFilesWanted = 8192;                    // 4,096 connections, and the rest
+constexpr rlim_t kFilesWanted = 8192;  // 4,096 connections, and the rest
+constexpr Duration kRecoveryEvery = std::chrono::seconds(1);
+constexpr Duration kTidyEvery = std::chrono::seconds(1);
 constexpr std::int64_t kWalBytesMax = 16 << 20;          // a start after a crash reads it again
 constexpr std::int64_t kCacheBytesMax = 64 << 20;        // of the warehouse, between runs
 constexpr Duration kDrainMax = std::chrono::seconds(6);  // of the ten that a stop may take
@@ -75,22 +78,18 @@ Result<std::map<Symbol, Timestamp>> last_event_times(Pipeline& pipeline) {
   for (const auto& row : rows.rows) {
     see(std::get<std::string>(row[0]), std::get<Timestamp>(row[1]));
   }
-  const auto next = TRY(connection->query(
-      "select coalesce(max(next_offset), 0) from raw_stocks.consumer_offsets where topic = "
-      "'stock_prices'"));
-  wire::Decoder decoder(pipeline.directory().kind());
-  const msglog::TopicPartition topic{std::string(kTopic), 0};
-  for (msglog::Offset at = std::get<std::int64_t>(next.rows.at(0).at(0));;) {
-    const auto fetched = TRY(pipeline.log().fetch(topic, at, {}));
-    if (fetched.next == at) break;
-    wire::QuoteView row;
-    for (const auto& record : fetched.records) {
-      if (!decoder.decode(record.value, record.appended_at, row)) see(row.symbol, row.event_time);
-    }
-    decoder.forget();
-    at = fetched.next;
-  }
+  TRY_STATUS(each_unloaded(pipeline,
+                           [&](const wire::QuoteView& row) { see(row.symbol, row.event_time); }));
   return last;
+}
+
+/// As `state_value` says it of Finnhub: every symbol comes from the simulator.
+text::Value simulator_state(const std::vector<Symbol>& symbols) {
+  text::List paths;
+  for (const Symbol& symbol : symbols) {
+    paths.emplace_back(text::Object{{"symbol", std::string(symbol.text())}, {"path", "simulator"}});
+  }
+  return text::Object{{"state", "live"}, {"error", text::Value()}, {"symbols", std::move(paths)}};
 }
 
 /// The simulator, going on where the topic ends.
@@ -118,6 +117,7 @@ Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, Clock& c
                    {{"seed", kept_seed}, {"asked", fmt::format("{}", seed)}});
   }
   auto simulator = TRY(feeds::Simulator::make(clock, options));
+  pipeline.set_feed_state(simulator_state(options.symbols));
   simulator.resume(TRY(last_event_times(pipeline)));
   return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::Simulator>(std::move(simulator)));
 }
@@ -196,6 +196,12 @@ class Running {
         status_(clock) {}
 
   Status start() {
+    if (config_.text("log.engine") == "embedded" && !config_.text("log.brokers").empty()) {
+      call_.terminal.err(fmt::format(
+          "note: the topics stay in the embedded log, though Kafka's brokers are named (from {}); "
+          "add TAPELINE_LOG=kafka or --log kafka to use them\n",
+          config_.value("log.brokers").origin));
+    }
     std::optional<DirectoryKind> kind;
     // Without a feed any directory may be looked at.
     if (plan_.feed != "none" || !TRY(DataDirectory::exists(files_, plan_.path))) kind = plan_.kind;
@@ -221,7 +227,8 @@ class Running {
     if (finnhub_) (void)keep_alive_at(*pipeline_, finnhub_->state(), state::Sync::now);
     if (pipeline_) pipeline_->scheduler().hurry();
     const Duration deadline = clock_.uptime() + kDrainMax;
-    while (pipeline_ && clock_.uptime() < deadline && !pipeline_->paused(kIngestionDag) &&
+    while (pipeline_ && clock_.uptime() < deadline && pipeline_->makes_runs() &&
+           !pipeline_->paused(kIngestionDag) &&
            pipeline_->tasks().has_work(std::string(kIngestionDag)) != dag::Work::none) {
       pipeline_->queues().changed.notify();
       clock_.wait_for(std::chrono::milliseconds(20), {});
@@ -250,7 +257,8 @@ class Running {
       api_->access().allow_once(code);
       login_ = fmt::format("  log in      {}/-/login?code={} (once)\n", url_, code);
     }
-    loops_.emplace_back("http-0", [this](std::stop_token stop) { server_->run(stop); });
+    loops_.emplace_back(
+        "http-0", [this](std::stop_token stop) { server_->run(stop); }, Turns::soon);
     return Ok{};
   }
 
@@ -282,8 +290,14 @@ class Running {
     status_.set_pipeline(*pipeline_);
     TRY_STATUS(api_->refresh_daily(*daily_));
 
+    if (pipeline_->log_engine().is_kafka()) {
+      loops_.emplace_back(
+          "kafka", clock_, [this](std::stop_token) { return pipeline_->log_engine().step(); },
+          note_kafka_error);
+    }
     loops_.emplace_back(
-        "http-1", clock_, [this](std::stop_token stop) { return follow(stop); }, log_error);
+        "http-1", clock_, [this](std::stop_token stop) { return follow(stop); }, log_error,
+        Turns::soon);
     for (int i = 2; i < 4; ++i) {
       loops_.emplace_back(fmt::format("http-{}", i), [this](std::stop_token stop) {
         serve::ApiWorker worker(*api_);
@@ -291,7 +305,7 @@ class Running {
         }
       });
     }
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < 4; ++i) {  // tasks of a scheduler outside may take long
       loops_.emplace_back(fmt::format("command-{}", i), [this](std::stop_token stop) {
         serve::ApiWorker worker(*api_);
         while (worker.step_command(stop)) {
@@ -337,17 +351,21 @@ class Running {
     return Duration(0);
   }
 
-  /// Ends queries past their time; once a second, between runs, folds the warehouse's log into
-  /// its file and drops what nobody reads.
+  /// Ends queries past their time; finds out that a disk takes writes again; once a second, between
+  /// runs, folds the warehouse's log into its file and drops what nobody reads.
   Result<Duration> keep() {
     auto& warehouse = pipeline_->warehouse();
     warehouse.interrupt_overdue();
+    if (clock_.uptime() >= next_recovery_) {
+      (void)pipeline_->log().recover().has_value();  // what is still wrong, /-/ready tells
+      next_recovery_ = clock_.uptime() + kRecoveryEvery;
+    }
     const auto tidy = [&]() -> Status {
       TRY_STATUS(warehouse.checkpoint(kWalBytesMax));
       return warehouse.drop_cache(kCacheBytesMax);
     };
-    if (clock_.uptime() >= tidy_at_ && TRY(pipeline_->tasks().between_runs(tidy))) {
-      tidy_at_ = clock_.uptime() + std::chrono::seconds(1);
+    if (clock_.uptime() >= next_tidying_ && TRY(pipeline_->tasks().between_runs(tidy))) {
+      next_tidying_ = clock_.uptime() + kTidyEvery;
     }
     return Duration(std::chrono::milliseconds(50));
   }
@@ -395,8 +413,8 @@ class Running {
     if (!is_replay) feed_status_.faults = config_.text("simulator.faults");
     status_.set_feed(feed_status_);
     feed_.emplace_back(
-        "feed-" + plan_.feed, clock_, [this](std::stop_token) { return produce(); },
-        [this](const Error& error) { log_error(error); });
+        "feed-" + plan_.feed, clock_, [this](std::stop_token) { return produce(); }, log_error,
+        Turns::soon);
     return Ok{};
   }
 
@@ -446,7 +464,7 @@ class Running {
         : plan_.feed == "finnhub"   ? "finnhub: live prices; `tapeline symbols list` shows which"
                                     : "replay: files played as if they were live";
     const std::string& path = pipeline_->directory().path();
-    std::string next = "tapeline sql -c 'select * from stock_analytics limit 5'";
+    std::string next = call_.program + " sql -c 'select * from stock_analytics limit 5'";
     if (!config_.text("data_dir").empty()) next += " --data-dir " + path;
     call_.terminal.out(
         fmt::format("\n  tapeline {}\n\n"
@@ -478,10 +496,11 @@ class Running {
   std::unique_ptr<warehouse::Connection> daily_;
   std::unique_ptr<warehouse::Connection> gap_connection_;
   std::unique_ptr<text::Columnar> columnar_;  // what a replay reads Parquet with
+  Duration next_recovery_{};                  // when the disk is tried again, if it failed
+  Duration next_tidying_{};                   // of the warehouse
   std::unique_ptr<Clock> feed_clock_;         // where the feed has one of its own
   std::unique_ptr<feeds::Feed> feed_source_;
   feeds::finnhub::FinnhubFeed* finnhub_ = nullptr;  // feed_source_, where it is that
-  Duration tidy_at_{0};
   Duration tell_at_{0};
   Duration keep_at_{0};
   std::unique_ptr<ingest::ProducerProbe> producer_probe_;

@@ -93,6 +93,11 @@ class Loader {
   Result<std::optional<msglog::Offset>> next_offset(const std::string& topic_id,
                                                     std::int32_t partition);
 
+  /// Writes off messages that retention removed before they were loaded: a load without any, so
+  /// that its range says which.
+  /// errors: as load
+  Status pass_over(const OffsetRange& lost, const std::string& run_id);
+
   /// Compares every stored offset of `topic` with the log.
   /// errors: corrupt where an offset lies past the log's end or the last loaded record is
   ///         another one; the hint names the command that repairs it

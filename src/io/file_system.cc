@@ -194,6 +194,11 @@ class PosixFileSystem final : public FileSystem {
     const int failed = errno;
     const auto there = TRY(info(path));
     if (failed == EEXIST && there && there->is_directory) return Ok{};
+    if (failed == EEXIST) {
+      return Error{ErrorCode::already_exists,
+                   fmt::format("'{}' is a file, where a directory should be", path),
+                   "Move it away, or name another directory."};
+    }
     return from_errno(failed, "making directory", path);
   }
 

@@ -83,6 +83,8 @@ class Connection final : public WebSocketClient {
       patience.cancel();
       while (!over && io_.run_one() > 0) {  // its handler must not outlive this call
       }
+      while (events_.empty() && io_.poll_one() > 0) {  // a long message comes in many pieces
+      }
     }
     if (events_.empty()) return std::nullopt;
     WebSocketEvent event = std::move(events_.front());

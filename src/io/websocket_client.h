@@ -48,8 +48,9 @@ class WebSocketClient {
   /// Sends a text message, after those before; once opened.
   virtual void send(std::string text) = 0;
 
-  /// The next event; none where nothing came in time.
-  /// blocks: at most `wait`
+  /// The next event; none where nothing came in time, and nothing lies unread: a caller that was
+  /// held up for long finds what came meanwhile.
+  /// blocks: at most `wait`, and as long as it takes to read what is there
   virtual std::optional<WebSocketEvent> next(Duration wait) = 0;
 
   /// Begins to close; next() goes on until it says closed.

@@ -214,6 +214,7 @@ void Api::add_market_routes(std::vector<Route>& routes) {
        .path = "/api/v1/bars",
        .summary = "Open, high, low, close and volume by time.",
        .runs = Runs::with_query,
+       .from_tables = true,
        .params = {required(kSymbol),
                   {.name = "interval",
                    .type = ParamType::choice,
@@ -239,19 +240,22 @@ void Api::add_market_routes(std::vector<Route>& routes) {
                     .path = "/api/v1/analytics",
                     .summary = "The daily mart: a symbol's days, or the latest day of each.",
                     .runs = Runs::with_query,
+                    .from_tables = true,
                     .params = {kSymbol, kFrom, kTo},
                     .success = {200, "application/json", "Analytics"},
-                    .answer = [](Call& call) -> Result<io::HttpResponse> {
+                    .answer = [this](Call& call) -> Result<io::HttpResponse> {
                       AnalyticsRequest request;
                       if (const std::string* symbol = call.find("symbol")) request.symbol = *symbol;
                       request.from = time_param(call, "from");
                       request.to = time_param(call, "to");
-                      return json_of(read_analytics(*call.warehouse, request));
+                      return json_of(
+                          read_analytics(*call.warehouse, request, TRY(newest_load_id(call))));
                     }});
   routes.push_back({.method = "GET",
                     .path = "/api/v1/messages",
                     .summary = "The messages behind a bar or a day: raw rows with their offsets.",
                     .runs = Runs::with_query,
+                    .from_tables = true,
                     .params = {required(kSymbol),
                                kFrom,
                                kTo,

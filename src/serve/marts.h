@@ -39,9 +39,12 @@ struct AnalyticsRequest {
   std::optional<TimeParam> to;
 };
 
+/// The newest load that the daily mart has rows of, as JSON: a number, or null.
+Result<std::string> read_load_id(warehouse::Connection& warehouse);
+
 /// The answer of /api/v1/analytics, as JSON.
 Result<std::string> read_analytics(warehouse::Connection& warehouse,
-                                   const AnalyticsRequest& request);
+                                   const AnalyticsRequest& request, std::string_view load_id);
 
 constexpr std::int64_t kMessagesMax = 1000;
 constexpr std::int64_t kMessagesDefault = 100;

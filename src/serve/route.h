@@ -79,6 +79,7 @@ struct Route {
   Need need = Need::read;
   Runs runs = Runs::at_once;
   bool before_ready = false;  // served while log and warehouse are still opening
+  bool from_tables = false;   // parameters and tables alone decide the answer: it may be kept
   std::vector<Param> params = {};
   std::size_t body_bytes_max = 0;
   std::string body_type = {};    // empty: takes no body

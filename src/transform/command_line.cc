@@ -107,7 +107,7 @@ std::string nearest(std::string_view word, const Table& table) {
       fewest = count;
       best = entry.name;
     }
-  return best.empty() ? "Run `dbt --help` for what there is."
+  return best.empty() ? "`tapeline dbt --help` lists what there is."
                       : fmt::format("Did you mean `{}`?", best);
 }
 
@@ -222,7 +222,8 @@ Result<CommandLine> parse_command_line(std::span<const std::string> words) {
       return usage(fmt::format("Option '{}' requires an argument.", word));
     TRY_STATUS(apply(*flag, values, line));
   }
-  if (command.empty()) return usage("Missing command.", "Run `dbt --help` for what there is.");
+  if (command.empty())
+    return usage("Missing command.", "`tapeline dbt --help` lists what there is.");
   if (command == "list") command = "ls";
   const auto known = std::ranges::find(kCommands, command, &Command::name);
   if (known == kCommands.end())

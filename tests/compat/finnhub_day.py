@@ -131,8 +131,10 @@ class Player:
 
     async def play(self):
         next_fault, place = self.fake.clock.now() + 20, 0
-        if self.variant == "drops":  # what is mute can be told once it is known how often something trades
+        last_fault = self.trades[-1].time / 1000 - 90
+        if self.variant == "drops":  # what is mute can be told once it is known how often something trades, in the session only
             next_fault = self.session[0] / 1000 + 150
+            last_fault = min(last_fault, self.session[1] / 1000 - 600)
         while place < len(self.trades):
             await asyncio.sleep(TICK_SECONDS)
             now = self.fake.clock.now()
@@ -144,7 +146,7 @@ class Player:
                 for stream in self.fake.open_streams():
                     await stream.write(websocket.frame(websocket.PING, b"%d" % len(self.frames)))
             self.lag_max = max(self.lag_max, self.fake.clock.now() - now)
-            if now >= next_fault and now < self.trades[-1].time / 1000 - 90:
+            if next_fault <= now < last_fault:
                 next_fault = now + self.rng.uniform(15, 90)
                 place = await self.fault(place)
                 if self.variant == "drops":

@@ -14,6 +14,7 @@ import concurrent.futures
 import datetime
 import pathlib
 import re
+import signal
 import socket
 import ssl
 import sys
@@ -90,7 +91,7 @@ class Part:
         self.prices += 1
         return Trade(symbol, more.pop("price", f"{self.prices / 100:.2f}"), more.pop("time", int(self.fake.clock.now() * 1000)), volume, **more)
 
-    def arrives(self, trade, since=0, source=None):
+    def arrives(self, trade, since=0, source=None, seconds=60):
         """Waits until a trade's price is in the topic; its message."""
         found = []
 
@@ -98,7 +99,7 @@ class Part:
             found[:] = [message for _, message in self.tapeline.records(since) if message["symbol"] == trade.symbol and f"{message['price']:.2f}" == trade.price
                         and source in (None, message["data_source"])]
             return found
-        until(f"{trade} is appended", there, 60)
+        until(f"{trade} is appended", there, seconds)
         return found[0]
 
     def sent_arrives(self, since=0, **more):
@@ -158,7 +159,7 @@ def call_fault(part, name, row, long):
     if name.startswith("rest-403") and not long:
         return
     fake.emit(moved := part.trade())
-    part.arrives(moved, since)
+    part.arrives(moved, since, seconds=180)  # the longest wait is an hour, a minute of ours
     part.check(f"{name}: what comes afterwards is appended", True)
     return asked
 
@@ -415,7 +416,24 @@ def silences(checks, binary, folder, long):
         for _ in range(12):  # IBM trades on, and /quote says of AAPL what the stream said
             flow(part, 10, ("IBM",))
         part.check("a quiet symbol is left in peace", quiet == (tapeline.metric(PREFIX + "mute_total"), len(fake.streams)))
+        held_up(part)
         part.ends()
+
+
+def held_up(part):
+    """The machine is busy elsewhere for longer than a silence may last, while messages come that take several reads each."""
+    fake, tapeline = part.fake, part.tapeline
+    flow(part, 3)
+    before, gaps = (tapeline.metric(PREFIX + "mute_total"), len(fake.streams)), len(tapeline.gaps())
+    tapeline.process.send_signal(signal.SIGSTOP)
+    until_clock = fake.clock.now() + 180
+    while fake.clock.now() < until_clock:
+        fake.emit(*(part.trade(symbol) for symbol in ("AAPL", "IBM") * 200))
+        time.sleep(0.1)
+    tapeline.process.send_signal(signal.SIGCONT)
+    part.sent_arrives(), part.sent_arrives(symbol="IBM")
+    after = tapeline.metric(PREFIX + "mute_total"), len(fake.streams)
+    part.check("who was held up finds what came meanwhile, and nothing mute", before == after and len(tapeline.gaps()) == gaps, (before, after, tapeline.gaps()[gaps:]))
 
 
 def silence(checks, binary, folder, long):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`init` and `doctor`, as a newcomer meets them on an empty HOME.
+"""`init`, `doctor` and the first words of a newcomer, on an empty HOME.
 
     first_steps_test.py TAPELINE
 
@@ -10,6 +10,7 @@ import os
 import pathlib
 import pty
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -139,9 +140,32 @@ def init(new):
     check("Enter takes the defaults", code == 0 and 'feed = "simulator"' in (new.home / "typed" / "tapeline.toml").read_text(), seen)
 
 
+def words(new):
+    """What is typed wrong is answered with its cause and how to mend it; what runs is said as it is."""
+    (new.home / "file").write_text("")
+    running = client.Tapeline(new.binary, new.home)
+    running.up({"HOME": str(new.home)}, feed="simulator")
+    try:
+        here = f" --data-dir {running.data}"
+        for line, code, wanted in (
+                ("dag --help", 0, "dag backfill DAG"), ("help dag trigger", 0, "--conf JSON"), ("dag", 2, "`tapeline dag --help`"), ("-v", 2, "`tapeline --help`"),
+                ("up --symbols , --data-dir new", 2, "--symbols AAPL"), ("up --data-dir file/data", 2, "is a file, where a directory should be"),
+                ("dbt nope" + here, 2, "`tapeline dbt --help`"), ("sql -c 'drop table x'" + here, 1, "this is no SELECT"),
+                ("export stock_analytics -o none/x.csv" + here, 2, "no folder"), ("export stock_analytics -o x.xlsx" + here, 2, "no format 'xlsx'"),
+                ("export stock_analytics -o x.csv" + here, 0, "exported"), ("status" + here, 0, "feed      live, 10 symbols")):
+            done = new.call(*shlex.split(line), TAPELINE_LISTEN=f"127.0.0.1:{client.free_port()}")
+            check(f"`{line.removesuffix(here)}`: {wanted}", done.returncode == code and wanted in done.stdout + done.stderr, (done.returncode, done.stdout[-300:] + done.stderr))
+        listed = {row["path"] for row in json.loads(new.call("symbols", "list", "--json", "--data-dir", str(running.data)).stdout)}
+        check("symbols list says that they come from the simulator", listed == {"simulator"}, listed)
+        check("what to try names the program as it was called", f"{new.binary} sql" in running.last_words(), running.last_words())
+        check("it stops", running.stop() == 0)
+    finally:
+        running.kill()
+
+
 def main():
     binary = pathlib.Path(sys.argv[1]).resolve()
-    for part in (doctor, init):
+    for part in (doctor, init, words):
         with tempfile.TemporaryDirectory(prefix="tapeline-first-") as folder:
             part(Newcomer(binary, folder))
     print(f"{checks.passed} passed, {checks.failed} failed")

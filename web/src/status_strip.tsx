@@ -87,9 +87,13 @@ export function StatusStrip() {
     <footer class="strip" aria-label="Pipeline status">
       <FreshnessChip />
       {feed.class !== "none" && (
-        <span class="strip-part" title={feed.error ?? "The feed that prices come from"}>
+        <span
+          class={`strip-part ${feed.error === null ? "" : "bad feed-error"}`}
+          title={feed.error ?? "The feed that prices come from"}
+        >
           feed {feed.name}
           {feed.state === "live" ? "" : ` ${feed.state}`}
+          {feed.error === null ? "" : `: ${feed.error}`}
         </span>
       )}
       {feed.class !== "none" && feed.symbols > 0 && (

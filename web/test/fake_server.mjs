@@ -245,6 +245,7 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     feedName: "simulator",
     badge: "SIMULATED",
     feedState: "live",
+    feedError: null,
     calendar: "SIM",
     session: "regular",
     silent: false,
@@ -332,6 +333,7 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
       class: state.feedClass,
       badge: state.badge,
       state: state.feedState,
+      error: state.feedError,
       symbols: state.empty ? 0 : world.size,
       last_event_time: state.empty
         ? null

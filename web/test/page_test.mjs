@@ -365,6 +365,12 @@ test("stale, closed, replayed, empty and failing states are said in words", asyn
     ".symbol-head .badge.replay:has-text('REPLAY')",
     { feedClass: "simulated", feedName: "simulator", kind: "simulated" },
   );
+  await told(
+    { feedState: "reconnecting", feedError: "the stream: refused: HTTP status 503" },
+    "",
+    ".strip .bad:has-text('feed simulator reconnecting: the stream: refused: HTTP status 503')",
+    { feedState: "live", feedError: null },
+  );
   await told({ empty: true }, "", "h1:has-text('Waiting for the first quotes')", { empty: false });
   await told(
     { empty: true, feedClass: "none", feedName: "none" },

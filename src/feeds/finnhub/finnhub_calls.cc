@@ -103,7 +103,11 @@ void FinnhubFeed::take_answer(const Symbol& symbol, Result<io::HttpResponse> res
   }
   if (answer.outcome == Outcome::ok || answer.outcome == Outcome::unchanged) {
     const bool is_new = answer.outcome == Outcome::ok;
-    judge_silence(symbol, its, answer.quote, batch);
+    if (its.mute) {  // its gap grows
+      its.mute->end = now;
+      batch.gaps.push_back(*its.mute);
+    }
+    if (its.suspicion) its.suspicion->answer = answer.quote;
     if (its.wants_seed && answer.quote.at >= newest_open(calendar_, now)) {
       its.wants_seed = false;
       batch.seeds.push_back({.symbol = symbol,
@@ -137,18 +141,13 @@ void FinnhubFeed::take_quote(const Symbol& symbol, const DayQuote& quote, FeedBa
   row.data_source = "finnhub";
 }
 
-/// A symbol was silent for longer than its own trades explain: /quote says whether anything traded.
-/// While it is mute, its gap grows.
-void FinnhubFeed::judge_silence(const Symbol& symbol, Followed& its, const DayQuote& quote,
-                                FeedBatch& batch) {
-  if (its.mute) {
-    its.mute->end = clock_.now();
-    batch.gaps.push_back(*its.mute);
-  }
-  if (!its.suspected) return;
-  its.suspected = false;
+/// A symbol was silent for longer than its own trades explain, and /quote has said whether anything
+/// traded; what the stream brought until then has been read.
+void FinnhubFeed::judge_silence(const Symbol& symbol, Followed& its, FeedBatch& batch) {
+  const DayQuote quote = *its.suspicion->answer;
+  its.suspicion.reset();
   its.rate.restart(clock_.uptime());
-  if (!its.last_trade || its.mute || quote.at < *its.last_trade + options_.mute_min) return;
+  if (!its.last_trade || quote.at < *its.last_trade + options_.mute_min) return;
   probe_.mute_symbols.add();
   probe_.divergent_times.add();
   its.mute = Gap{.feed = std::string(name()),
@@ -158,6 +157,7 @@ void FinnhubFeed::judge_silence(const Symbol& symbol, Followed& its, const DayQu
                  .cause = "mute_symbol"};
   batch.gaps.push_back(*its.mute);
   subscribe(subscriptions_.renew(symbol));
+  take_quote(symbol, quote, batch);
 }
 
 bool FinnhubFeed::carried(const Symbol& symbol, const Followed& its) const {

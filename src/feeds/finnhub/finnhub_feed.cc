@@ -109,7 +109,7 @@ void FinnhubFeed::subscribe_to_followed(FeedBatch& batch) {
     Followed& its = followed_.find(symbol)->second;
     its.wants_seed = true;
     its.asked_at = uptime;
-    its.suspected = false;
+    its.suspicion.reset();
     its.rate.restart(uptime);
     plan_.hurry(symbol, uptime);
     batch.joined.push_back({symbol, clock_.now()});
@@ -132,26 +132,34 @@ Result<FeedBatch> FinnhubFeed::poll(std::size_t rows_max) {
   const bool streams = stream_ && stream_->waiting() == Duration(0);
   poll_calls(batch, streams ? Duration(0) : kWait);
   if (stream_) {
-    poll_stream(batch, rows_max);
-    watch_silence(batch);
+    const auto heard_until = poll_stream(batch, rows_max);
+    if (heard_until) watch_silence(*heard_until, batch);
   }
   report_gap(batch);
   publish();
   return batch;
 }
 
-void FinnhubFeed::poll_stream(FeedBatch& batch, std::size_t rows_max) {
+/// Until when all that the stream brought was heard; none while more of it may lie unread.
+std::optional<Duration> FinnhubFeed::poll_stream(FeedBatch& batch, std::size_t rows_max) {
+  std::optional<Duration> heard_until;
   Duration wait = kWait;
-  while (batch.trades.size() < rows_max) {
+  while (!heard_until && batch.trades.size() < rows_max) {
+    // A machine that is busy may hold us up at any line: only what was asked for since is known.
+    const Duration asked = clock_.uptime();
     auto event = stream_->next(wait);
-    if (!event) break;
-    take_event(std::move(*event), batch);
+    if (event) {
+      take_event(std::move(*event), batch);
+    } else {
+      heard_until = asked;
+    }
     wait = Duration(0);
   }
-  if (batch.trades.empty()) return;
+  if (batch.trades.empty()) return heard_until;
   // What came together of one millisecond is one quote, whatever lay between.
   std::ranges::stable_sort(batch.trades, {}, [](const Trade& trade) { return trade.event_time; });
   batch.settled = Timestamp::max();
+  return heard_until;
 }
 
 void FinnhubFeed::take_event(StreamClient::Event event, FeedBatch& batch) {
@@ -232,7 +240,7 @@ void FinnhubFeed::take_trades(Frame frame, FeedBatch& batch) {
     newest = std::max(newest, trade.event_time);
     if (its.last_trade && trade.event_time < *its.last_trade) probe_.out_of_order.add();
     its.last_trade = std::max(its.last_trade.value_or(trade.event_time), trade.event_time);
-    its.suspected = false;
+    its.suspicion.reset();
     if (its.mute) its.rate.restart(clock_.uptime());  // the pause was no quiet: nothing to learn
     if (session_ == Session::regular) its.rate.trade(clock_.uptime());
     if (calendar_.session_at(trade.event_time) == Session::regular) its.remember(trade);
@@ -251,15 +259,14 @@ void FinnhubFeed::take_trades(Frame frame, FeedBatch& batch) {
   if (gap_ && gap_heals_from_) gap_->healed_at = now;
 }
 
-void FinnhubFeed::watch_silence(FeedBatch& batch) {
-  const Duration uptime = clock_.uptime();
+void FinnhubFeed::watch_silence(Duration heard_until, FeedBatch& batch) {
   if (stream_->is_open() && batch.trades.empty()) {
     const auto mute_after = socket_rate_.silence_max();
-    if (uptime - last_frame_up_ > options_.silence_max) {
+    if (heard_until - last_frame_up_ > options_.silence_max) {
       stream_->drop();
       lose("silent", "no message of any type");
     } else if (session_ == Session::regular && mute_after &&
-               socket_rate_.silence(uptime) > *mute_after * mute_patience_) {
+               socket_rate_.silence(heard_until) > *mute_after * mute_patience_) {
       constexpr int kPatienceMax = 16;
       mute_patience_ = std::min(mute_patience_ * 2, kPatienceMax);
       probe_.mute_sockets.add();
@@ -269,10 +276,11 @@ void FinnhubFeed::watch_silence(FeedBatch& batch) {
   }
   if (!stream_->is_open() || session_ != Session::regular) return;
   for (auto& [symbol, its] : followed_) {
-    if (its.suspected || its.mute || !its.rate.silent_too_long(uptime)) continue;
+    if (its.suspicion && its.suspicion->answer) judge_silence(symbol, its, batch);
+    if (its.suspicion || its.mute || !its.rate.silent_too_long(heard_until)) continue;
     if (!subscriptions_.delivers(symbol)) continue;
-    its.suspected = true;
-    plan_.hurry(symbol, uptime);
+    its.suspicion.emplace();
+    plan_.hurry(symbol, clock_.uptime());
   }
 }
 

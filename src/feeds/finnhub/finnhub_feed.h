@@ -96,14 +96,14 @@ class FinnhubFeed final : public Feed {
   void poll_calls(FeedBatch& batch, Duration wait);
   void take_answer(const Symbol& symbol, Result<io::HttpResponse> response, FeedBatch& batch);
   void take_quote(const Symbol& symbol, const DayQuote& quote, FeedBatch& batch);
-  void judge_silence(const Symbol& symbol, Followed& its, const DayQuote& quote, FeedBatch& batch);
-  void poll_stream(FeedBatch& batch, std::size_t rows_max);
+  void judge_silence(const Symbol& symbol, Followed& its, FeedBatch& batch);
+  std::optional<Duration> poll_stream(FeedBatch& batch, std::size_t rows_max);
   void take_event(StreamClient::Event event, FeedBatch& batch);
   void take_trades(Frame frame, FeedBatch& batch);
   void take_opened(FeedBatch& batch);
   void subscribe(const std::vector<std::string>& messages);
   void subscribe_to_followed(FeedBatch& batch);
-  void watch_silence(FeedBatch& batch);
+  void watch_silence(Duration heard_until, FeedBatch& batch);
   void lose(const std::string& cause, const std::string& why);
   void open_gap(std::string cause);
   void report_gap(FeedBatch& batch);

@@ -20,6 +20,11 @@ struct SecondOfTrades {
   Price highest;
 };
 
+/// A symbol was silent for too long: the next answer of /quote decides.
+struct Suspicion {
+  std::optional<DayQuote> answer;
+};
+
 struct Followed {
   explicit Followed(Duration silence_min) : rate(silence_min) {}
 
@@ -29,7 +34,7 @@ struct Followed {
   Duration asked_at{0};                  // when the stream was asked for it
   TradeRate rate;
   bool wants_seed = false;
-  bool suspected = false;  // silent for too long: the next answer decides
+  std::optional<Suspicion> suspicion;  // until it trades
   std::optional<Gap> mute;
   std::deque<SecondOfTrades> trades;  // by second
   std::string error;                  // of its newest call, where that failed

@@ -37,8 +37,9 @@ class StreamClient {
   /// Closes in good order where that goes quickly.
   ~StreamClient();
 
-  /// What happens next; opens the connection where its time has come.
-  /// blocks: at most `wait`, of real time
+  /// What happens next; opens the connection where its time has come. None means that nothing of
+  /// the connection lies unread.
+  /// blocks: at most `wait`, of real time, and as long as it takes to read what is there
   std::optional<Event> next(Duration wait);
 
   void send(std::string text);

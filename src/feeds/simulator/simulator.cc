@@ -35,7 +35,8 @@ Status check(const Simulator::Options& options) {
   const auto refuse = [](std::string message, std::string hint = "") {
     return Error{ErrorCode::invalid_argument, std::move(message), std::move(hint)};
   };
-  if (options.symbols.empty()) return refuse("the simulated exchange has no symbols");
+  if (options.symbols.empty())
+    return refuse("the simulated exchange has no symbols", "Name some: --symbols AAPL,MSFT.");
   std::set<Symbol> seen;
   for (const Symbol& symbol : options.symbols)
     if (!seen.insert(symbol).second)

@@ -3,6 +3,7 @@
 #include <duckdb.h>
 #include <fmt/format.h>
 
+#include <atomic>
 #include <map>
 
 #include "base/guarded.h"
@@ -23,6 +24,7 @@ struct DuckDbWarehouse::State {
   const Clock& clock;
   const Options options;
   duckdb_database database = nullptr;
+  std::atomic<std::uint64_t> version{0};
 
   struct Deadline {
     Duration at;
@@ -95,6 +97,18 @@ class DuckDbConnection final : public Connection {
   Result<std::int64_t> run_one(duckdb_prepared_statement prepared, bool give, QueryLimits limits,
                                const OnColumns& on_columns, const OnRow& on_row);
 
+  /// Counts what may have written, once it is over and whatever came of it.
+  class Written {
+   public:
+    explicit Written(State& state) : state_(state) {}
+    Written(const Written&) = delete;
+    Written& operator=(const Written&) = delete;
+    ~Written() { ++state_.version; }
+
+   private:
+    State& state_;
+  };
+
   /// Marks the time at which the running query is overdue, for as long as it lives.
   class WithDeadline {
    public:
@@ -146,12 +160,15 @@ Result<std::int64_t> DuckDbConnection::run(std::string_view sql, QueryLimits lim
                    "Write the value where '?' or '$1' stands."};
     }
     const bool last = i + 1 == count;
-    if (last && count == 1 &&
-        duckdb_prepared_statement_type(prepared.get()) == DUCKDB_STATEMENT_TYPE_SELECT) {
+    const bool reads =
+        duckdb_prepared_statement_type(prepared.get()) == DUCKDB_STATEMENT_TYPE_SELECT;
+    if (last && count == 1 && reads) {
       const auto end = sql.find_last_not_of("; \t\r\n");
       const auto cast = with_casts(prepared.get(), sql.substr(0, end + 1));
       if (cast) return run(*cast, limits, on_columns, on_row);
     }
+    std::optional<Written> written;
+    if (!reads) written.emplace(*state_);
     changed = TRY(run_one(prepared.get(), last, limits, on_columns, on_row));
   }
   return changed;
@@ -204,6 +221,7 @@ Error append_error(duckdb_appender appender) {
 
 Status DuckDbConnection::append(std::string_view schema, std::string_view table,
                                 const ColumnBatch& batch) {
+  const Written written(*state_);  // goes last: the appender may write as it is closed
   Appender appender;
   // A temporary table lives in a catalog of its own.
   const bool temporary = schema == "temp";
@@ -330,6 +348,8 @@ Result<std::unique_ptr<Connection>> DuckDbWarehouse::connect() {
   return std::unique_ptr<Connection>(TRY(make_connection(state_)));
 }
 
+std::uint64_t DuckDbWarehouse::version() const { return state_->version; }
+
 namespace {
 
 /// Lets a user's statement through the wall; what may be run, in a transaction that has begun.
@@ -342,7 +362,9 @@ Result<std::string> begin_as_user(DuckDbConnection& connection, std::string_view
       connection.query(fmt::format("select json_serialize_sql({})", sql_text(user.select)), {}));
   const auto parse = TRY(text::parse_json(std::get<std::string>(parsed.rows.at(0).at(0))));
   if (parse.bool_or("error", false)) {
-    return Error{ErrorCode::invalid_argument, parse.string_or("error_message", "no SELECT"),
+    std::string why = parse.string_or("error_message", "");
+    if (parse.string_or("error_type", "") == "not implemented") why = "this is no SELECT";
+    return Error{ErrorCode::invalid_argument, std::move(why),
                  "User SQL is one SELECT, or EXPLAIN of one."};
   }
   const Catalog catalog = TRY(user_catalog(connection));
@@ -426,6 +448,18 @@ Status DuckDbWarehouse::copy_to(const std::filesystem::path& file,
         fmt::format("copying the warehouse to '{}'", file.string()));
   }
   return ended;
+}
+
+Status DuckDbWarehouse::take_from(const std::filesystem::path& file, std::string_view kept,
+                                  const OnCopied& on_copied) {
+  auto connection = TRY(make_connection(state_));
+  TRY_STATUS(connection->execute("begin transaction"));
+  Status taken = copy_back(file, connection->raw(), kept, on_copied);
+  if (taken) taken = connection->execute("commit");
+  if (taken) return Ok{};
+  (void)connection->execute("rollback");
+  return std::move(taken).error().while_doing(
+      fmt::format("taking tables from '{}'", file.string()));
 }
 
 Status DuckDbWarehouse::write_parquet(const std::vector<ParquetFile>& files) {
