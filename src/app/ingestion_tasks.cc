@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "app/external_dbt.h"
 #include "app/finnhub.h"
 #include "app/values.h"
 #include "telemetry/logging.h"
@@ -214,12 +215,12 @@ Result<RetentionReport> IngestionTasks::give_up_old_days() {
   return report;
 }
 
-Status IngestionTasks::checkpoint(std::int64_t wal_bytes_min) {
-  if (parts_.warehouse.wal_bytes() < wal_bytes_min) return Ok{};
+Result<bool> IngestionTasks::between_runs(const std::function<Status()>& use) {
   const std::unique_lock loading(loading_, std::try_to_lock);
   const std::unique_lock target(target_, std::try_to_lock);
-  if (!loading || !target) return Ok{};
-  return parts_.warehouse.checkpoint(wal_bytes_min);
+  if (!loading || !target) return false;
+  TRY_STATUS(use());
+  return true;
 }
 
 Status IngestionTasks::accept_log(const msglog::TopicInfo& topic) {
@@ -313,11 +314,12 @@ Result<TaskOutcome> IngestionTasks::run(const TaskContext& context) {
   if (context.action == "transform") return transform(context);
   if (context.action == "test") return test(context);
   if (context.action == "log_stats") return log_stats(context);
+  if (context.action == "dbt") return external_dbt(context);
   if (context.action == "retain") return retain(context);
   return Error{
       ErrorCode::invalid_argument,
       fmt::format("task '{}' has an action '{}' that nobody knows", context.task, context.action),
-      "Actions are consume, load, transform, test, log_stats and retain."};
+      "Actions are consume, load, transform, test, dbt, log_stats and retain."};
 }
 
 Result<TaskOutcome> IngestionTasks::consume(const TaskContext& context) {
@@ -382,9 +384,7 @@ Result<std::int64_t> IngestionTasks::before_loads_of(const std::string& run_id,
 
 Result<TaskOutcome> IngestionTasks::transform(const TaskContext& context) {
   std::lock_guard lock(target_);
-  const auto [load_id, transformed, heard] = known_.with([](Known& known) {
-    return std::tuple(known.status.load_id, known.transformed_load_id, known.heard);
-  });
+  const auto load_id = known_.with([](Known& known) { return known.status.load_id; });
   const auto sink = [&](std::string_view line) { context.log->line(line); };
   const auto result =
       TRY(parts_.engine.invoke({.command = "run", .late_vars = kLateVars}, sink, context.stop));
@@ -394,15 +394,35 @@ Result<TaskOutcome> IngestionTasks::transform(const TaskContext& context) {
               result.nodes.empty() ? "the dbt project did not run" : summary(result.nodes),
               "The task's log has dbt's own words."});
   }
-  if (load_id > transformed) {
-    // The tests may run in another process: each task of a scheduler outside can.
-    TRY_STATUS(
-        parts_.settings.set(kTransformedKey, fmt::format("{}", load_id), state::Sync::later));
-    if (heard) heard(context.run_id, TRY(touched_since(transformed)));
+  TRY_STATUS(set_transformed(context.run_id, load_id));
+  return TaskOutcome::success();
+}
+
+/// The models have seen all loads up to this one: tells who draws them.
+Status IngestionTasks::set_transformed(const std::string& run_id, std::int64_t load_id) {
+  const auto [before, heard] =
+      known_.with([](Known& known) { return std::pair(known.transformed_load_id, known.heard); });
+  if (load_id <= before) return Ok{};
+  // The tests may run in another process: each task of a scheduler outside can.
+  TRY_STATUS(parts_.settings.set(kTransformedKey, fmt::format("{}", load_id), state::Sync::later));
+  if (heard) heard(run_id, TRY(touched_since(before)));
+  known_.with([&](Known& known) { known.transformed_load_id = load_id; });
+  return Ok{};
+}
+
+Result<TaskOutcome> IngestionTasks::external_dbt(const TaskContext& context) {
+  const ExternalDbt dbt = TRY(ExternalDbt::parse(context.params));
+  std::lock_guard lock(target_);
+  const auto load_id = known_.with([](Known& known) { return known.status.load_id; });
+  TRY_STATUS(run_external_dbt(dbt, parts_.clock, parts_.files, parts_.warehouse, options_.scratch,
+                              *context.log, context.stop));
+  if (dbt.words[0] != "test") TRY_STATUS(set_transformed(context.run_id, load_id));
+  if (dbt.tests()) {
+    TRY_STATUS(parts_.settings.set(kTestedKey, fmt::format("{}", load_id), state::Sync::later));
+    known_.with([&](Known& known) {
+      known.status.tested_load_id = std::max(known.status.tested_load_id, load_id);
+    });
   }
-  known_.with([&](Known& known) {
-    known.transformed_load_id = std::max(known.transformed_load_id, load_id);
-  });
   return TaskOutcome::success();
 }
 

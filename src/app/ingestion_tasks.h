@@ -2,8 +2,8 @@
 //
 // `consume` fixes a batch as offset ranges, so that a retry of `load` loads the same batch;
 // `load` writes it exactly once; `transform` runs the models and `test` their data tests on the
-// days that were touched since the tests ran last. `retain`, in a DAG of its own, gives up old
-// days.
+// days that were touched since the tests ran last; `dbt` lets another dbt do both. `retain`, in a
+// DAG of its own, gives up old days.
 
 #pragma once
 
@@ -75,6 +75,7 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
     wire::DirectoryKind kind = wire::DirectoryKind::market;
     std::int64_t records_per_run = 10'000'000;
     RetentionPolicy retention;
+    std::string scratch;  // a folder for what an external dbt works on
   };
 
   /// errors: unavailable (no connection)
@@ -121,10 +122,10 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   Result<RetentionReport> give_up_old_days();
   const RetentionPolicy& retention() const { return options_.retention; }
 
-  /// Folds the warehouse's log into its file if it has that many bytes and nothing is loaded or
-  /// built just now.
-  /// errors: unavailable (something else writes)
-  Status checkpoint(std::int64_t wal_bytes_min);
+  /// Runs `use` while nothing is loaded or built; false, and nothing done, where something is
+  /// just now.
+  /// errors: those of `use`
+  Result<bool> between_runs(const std::function<Status()>& use);
 
   const ingest::Loader::Options& loader_options() const { return loader_options_; }
 
@@ -135,6 +136,8 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   Result<dag::TaskOutcome> load(const dag::TaskContext& context);
   Result<dag::TaskOutcome> transform(const dag::TaskContext& context);
   Result<dag::TaskOutcome> test(const dag::TaskContext& context);
+  Result<dag::TaskOutcome> external_dbt(const dag::TaskContext& context);
+  Status set_transformed(const std::string& run_id, std::int64_t load_id);
   Result<dag::TaskOutcome> log_stats(const dag::TaskContext& context);
   Result<dag::TaskOutcome> retain(const dag::TaskContext& context);
   Result<std::vector<Date>> days_since(std::int64_t load_id);

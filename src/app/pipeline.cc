@@ -100,7 +100,8 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
                                     {.topic = std::string(kTopic),
                                      .group = log_->group(),
                                      .kind = directory_.kind(),
-                                     .retention = retention}));
+                                     .retention = retention,
+                                     .scratch = directory_.file("dbt/external")}));
   auto dags = TRY(load_dags(its_.files, config_));
   scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,
                                         std::move(dags),

@@ -20,11 +20,18 @@ schemathesis.openapi.media_type("application/x-ndjson", st.lists(line, max_size=
 @schemathesis.hook
 def map_path_parameters(context, path_parameters):
     """Names that are there, mostly: with made-up ones all answers are 404."""
-    known = {"topic": "stock_prices", "dag": "stock_data_ingestion", "task": "load"}
+    known = {"topic": "stock_prices", "dag": "stock_data_ingestion", "run": "fuzzed", "task": "load", "symbol": "AAPL"}
     for name, value in known.items():
         if path_parameters and name in path_parameters and len(str(path_parameters[name])) % 5:
             path_parameters[name] = value
     return path_parameters
+
+
+@schemathesis.hook
+def map_query(context, query):
+    if query and "symbol" in query and len(str(query["symbol"])) % 5:
+        query["symbol"] = "AAPL"
+    return query
 
 
 @schemathesis.serializer("application/x-ndjson")

@@ -306,7 +306,7 @@ void Play::load_as_rival() {
 
 void Play::checkpoint() {
   action_ = "checkpoint";
-  expect(tasks().checkpoint(0), "folding the warehouse's log");
+  expect(process().pipeline->warehouse().checkpoint(0), "folding the warehouse's log");
 }
 
 /// A worker takes a task and is never heard of again, before or after its work.
