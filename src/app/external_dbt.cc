@@ -75,7 +75,14 @@ Status work_on_copy(const ExternalDbt& dbt, Clock& clock, io::FileSystem& files,
 
 bool ExternalDbt::tests() const { return words.at(0) == "build" || words.at(0) == "test"; }
 
-Result<ExternalDbt> ExternalDbt::parse(const text::Value& params) {
+Result<ExternalDbt> ExternalDbt::parse(const dag::TaskContext& context) {
+  for (const char* key : {"dbt", "args", "project_dir", "profiles_dir"}) {
+    if (!context.conf.is_object() || !context.conf.find(key)) continue;
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("a run's conf may not set '{}': it says which program runs", key),
+                 "Write it in the DAG's file."};
+  }
+  const text::Value& params = context.params;
   ExternalDbt dbt{.program = params.string_or("dbt", "dbt"),
                   .project = params.string_or("project_dir", ""),
                   .profiles = params.string_or("profiles_dir", "")};

@@ -411,7 +411,7 @@ Status IngestionTasks::set_transformed(const std::string& run_id, std::int64_t l
 }
 
 Result<TaskOutcome> IngestionTasks::external_dbt(const TaskContext& context) {
-  const ExternalDbt dbt = TRY(ExternalDbt::parse(context.params));
+  const ExternalDbt dbt = TRY(ExternalDbt::parse(context));
   std::lock_guard lock(target_);
   const auto load_id = known_.with([](Known& known) { return known.status.load_id; });
   TRY_STATUS(run_external_dbt(dbt, parts_.clock, parts_.files, parts_.warehouse, options_.scratch,

@@ -156,6 +156,8 @@ def killed(tapeline, folder):
     check("a try waits for the end of the one before it", second.returncode == 0 and "work success 4" in tasks(tapeline, "kill", "slow"), said)
     check("what has nothing to do is skipped, with 99", run(tapeline, "rest", dag="slow", run_id="kill").returncode == 99)
     check("and the run is a success", [r["state"] for r in json.loads(tapeline.call("dag", "runs", "slow", "--json").stdout)] == ["success"])
+    done = run(tapeline, "work", "--conf", '{"dbt": "/bin/sh", "args": "-c"}', dag="slow", run_id="conf")
+    check("a run's conf does not say which program runs", done.returncode == 1 and "conf may not set 'dbt'" in done.stderr, done)
     (folder / "quick").unlink()
     command = start()
     until("the task works", begun(5))
