@@ -253,7 +253,7 @@ Result<std::unique_ptr<KafkaClient>> KafkaClient::make(Kind kind, const KafkaSet
 KafkaClient::~KafkaClient() {
   if (!handle_) return;
   rd_kafka_purge(handle_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-  rd_kafka_destroy(handle_);
+  rd_kafka_destroy_flags(handle_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);  // nobody joined a group
 }
 
 std::optional<std::string> KafkaClient::fatal() const {

@@ -99,41 +99,44 @@ Status KafkaLog::commit(const std::string& group, const TopicPartition& at, Offs
   return of_coordinator(clock_, state_, [&] { return commit_once(group, at, next); });
 }
 
+/// The handle that commits for a group: a consumer that joins nothing.
+Result<std::shared_ptr<KafkaClient>> KafkaLog::committer(const std::string& group) {
+  const auto made = committers_.with([&](auto& all) {
+    const auto found = all.find(group);
+    return found == all.end() ? nullptr : found->second;
+  });
+  if (made) return made;
+  KafkaSettings settings = options_.settings;
+  settings["group.id"] = group;
+  auto client = TRY(KafkaClient::make(KafkaClient::Kind::consumer, settings, state_));
+  return committers_.with([&](auto& all) {
+    return all.try_emplace(group, std::shared_ptr<KafkaClient>(std::move(client))).first->second;
+  });
+}
+
+/// Not by the admin API: librdkafka 2.0.2 aborts where the coordinator dies under such a request.
 Status KafkaLog::commit_once(const std::string& group, const TopicPartition& at, Offset next) {
-  const auto client = TRY(this->client());
+  const auto client = TRY(committer(group));
   const std::string topic = options_.topic_prefix + at.topic;
   const Partitions list(rd_kafka_topic_partition_list_new(1));
   rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), at.partition)->offset = next;
-  const std::unique_ptr<rd_kafka_AlterConsumerGroupOffsets_t,
-                        Destroyer<rd_kafka_AlterConsumerGroupOffsets_destroy>>
-      wanted(rd_kafka_AlterConsumerGroupOffsets_new(group.c_str(), list.get()));
   const std::string what = fmt::format("committing the group '{}'", group);
-  const Event event =
-      TRY(ask(client->handle(), RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, answer_ms(), what,
-              state_, [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
-                rd_kafka_AlterConsumerGroupOffsets_t* all[] = {wanted.get()};
-                rd_kafka_AlterConsumerGroupOffsets(client->handle(), all, 1, options, queue);
-              }));
-  std::size_t count = 0;
-  const auto** results = rd_kafka_AlterConsumerGroupOffsets_result_groups(
-      rd_kafka_event_AlterConsumerGroupOffsets_result(event.get()), &count);
-  for (std::size_t i = 0; i < count; ++i) {
-    auto error = RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (const auto* whole = rd_kafka_group_result_error(results[i])) {
-      error = rd_kafka_error_code(whole);
-    } else if (const auto* parts = rd_kafka_group_result_partitions(results[i]);
-               parts && parts->cnt > 0) {
-      error = parts->elems[0].err;
-    }
-    if (error == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
-        error == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP) {
-      return Error{ErrorCode::unavailable,
-                   fmt::format("{}: somebody else consumes as that group", what),
-                   "Stop that consumer, or name another group: log.group in tapeline.toml."};
-    }
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return kafka_error(error, what);
+  const Queue queue(rd_kafka_queue_new(client->handle()));
+  auto error = rd_kafka_commit_queue(client->handle(), list.get(), queue.get(), nullptr, nullptr);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    const Event event(rd_kafka_queue_poll(queue.get(), answer_ms()));
+    error = event ? rd_kafka_event_error(event.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+    const auto* parts = event ? rd_kafka_event_topic_partition_list(event.get()) : nullptr;
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR && parts && parts->cnt > 0) error = parts->elems[0].err;
   }
-  return Ok{};
+  if (error == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID || error == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP) {
+    return Error{ErrorCode::unavailable,
+                 fmt::format("{}: somebody else consumes as that group", what),
+                 "Stop that consumer, or name another group: log.group in tapeline.toml."};
+  }
+  return error == RD_KAFKA_RESP_ERR_NO_ERROR
+             ? Status(Ok{})
+             : Status(kafka_error(error, what, state_.last_error()));
 }
 
 Result<std::optional<Offset>> KafkaLog::committed(const std::string& group,

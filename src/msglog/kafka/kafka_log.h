@@ -102,6 +102,7 @@ class KafkaLog : public MessageLog {
   Result<PartitionInfo> known(const TopicPartition& at);
   Result<PartitionInfo> known_afresh(const TopicPartition& at);
   Result<std::vector<GroupOffset>> offsets_of(const std::string& group, const std::string& topic);
+  Result<std::shared_ptr<KafkaClient>> committer(const std::string& group);
   Status commit_once(const std::string& group, const TopicPartition& at, Offset next);
   Result<std::vector<GroupOffset>> offsets_of_once(const std::string& group,
                                                    const std::string& topic);
@@ -115,6 +116,7 @@ class KafkaLog : public MessageLog {
   std::unique_ptr<KafkaReader> reader_;
   std::mutex asking_;  // one thread at a time asks for everything
   Guarded<Known> known_;
+  Guarded<std::map<std::string, std::shared_ptr<KafkaClient>>> committers_;  // by group
 };
 
 }  // namespace tapeline::msglog
