@@ -82,8 +82,7 @@ std::optional<std::string> complaint(const Param& param, const std::string& valu
         return one.empty() || one.size() > kColumnMax ||
                one.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != one.npos;
       };
-      const bool good = !all.empty() && all.size() <= kColumnsMax &&
-                        std::ranges::none_of(all, is_wrong) &&
+      const bool good = all.size() <= kColumnsMax && std::ranges::none_of(all, is_wrong) &&
                         std::ranges::adjacent_find(all) == all.end();
       if (good) return std::nullopt;
       return fmt::format("at most {} columns, each once, as price_date,ma_7_day", kColumnsMax);
