@@ -15,9 +15,10 @@ constexpr std::string_view kScheduleOfContinuous = "*/5 * * * *";
 
 constexpr std::string_view kHead = R"py("""@TITLE@
 
-Written by `tapeline generate airflow-dag @DAG@`, for Airflow 2.7 to 3.x. A task is done by the tapeline that owns
-the data directory, which runs with TAPELINE_DAG_SCHEDULER=outside. Of the workers' environment this reads TAPELINE,
-the program's path (else `tapeline` of the PATH); tapeline itself reads TAPELINE_DATA_DIR.
+Written by `tapeline generate airflow-dag @DAG@`, for Airflow 2.7 to 3.x. A task is done
+by the tapeline that owns the data directory, which runs with TAPELINE_DAG_SCHEDULER=outside. Of the
+workers' environment this reads TAPELINE, the program's path (else `tapeline` of the PATH); tapeline
+itself reads TAPELINE_DATA_DIR.
 """
 from datetime import timedelta
 
@@ -34,7 +35,7 @@ except ImportError:  # Airflow 2
 
 
 def run(task, before=(), flags="", **settings):
-    """A task of tapeline's. What those before it returned, the last line that each wrote, goes in with --input."""
+    """A task of tapeline's. --input takes what those before it returned: the last line of each."""
     returned = (f'"{name}": {{{{ ti.xcom_pull(task_ids="{name}") or "null" }}}}' for name in before)
     return BashOperator(
         task_id=task,

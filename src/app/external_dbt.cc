@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "app/config.h"
 #include "base/embedded_file.h"
 #include "io/process.h"
 
@@ -47,7 +48,10 @@ Status work_on_copy(const ExternalDbt& dbt, Clock& clock, io::FileSystem& files,
        {std::string("--project-dir"), project, std::string("--profiles-dir"), profiles}) {
     program.words.push_back(word);
   }
-  program.environment = {{"TAPELINE_DUCKDB_PATH", copy}, {"DO_NOT_TRACK", "1"}, {"NO_COLOR", "1"}};
+  program.environment = read_environment();
+  program.environment["TAPELINE_DUCKDB_PATH"] = copy;
+  program.environment["DO_NOT_TRACK"] = "1";
+  program.environment["DBT_USE_COLORS"] = "false";
   const auto on_line = [&](std::string_view line) { log.line(line); };
   const int exit = TRY(io::run_program(clock, program, on_line, stop));
   if (exit != 0) {
@@ -57,7 +61,7 @@ Status work_on_copy(const ExternalDbt& dbt, Clock& clock, io::FileSystem& files,
         "The task's log has dbt's own words."};
   }
   const auto made_at = clock.uptime();
-  TRY_STATUS(warehouse.take_from(copy, kRawSchema, copied));
+  if (dbt.words[0] != "test") TRY_STATUS(warehouse.take_from(copy, kRawSchema, copied));
   const auto in_seconds = [](Duration length) {
     return std::chrono::duration<double>(length).count();
   };
@@ -71,7 +75,14 @@ Status work_on_copy(const ExternalDbt& dbt, Clock& clock, io::FileSystem& files,
 
 bool ExternalDbt::tests() const { return words.at(0) == "build" || words.at(0) == "test"; }
 
-Result<ExternalDbt> ExternalDbt::parse(const text::Value& params) {
+Result<ExternalDbt> ExternalDbt::parse(const dag::TaskContext& context) {
+  for (const char* key : {"dbt", "args", "project_dir", "profiles_dir"}) {
+    if (!context.conf.is_object() || !context.conf.find(key)) continue;
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("a run's conf may not set '{}': it says which program runs", key),
+                 "Write it in the DAG's file."};
+  }
+  const text::Value& params = context.params;
   ExternalDbt dbt{.program = params.string_or("dbt", "dbt"),
                   .project = params.string_or("project_dir", ""),
                   .profiles = params.string_or("profiles_dir", "")};

@@ -26,11 +26,13 @@ struct ExternalDbt {
   /// Whether the data tests run too.
   bool tests() const;
 
-  /// errors: invalid_argument
-  static Result<ExternalDbt> parse(const text::Value& params);
+  /// errors: invalid_argument; also where the run's conf names one of them: who may trigger a run
+  /// may
+  ///         not say which program it starts
+  static Result<ExternalDbt> parse(const dag::TaskContext& context);
 };
 
-/// Runs it. Everything but raw_stocks is taken back from the copy.
+/// Runs it. Everything but raw_stocks is taken back from the copy; after a `test` nothing is.
 ///
 /// shape:  `scratch` is a folder of its own, which it makes and removes
 /// errors: unavailable (the program failed, disk), not_found (no such program), cancelled

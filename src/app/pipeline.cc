@@ -29,7 +29,9 @@ Result<std::vector<dag::Dag>> load_dags(io::FileSystem& files, const Config& con
   const std::string& folder = config.text("dag.folder");
   if (folder.empty()) return dags;
   const auto is_dag = [](std::string_view name) { return name.ends_with(".yml"); };
-  for (const std::string& path : TRY(io::find_files(files, folder, is_dag, "*.yml"))) {
+  const auto found = io::find_files(files, folder, is_dag, "*.yml");
+  if (!found) return Error(found.error()).while_doing("reading the DAG files of dag.folder");
+  for (const std::string& path : *found) {
     const std::string text = TRY(io::read_file(files, path));
     dag::Dag dag = TRY(dag::Dag::parse(text, path));
     std::erase_if(dags, [&](const dag::Dag& shipped) { return shipped.id == dag.id; });

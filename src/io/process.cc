@@ -13,8 +13,6 @@
 #include <cstring>
 #include <optional>
 
-extern char** environ;
-
 namespace tapeline::io {
 namespace {
 
@@ -48,12 +46,6 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 
 std::vector<std::string> environment_of(const Program& program) {
   std::vector<std::string> all;
-  for (char** one = environ; *one; ++one) {
-    const std::string_view text(*one);
-    if (!program.environment.contains(std::string(text.substr(0, text.find('='))))) {
-      all.emplace_back(text);
-    }
-  }
   for (const auto& [name, value] : program.environment) all.push_back(name + "=" + value);
   return all;
 }

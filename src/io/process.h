@@ -17,8 +17,8 @@ namespace tapeline::io {
 struct Program {
   std::vector<std::string> words;  // the program, looked for in PATH where it has no slash
   std::string folder;              // where it runs
-  std::map<std::string, std::string> environment;  // over that of this process
-  Duration grace = std::chrono::seconds(10);       // from SIGTERM to SIGKILL, once it is stopped
+  std::map<std::string, std::string, std::less<>> environment;  // all that it has
+  Duration grace = std::chrono::seconds(10);  // from SIGTERM to SIGKILL, once it is stopped
 };
 
 /// Runs a program to its end; its exit code, 128 and the signal where one ended it. `on_line` gets

@@ -242,9 +242,10 @@ Status RunStore::fold(Timestamp fold_before, Timestamp delete_before) {
       kFoldable);
   return database_.write(Sync::later, [&](Connection& connection) -> Status {
     // A scheduler outside may leave a run where it is, for ever.
-    TRY_STATUS(connection.run("delete from runs where coalesce(end_at, case run_type when 'outside' "
-                              "then queued_at end) < ?",
-                              {micros(delete_before)}));
+    TRY_STATUS(
+        connection.run("delete from runs where "
+                       "coalesce(end_at, case run_type when 'outside' then queued_at end) < ?",
+                       {micros(delete_before)}));
     const auto groups = TRY(connection.query(kept + " having count(*) > 1", limit));
     for (const Row& group : groups) {
       const Cell first = group.integer(2);
