@@ -304,8 +304,9 @@ std::string columns_sql(std::string_view names) {
 
 Result<std::string> read_analytics(Connection& warehouse, const AnalyticsRequest& request,
                                    std::string_view load_id) {
-  std::string sql = fmt::format("select {} as place, {} from marts_stocks.stock_analytics",
-                                request.symbol ? "price_date" : "0", columns_sql(request.columns));
+  std::string sql =
+      fmt::format("select {} as place, {} from marts_stocks.stock_analytics",
+                  request.symbol ? "price_date" : "null", columns_sql(request.columns));
   if (request.symbol) {
     sql += fmt::format(" where symbol = {}", sql_text(*request.symbol));
     if (request.from)
