@@ -93,7 +93,8 @@ Finding check_directory(io::FileSystem& files, const std::string& directory) {
 }
 
 /// What a data directory is made of has to be there and to be ours to write.
-std::vector<Finding> check_files(io::FileSystem& files, const std::string& directory) {
+std::vector<Finding> check_files(io::FileSystem& files, const std::string& directory,
+                                 bool has_log) {
   std::vector<Finding> findings;
   const auto description = io::read_file(files, directory + "/tapeline.json");
   if (!description) return findings;
@@ -104,6 +105,7 @@ std::vector<Finding> check_files(io::FileSystem& files, const std::string& direc
     return findings;
   }
   for (const std::string_view name : {"log", "stocks_fin.duckdb", "state.sqlite"}) {
+    if (name == "log" && !has_log) continue;  // the topics are Kafka's
     const std::string path = fmt::format("{}/{}", directory, name);
     const auto info = files.info(path);
     if (!info || !*info) {
@@ -118,8 +120,8 @@ std::vector<Finding> check_files(io::FileSystem& files, const std::string& direc
   }
   if (findings.empty()) {
     findings.push_back({"files", Verdict::ok,
-                        fmt::format("log, warehouse and state are there ({} data)",
-                                    parsed->string_or("kind", "?"))});
+                        fmt::format("{}warehouse and state are there ({} data)",
+                                    has_log ? "log, " : "", parsed->string_or("kind", "?"))});
   }
   return findings;
 }
@@ -309,7 +311,7 @@ ExitCode doctor(Clock& clock, io::FileSystem& files, const Environment& environm
   }
   directory = TRY(choose_directory(files, environment, directory, true));
   findings.push_back(check_directory(files, directory));
-  add(check_files(files, directory));
+  add(check_files(files, directory, config->text("log.engine") != "kafka"));
   add(check_disk(clock, files, directory));
   findings.push_back(check_port(clock, files, config->text("listen"), directory));
   return report(call, findings);

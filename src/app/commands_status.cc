@@ -271,12 +271,12 @@ ExitCode show_status(Pipeline& pipeline, const Call& call) {
       "equation  {}\n"
       "lag       {} messages in the topic are not loaded yet\n"
       "last run  {}\n"
-      "disk      log {:.1f} MB of {:.0f} MB, warehouse {:.1f} MB\n"
+      "disk      {} {:.1f} MB of {:.0f} MB, warehouse {:.1f} MB\n"
       "forecast  {}\n",
       pipeline.directory().path(), to_string(pipeline.directory().kind()),
       pipeline.driven() ? "running" : "not running", equation_text(status.equation), status.lag,
       runs.empty() ? "none" : fmt::format("{}, {}", runs[0].state, runs[0].run_id),
-      megabytes(usage.size_bytes), megabytes(usage.size_bytes_max),
+      spool ? "spool" : "log", megabytes(usage.size_bytes), megabytes(usage.size_bytes_max),
       megabytes(pipeline.warehouse().file_bytes() + pipeline.warehouse().wal_bytes()),
       forecast_text(disk)));
   if (!faults.empty()) call.terminal.out(fmt::format("faults    {}, by the simulator\n", faults));

@@ -215,12 +215,12 @@ Result<RetentionReport> IngestionTasks::give_up_old_days() {
   return report;
 }
 
-Status IngestionTasks::checkpoint(std::int64_t wal_bytes_min) {
-  if (parts_.warehouse.wal_bytes() < wal_bytes_min) return Ok{};
+Result<bool> IngestionTasks::between_runs(const std::function<Status()>& use) {
   const std::unique_lock loading(loading_, std::try_to_lock);
   const std::unique_lock target(target_, std::try_to_lock);
-  if (!loading || !target) return Ok{};
-  return parts_.warehouse.checkpoint(wal_bytes_min);
+  if (!loading || !target) return false;
+  TRY_STATUS(use());
+  return true;
 }
 
 Status IngestionTasks::accept_log(const msglog::TopicInfo& topic) {

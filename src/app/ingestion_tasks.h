@@ -122,10 +122,10 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   Result<RetentionReport> give_up_old_days();
   const RetentionPolicy& retention() const { return options_.retention; }
 
-  /// Folds the warehouse's log into its file if it has that many bytes and nothing is loaded or
-  /// built just now.
-  /// errors: unavailable (something else writes)
-  Status checkpoint(std::int64_t wal_bytes_min);
+  /// Runs `use` while nothing is loaded or built; false, and nothing done, where something is
+  /// just now.
+  /// errors: those of `use`
+  Result<bool> between_runs(const std::function<Status()>& use);
 
   const ingest::Loader::Options& loader_options() const { return loader_options_; }
 

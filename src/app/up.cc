@@ -27,7 +27,9 @@ using telemetry::Level;
 
 constexpr rlim_t kFilesWanted = 8192;  // 4,096 connections, and the rest
 constexpr Duration kRecoveryEvery = std::chrono::seconds(1);
+constexpr Duration kTidyEvery = std::chrono::seconds(1);
 constexpr std::int64_t kWalBytesMax = 16 << 20;          // a start after a crash reads it again
+constexpr std::int64_t kCacheBytesMax = 64 << 20;        // of the warehouse, between runs
 constexpr Duration kDrainMax = std::chrono::seconds(6);  // of the ten that a stop may take
 
 struct Address {
@@ -315,7 +317,12 @@ class Running {
     for (int i = 0; i < 2; ++i) {
       loops_.emplace_back(fmt::format("task-{}", i), [this](std::stop_token stop) {
         dag::Worker worker(clock_, pipeline_->queues(), pipeline_->tasks());
-        while (!stop.stop_requested()) worker.step(stop);
+        while (!stop.stop_requested()) {
+          worker.step(stop);
+          // What follows is handed out here, without waiting until another thread has woken. That
+          // one is told too: an error is met there again.
+          (void)pipeline_->scheduler().step();
+        }
       });
     }
     loops_.emplace_back(
@@ -344,15 +351,22 @@ class Running {
     return Duration(0);
   }
 
-  /// Ends queries past their time; folds the warehouse's log into its file between runs; finds out
-  /// that a disk takes writes again.
+  /// Ends queries past their time; finds out that a disk takes writes again; once a second, between
+  /// runs, folds the warehouse's log into its file and drops what nobody reads.
   Result<Duration> keep() {
-    pipeline_->warehouse().interrupt_overdue();
+    auto& warehouse = pipeline_->warehouse();
+    warehouse.interrupt_overdue();
     if (clock_.uptime() >= next_recovery_) {
-      (void)pipeline_->log().recover().has_value();  // what is still wrong, /-/ready tells
+      (void)pipeline_->log_engine().recover().has_value();  // what is still wrong, /-/ready tells
       next_recovery_ = clock_.uptime() + kRecoveryEvery;
     }
-    TRY_STATUS(pipeline_->tasks().checkpoint(kWalBytesMax));
+    const auto tidy = [&]() -> Status {
+      TRY_STATUS(warehouse.checkpoint(kWalBytesMax));
+      return warehouse.drop_cache(kCacheBytesMax);
+    };
+    if (clock_.uptime() >= next_tidying_ && TRY(pipeline_->tasks().between_runs(tidy))) {
+      next_tidying_ = clock_.uptime() + kTidyEvery;
+    }
     return Duration(std::chrono::milliseconds(50));
   }
 
@@ -483,6 +497,7 @@ class Running {
   std::unique_ptr<warehouse::Connection> gap_connection_;
   std::unique_ptr<text::Columnar> columnar_;  // what a replay reads Parquet with
   Duration next_recovery_{};                  // when the disk is tried again, if it failed
+  Duration next_tidying_{};                   // of the warehouse
   std::unique_ptr<Clock> feed_clock_;         // where the feed has one of its own
   std::unique_ptr<feeds::Feed> feed_source_;
   feeds::finnhub::FinnhubFeed* finnhub_ = nullptr;  // feed_source_, where it is that

@@ -150,8 +150,7 @@ class Scheduler {
 
   /// One bounded piece of work. Answers how long nothing is due, unless queues.changed says so.
   ///
-  /// errors:  the store's; nothing is lost, the next step commits it first
-  /// threads: one, with run_to_end
+  /// errors: the store's; nothing is lost, the next step commits it first
   Result<Duration> step();
 
   /// Runs a queued run, and those of its DAG that are before it, on the caller's thread.
@@ -161,8 +160,6 @@ class Scheduler {
   /// errors: not_found, unavailable (the DAG is paused), cancelled, the store's
   Result<state::RunRow> run_to_end(const std::string& dag, const std::string& run_id,
                                    TaskRunner& runner, std::stop_token stop = {});
-
-  // From here on: any thread.
 
   /// Makes a run, durable when this returns, as is what the next four do. It stays queued while
   /// the DAG is paused or has as many runs going on as it may. Returns its id: `run_id`, or

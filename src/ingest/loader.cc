@@ -63,7 +63,8 @@ std::string fingerprint(const msglog::RecordView& record) {
 
 namespace {
 
-constexpr Offset kSliceRows = 16'384;  // decoded and appended together
+constexpr Offset kSliceRows = 16'384;               // decoded and appended together
+constexpr auto kMarksReach = std::chrono::days(1);  // which marks a start reads
 
 struct Key {
   std::string_view symbol;
@@ -208,7 +209,7 @@ Result<LoadCounts> Loader::load_once(const OffsetRange& range, const std::string
       "last_load_id"));
   batch.load_id = warehouse::to_integer(moved.rows.at(0).at(0));
   // Another loader or a cut of retention took a number: marks and cut are not what they were.
-  if (batch.load_id != next_load_id_) marks_.reset();
+  if (batch.load_id != next_load_id_ || marks_wanted_) marks_.reset();
   TRY_STATUS(read_marks());
   TRY_STATUS(load_slices(range, batch));
   if (!batch.known.empty()) TRY_STATUS(settle_known(batch));
@@ -270,9 +271,11 @@ Status Loader::read(const OffsetRange& range, Batch& batch, Slice& slice) {
     }
     if (!row.session) row.session = derived_session(calendar_, row);
     auto mark = marks_->find(row.symbol);
-    const bool is_first = mark == marks_->end();
-    if (is_first) mark = marks_->emplace(std::string(row.symbol), row.event_time).first;
-    if (is_first || row.event_time > mark->second) {
+    if (mark == marks_->end()) {
+      mark = marks_->emplace(std::string(row.symbol), marks_from_).first;
+      marks_wanted_ = marks_wanted_ || row.event_time <= marks_from_;
+    }
+    if (row.event_time > mark->second) {
       mark->second = row.event_time;
       slice.rows.add(row, record.appended_at, record.offset, batch.load_id);
       continue;
@@ -296,8 +299,20 @@ Status Loader::append(const OffsetRange& range, const Batch& batch, Slice& slice
 Status Loader::read_marks() {
   if (marks_) return Ok{};
   Marks marks;
-  const auto found = TRY(connection_.query(
-      "select symbol, max(\"timestamp\") from raw_stocks.stock_prices group by symbol"));
+  marks_from_ = Timestamp::min();
+  if (!std::exchange(marks_wanted_, false)) {
+    // DuckDB answers this from what it keeps of each row group.
+    const auto newest =
+        TRY(connection_.query("select max(\"timestamp\") from raw_stocks.stock_prices"));
+    const auto* at = std::get_if<Timestamp>(&newest.rows.at(0).at(0));
+    if (at) marks_from_ = *at - kMarksReach;
+  }
+  const std::string where = marks_from_ == Timestamp::min()
+                                ? ""
+                                : fmt::format("where \"timestamp\" > timestamp '{}' ",
+                                              format_rfc3339_micros(marks_from_));
+  const auto found = TRY(connection_.query(fmt::format(
+      "select symbol, max(\"timestamp\") from raw_stocks.stock_prices {}group by symbol", where)));
   for (const auto& row : found.rows) {
     marks.emplace(std::get<std::string>(row[0]), std::get<Timestamp>(row[1]));
   }

@@ -135,9 +135,12 @@ class Loader {
     }
   };
   // The newest timestamp that raw holds, by symbol. Empty until the first load, and again
-  // after a transaction that did not commit.
+  // after a transaction that did not commit. Where `marks_from_` is set they were read from the
+  // newest day only: a symbol without one has nothing above that, and all below is looked up.
   using Marks = std::unordered_map<std::string, Timestamp, TextHash, std::equal_to<>>;
   std::optional<Marks> marks_;
+  Timestamp marks_from_ = Timestamp::min();
+  bool marks_wanted_ = false;  // rows below that came: the next load reads all marks
   std::int64_t next_load_id_ = 0;  // if nobody else takes a number meanwhile
 
   // What is older belongs to days that retention has cut. Read with the marks.

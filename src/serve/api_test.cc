@@ -235,6 +235,8 @@ TEST_F(ApiTest, wrong_questions_are_told_what_is_wrong) {
   start();
   EXPECT_EQ(get("/api/v1/bars?symbol=A&interval=2m").status, 400);
   EXPECT_EQ(get("/api/v1/bars?symbol=A'&interval=1m").status, 400);
+  for (const char* columns : {"", "a,a", "a,,b", "A", "a;b", "a%22"})
+    EXPECT_EQ(get(fmt::format("/api/v1/analytics?columns={}", columns)).status, 400) << columns;
   EXPECT_EQ(get("/api/v1/nothing").status, 404);
   EXPECT_EQ(get("/nothing").status, 404);
   EXPECT_EQ(get("/%2e%2e/%2e%2e/etc/passwd").status, 400);

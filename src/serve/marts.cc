@@ -60,10 +60,11 @@ Result<Rows> query_table(Connection& warehouse, std::string_view schema, std::st
 /// why: they are few, and DuckDB takes longer to plan and run a sort than to find them
 class OrderedObjects {
  public:
-  void add(const Cell& place, const Columns& columns, const Row& row) {
+  /// `place` is what orders the object, which has the columns from `first` on.
+  void add(const Cell& place, const Columns& columns, const Row& row, std::size_t first = 0) {
     JsonWriter json;
     json.begin_object();
-    for (std::size_t i = 0; i < row.size(); ++i) json.field(columns[i].name, row[i]);
+    for (std::size_t i = first; i < row.size(); ++i) json.field(columns[i].name, row[i]);
     json.end_object();
     objects_.emplace_back(place_of(place), json.take());
   }
@@ -289,9 +290,23 @@ Result<std::string> read_load_id(Connection& warehouse) {
   return json.take();
 }
 
+namespace {
+
+/// "a,b" as SQL; everything where none are named.
+std::string columns_sql(std::string_view names) {
+  if (names.empty()) return "*";
+  std::string sql = "\"";
+  for (const char c : names) sql += c == ',' ? "\", \"" : std::string(1, c);
+  return sql + "\"";
+}
+
+}  // namespace
+
 Result<std::string> read_analytics(Connection& warehouse, const AnalyticsRequest& request,
                                    std::string_view load_id) {
-  std::string sql = "select * from marts_stocks.stock_analytics";
+  std::string sql =
+      fmt::format("select {} as place, {} from marts_stocks.stock_analytics",
+                  request.symbol ? "price_date" : "null", columns_sql(request.columns));
   if (request.symbol) {
     sql += fmt::format(" where symbol = {}", sql_text(*request.symbol));
     if (request.from)
@@ -302,17 +317,16 @@ Result<std::string> read_analytics(Connection& warehouse, const AnalyticsRequest
         " qualify row_number() over (partition by symbol order by price_date desc) = 1 "
         "order by symbol";
   }
+  constexpr std::size_t kPlace = 0;  // what orders the days; the newest of each are in order
   OrderedObjects days;
-  const Columns columns = TRY(stream_table(
-      warehouse, "marts_stocks", "stock_analytics", sql, [&](const Columns& found, const Row& row) {
-        const auto date = std::ranges::find(found, "price_date", &Column::name);
-        const auto place = static_cast<std::size_t>(date - found.begin());
-        days.add(request.symbol ? row.at(place) : Cell(), found, row);
-        return true;
-      }));
+  const Columns columns = TRY(stream_table(warehouse, "marts_stocks", "stock_analytics", sql,
+                                           [&](const Columns& found, const Row& row) {
+                                             days.add(row[kPlace], found, row, kPlace + 1);
+                                             return true;
+                                           }));
   JsonWriter json;
   json.begin_object().key("columns").begin_list();
-  for (const auto& column : columns) json.value(column.name);
+  for (std::size_t i = kPlace + 1; i < columns.size(); ++i) json.value(columns[i].name);
   json.end_list().key("rows");
   days.write(json);
   json.key("load_id").raw(load_id).end_object();

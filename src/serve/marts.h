@@ -37,6 +37,7 @@ struct AnalyticsRequest {
   std::optional<std::string> symbol;  // none: the latest row of each
   std::optional<TimeParam> from;
   std::optional<TimeParam> to;
+  std::string columns = {};  // their names with commas between; empty: all
 };
 
 /// The newest load that the daily mart has rows of, as JSON: a number, or null.

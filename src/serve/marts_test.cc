@@ -211,6 +211,18 @@ TEST_F(MartsTest, analytics_are_the_latest_row_of_each_symbol_or_the_days_of_one
   EXPECT_EQ(days.find("2025-01-07"), std::string::npos);
 }
 
+TEST_F(MartsTest, only_the_columns_that_were_asked_for_are_given) {
+  make_analytics();
+  EXPECT_EQ(analytics({.symbol = "A", .from = date("2025-01-06"), .columns = "ma_7_day,symbol"}),
+            R"({"columns":["ma_7_day","symbol"],"rows":[{"ma_7_day":2.25,"symbol":"A"},)"
+            R"({"ma_7_day":0.1,"symbol":"A"}],"load_id":4})");
+  EXPECT_EQ(analytics({.columns = "symbol"}),
+            R"({"columns":["symbol"],"rows":[{"symbol":"A"},{"symbol":"B"}],"load_id":4})");
+  const auto unknown = read_analytics(*connection_, {.columns = "nothing"}, "4");
+  EXPECT_EQ(unknown.error().code, ErrorCode::invalid_argument);
+  EXPECT_NE(unknown.error().message.find("nothing"), std::string::npos);
+}
+
 TEST_F(MartsTest, a_quote_in_a_symbol_is_only_text) {
   make_bars();
   EXPECT_EQ(bars({.symbol = "A' or '1'='1", .interval = "1m"}).find("time"), std::string::npos);

@@ -24,6 +24,7 @@ enum class ParamType : std::uint8_t {
   text,      // any non-empty text of at most 200 characters
   symbol,    // AAPL
   symbols,   // AAPL,MSFT
+  columns,   // price_date,ma_7_day
   integer,   // between min and max
   time,      // an RFC 3339 instant, or a date
   choice,    // one of choices

@@ -21,8 +21,8 @@ namespace tapeline::msglog {
 struct LogUnderTest {
   std::shared_ptr<void> keeps;
   MessageLog* log = nullptr;
-  bool finds_times = true;    // librdkafka's mock cluster answers no question for a time
-  bool lists_groups = true;   // nor for the groups
+  bool finds_times = true;   // librdkafka's mock cluster answers no question for a time
+  bool lists_groups = true;  // nor for the groups
 };
 
 class MessageLogContract : public testing::TestWithParam<LogUnderTest (*)()> {
@@ -172,7 +172,7 @@ TEST_P(MessageLogContract, a_group_remembers_what_it_committed_last) {
   create("prices", 2);
   append("prices", std::vector<Record>(8, Record{"A", "x"}));
   const auto none = log_.committed("loader", {"prices", 0});
-  ASSERT_TRUE(none);
+  ASSERT_TRUE(none) << none.error().message;
   EXPECT_FALSE(none->has_value());
   ASSERT_TRUE(log_.commit("loader", {"prices", 0}, 3));
   ASSERT_TRUE(log_.commit("loader", {"prices", 0}, 5));
@@ -195,7 +195,8 @@ TEST_P(MessageLogContract, a_topic_tells_how_far_each_group_has_got) {
   ASSERT_TRUE(groups) << groups.error().message;
   std::vector<std::string> said;
   for (const auto& its : *groups) {
-    said.push_back(its.group + " " + std::to_string(its.partition) + " " + std::to_string(its.next));
+    said.push_back(its.group + " " + std::to_string(its.partition) + " " +
+                   std::to_string(its.next));
   }
   EXPECT_EQ(said, (std::vector<std::string>{"one 0 3", "one 1 1", "two 1 2"}));
 }

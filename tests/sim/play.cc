@@ -306,7 +306,7 @@ void Play::load_as_rival() {
 
 void Play::checkpoint() {
   action_ = "checkpoint";
-  expect(tasks().checkpoint(0), "folding the warehouse's log");
+  expect(process().pipeline->warehouse().checkpoint(0), "folding the warehouse's log");
 }
 
 /// A worker takes a task and is never heard of again, before or after its work.
@@ -359,7 +359,7 @@ void Play::check() {
   if (!world_.problems.empty()) return;
   world_.disarm();
   world_.model.read(*process().log);
-  world_.model.check_log(process().pipeline->log());
+  world_.model.check_log(**process().pipeline->log_engine().embedded("the simulation", ""));
   world_.model.check_warehouse(*process().connection);
   const auto rows =
       process().connection->query("select max(load_id), max(next_offset) from raw_stocks.loads");

@@ -49,7 +49,7 @@ class WatchedLog final : public msglog::MessageLog {
                                           const msglog::TopicPartition& at) override {
     return log_.committed(group, at);
   }
-  Result<std::vector<GroupOffset>> groups(const std::string& topic) override {
+  Result<std::vector<msglog::GroupOffset>> groups(const std::string& topic) override {
     return log_.groups(topic);
   }
 

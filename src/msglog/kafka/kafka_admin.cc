@@ -44,6 +44,19 @@ Result<Event> ask(rd_kafka_t* handle, rd_kafka_admin_op_t kind, int answer_ms,
   return event;
 }
 
+/// Asks again for a while: a cluster that has never had a group makes the place for them first, and
+/// a coordinator that moves says so.
+template <typename Ask>
+auto of_coordinator(Clock& clock, const KafkaState& state, Ask&& ask) {
+  for (int tries = 0;; ++tries) {
+    auto answer = ask();
+    if (answer || answer.error().code != ErrorCode::unavailable || state.away() || tries == 10) {
+      return answer;
+    }
+    clock.wait_for(std::chrono::milliseconds(200), {});
+  }
+}
+
 }  // namespace
 
 Status KafkaLog::create_on_cluster(const std::string& name, std::int32_t partitions) {
@@ -83,6 +96,10 @@ Status KafkaLog::create_on_cluster(const std::string& name, std::int32_t partiti
 
 Status KafkaLog::commit(const std::string& group, const TopicPartition& at, Offset next) {
   if (!known(at)) TRY_STATUS(known_afresh(at));
+  return of_coordinator(clock_, state_, [&] { return commit_once(group, at, next); });
+}
+
+Status KafkaLog::commit_once(const std::string& group, const TopicPartition& at, Offset next) {
   const auto client = TRY(this->client());
   const std::string topic = options_.topic_prefix + at.topic;
   const Partitions list(rd_kafka_topic_partition_list_new(1));
@@ -128,9 +145,14 @@ Result<std::optional<Offset>> KafkaLog::committed(const std::string& group,
   return std::optional<Offset>();
 }
 
-/// What a group has committed in a topic.
+/// What a group has committed in a topic; nothing where there is no such group.
 Result<std::vector<GroupOffset>> KafkaLog::offsets_of(const std::string& group,
                                                       const std::string& topic) {
+  return of_coordinator(clock_, state_, [&] { return offsets_of_once(group, topic); });
+}
+
+Result<std::vector<GroupOffset>> KafkaLog::offsets_of_once(const std::string& group,
+                                                           const std::string& topic) {
   const auto client = TRY(this->client());
   const std::string full = options_.topic_prefix + topic;
   const auto partitions = known_.with([&](Known& known) {
@@ -157,7 +179,9 @@ Result<std::vector<GroupOffset>> KafkaLog::offsets_of(const std::string& group,
   std::vector<GroupOffset> offsets;
   for (std::size_t i = 0; i < count; ++i) {
     if (const auto* error = rd_kafka_group_result_error(results[i])) {
-      return kafka_error(rd_kafka_error_code(error), what, rd_kafka_error_string(error));
+      const auto code = rd_kafka_error_code(error);
+      if (code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) continue;  // as 4.x says of one
+      return kafka_error(code, what, rd_kafka_error_string(error));
     }
     const auto* parts = rd_kafka_group_result_partitions(results[i]);
     for (int p = 0; parts && p < parts->cnt; ++p) {

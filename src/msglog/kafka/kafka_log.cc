@@ -73,7 +73,17 @@ Result<KafkaLog::Ends> KafkaLog::ask_ends(KafkaClient& client,
     }
     const auto error = rd_kafka_offsets_for_times(client.handle(), list.get(), answer_ms());
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return kafka_error(error, "asking where topics begin and end", state_.last_error());
+      const Error failure =
+          kafka_error(error, "asking where topics begin and end", state_.last_error());
+      const bool of_one = error > RD_KAFKA_RESP_ERR_NO_ERROR && partitions.size() > 1;
+      if (!of_one) return failure;
+      // A broker's error is one partition's, as of one that moves: the others have answers.
+      for (const TopicPartition& one : partitions) {
+        auto alone = ask_ends(client, {one});
+        if (alone) ends.merge(*alone);
+        if (!alone && alone.error().code == ErrorCode::timed_out) return failure;
+      }
+      return ends;
     }
     for (int i = 0; i < list->cnt; ++i) {
       const rd_kafka_topic_partition_t& one = list->elems[i];
@@ -104,6 +114,7 @@ Status KafkaLog::refresh() {
 Status KafkaLog::ask_all() {
   const auto client = TRY(producer_->client());
   const std::uint64_t look = known_.with([](Known& known) { return ++known.looks; });
+  std::vector<TopicPartition> all;  // those that have a leader, who can be asked
   const auto ask = [&]() -> Result<std::map<std::string, std::vector<TopicPartition>>> {
     const rd_kafka_metadata_t* answer = nullptr;
     const auto error = rd_kafka_metadata(client->handle(), 1, nullptr, &answer, answer_ms());
@@ -118,32 +129,36 @@ Status KafkaLog::ask_all() {
       if (!name.starts_with(options_.topic_prefix) || name.starts_with("__")) continue;
       if (topic.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) continue;
       auto& partitions = found[std::string(name)];
-      for (int p = 0; p < topic.partition_cnt; ++p) partitions.push_back({std::string(name), p});
+      for (int p = 0; p < topic.partition_cnt; ++p) {
+        partitions.push_back({std::string(name), p});
+        if (topic.partitions[p].leader >= 0) all.push_back(partitions.back());
+      }
     }
     return found;
   };
   const auto found = TRY(ask());
-  std::vector<TopicPartition> all;
-  for (const auto& [name, partitions] : found) {
-    all.insert(all.end(), partitions.begin(), partitions.end());
-  }
   const Ends ends = TRY(ask_ends(*client, all));
   char* const id = rd_kafka_clusterid(client->handle(), answer_ms());
-  const std::string cluster = id ? id : "";
-  if (id) rd_kafka_mem_free(client->handle(), id);
+  if (!id) return kafka_error(RD_KAFKA_RESP_ERR__TIMED_OUT, "asking Kafka for its cluster's id");
+  const std::string cluster = id;
+  rd_kafka_mem_free(client->handle(), id);
   state_.note_answer();
 
   known_.with([&](Known& known) {
     std::map<std::string, KnownTopic> topics;
     for (const auto& [full, partitions] : found) {
       const std::string name = full.substr(options_.topic_prefix.size());
-      KnownTopic& topic = topics[name];
+      KnownTopic topic;
+      bool unanswered = false;
       topic.id = topic_id(cluster, full);
       const auto before = known.topics.find(name);
       for (std::size_t i = 0; i < partitions.size(); ++i) {
         const bool was_known = before != known.topics.end() && i < before->second.partitions.size();
         KnownPartition one = was_known ? before->second.partitions[i] : KnownPartition{};
-        if (const auto its = ends.find(partitions[i]); its != ends.end()) {
+        const auto its = ends.find(partitions[i]);
+        // Of what nobody could be asked, the last answer stands; without one it would look empty.
+        unanswered = unanswered || (its == ends.end() && !was_known);
+        if (its != ends.end()) {
           // What was confirmed or read since the question was put is not taken back by its answer.
           const Offset raised = one.raised_at >= look ? one.info.end : 0;
           one.info.earliest = its->second.earliest;
@@ -152,6 +167,7 @@ Status KafkaLog::ask_all() {
         one.info.size_bytes = -1;
         topic.partitions.push_back(one);
       }
+      if (!unanswered) topics[name] = std::move(topic);
     }
     known.topics = std::move(topics);
     known.at = clock_.uptime();
@@ -292,7 +308,7 @@ Status KafkaLog::create_topic(const std::string& name, std::int32_t partitions) 
   for (int tries = 0; tries < 100; ++tries) {
     const Status looked = refresh();
     if (looked && known({name, partitions - 1})) return Ok{};
-    if (!looked && !looked.error().retryable()) return looked;
+    if (!looked && state_.away()) return looked;
     clock_.wait_for(std::chrono::milliseconds(50), {});
   }
   return Error{ErrorCode::timed_out,

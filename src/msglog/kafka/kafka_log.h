@@ -102,6 +102,9 @@ class KafkaLog : public MessageLog {
   Result<PartitionInfo> known(const TopicPartition& at);
   Result<PartitionInfo> known_afresh(const TopicPartition& at);
   Result<std::vector<GroupOffset>> offsets_of(const std::string& group, const std::string& topic);
+  Status commit_once(const std::string& group, const TopicPartition& at, Offset next);
+  Result<std::vector<GroupOffset>> offsets_of_once(const std::string& group,
+                                                   const std::string& topic);
   void raise_end(const TopicPartition& at, Offset end);
 
   Clock& clock_;

@@ -280,12 +280,17 @@ Status set_up(const std::shared_ptr<State>& state) {
   TRY_STATUS(std::move(migrated));
   auto connection = TRY(make_connection(state));
   // The second wall: nothing outside the database can be read or written any more, and no
-  // setting changed. The time zone is set first, for a lock_configuration holds that too.
+  // setting changed but the one that `drop_cache` needs. The time zone is set first, for a
+  // lock_configuration holds that too.
   TRY_STATUS(connection->execute("set global timezone = 'UTC'"));
+  TRY_STATUS(connection->execute("set allowed_configs = ['memory_limit']"));
   TRY_STATUS(connection->execute("set enable_external_access = false"));
   TRY_STATUS(connection->execute("set lock_configuration = true"));
   return Ok{};
 }
+
+/// A size as settings take it.
+std::string bytes_text(std::int64_t bytes) { return fmt::format("{} bytes", bytes); }
 
 Result<Catalog> user_catalog(Connection& connection) {
   Catalog catalog;
@@ -314,8 +319,8 @@ Result<std::unique_ptr<DuckDbWarehouse>> DuckDbWarehouse::open(const Clock& cloc
     duckdb_set_config(config.get(), name, value.c_str());
   };
   set("threads", fmt::format("{}", its.threads));
-  set("memory_limit", fmt::format("{}MB", its.memory_bytes_max >> 20));
-  set("checkpoint_threshold", fmt::format("{}MB", its.wal_bytes_max >> 20));
+  set("memory_limit", bytes_text(its.memory_bytes_max));
+  set("checkpoint_threshold", bytes_text(its.wal_bytes_max));
   // Else pages that a query freed stay with the process until the next ones come.
   set("allocator_background_threads", "true");
   set("autoinstall_known_extensions", "false");
@@ -411,6 +416,23 @@ Status DuckDbWarehouse::checkpoint(std::int64_t wal_bytes_min) {
   if (wal_bytes() < wal_bytes_min) return Ok{};
   auto connection = TRY(make_connection(state_));
   return connection->execute("checkpoint");
+}
+
+Status DuckDbWarehouse::drop_cache(std::int64_t bytes_max) {
+  const auto connection = TRY(connect());
+  const auto held =
+      TRY(connection->query("select sum(memory_usage_bytes), sum(memory_usage_bytes) filter (tag = "
+                            "'BASE_TABLE') from duckdb_memory()"));
+  const std::int64_t all = to_integer(held.rows.at(0).at(0));
+  const std::int64_t over = to_integer(held.rows.at(0).at(1)) - bytes_max;
+  if (over <= 0) return Ok{};
+  const auto limit = [&](std::int64_t bytes) {
+    return connection->execute(fmt::format("set memory_limit = '{}'", bytes_text(bytes)));
+  };
+  // Blocks are dropped where the limit comes down to less than is held; a query may hold those
+  // just now, and the limit stays where it was.
+  (void)limit(all - over);
+  return limit(state_->options.memory_bytes_max);
 }
 
 Status DuckDbWarehouse::copy_to(const std::filesystem::path& file,

@@ -53,6 +53,10 @@ class DuckDbWarehouse final : public Warehouse {
   /// crash is fast. For a quiet moment; does nothing below `wal_bytes_min`.
   Status checkpoint(std::int64_t wal_bytes_min = 64 << 20);
 
+  /// Keeps no more than `bytes_max` of the file in memory, what was read last; without this,
+  /// what was ever read stays there up to the limit of memory. For a quiet moment.
+  Status drop_cache(std::int64_t bytes_max);
+
   /// Told how many rows were copied so far; an error ends the copying.
   using OnCopied = std::function<Status(std::int64_t rows)>;
 

@@ -182,6 +182,40 @@ TEST(DuckDb, a_file_that_is_none_of_ours_is_named) {
   EXPECT_EQ(opened.error().code, ErrorCode::corrupt);
 }
 
+TEST(DuckDb, what_was_read_can_be_dropped_from_memory_and_read_again) {
+  const Folder folder;
+  const auto file = folder.path / "w.duckdb";
+  {
+    const auto connection = *open(file)->connect();
+    ASSERT_TRUE(connection->execute(
+        "create table t as select hash(i) as a, hash(i + 1) as b from range(1000000) r(i)"));
+  }
+  const auto warehouse = open(file);
+  const auto connection = *warehouse->connect();
+  const auto read = [&] {
+    return all_text(*connection->query("select bit_xor(a), bit_xor(b) from t"));
+  };
+  const auto cached = [&] {
+    const auto rows = connection->query(
+        "select memory_usage_bytes from duckdb_memory() where tag = 'BASE_TABLE'");
+    return to_integer(rows->rows.at(0).at(0));
+  };
+  const auto limit = [&] {
+    return all_text(*connection->query("select current_setting('memory_limit')"));
+  };
+  const std::string answer = read();
+  const std::string limit_before = limit();
+  const std::int64_t before = cached();
+  ASSERT_GT(before, 12 << 20);
+  ASSERT_TRUE(warehouse->drop_cache(before));
+  EXPECT_EQ(cached(), before);
+  ASSERT_TRUE(warehouse->drop_cache(4 << 20));
+  EXPECT_LE(cached(), 4 << 20);
+  EXPECT_EQ(limit(), limit_before);
+  EXPECT_EQ(read(), answer);
+  EXPECT_FALSE(connection->execute("set threads = 1"));
+}
+
 TEST(DuckDb, the_loser_of_a_conflict_may_try_again) {
   auto warehouse = open();
   auto one = *warehouse->connect();
