@@ -150,7 +150,12 @@ class Making {
 
   /// Copies what is new in the log since the last call.
   Status copy_log() {
-    const auto now = TRY(pipeline_.log().files());
+    auto* const log = TRY(pipeline_.log_engine().embedded(
+        "a backup",
+        "Kafka keeps its topics safe by replicas, or by mirroring them to another cluster; "
+        "`tapeline export` writes tables to files, and a new data directory loads the topic "
+        "anew."));
+    const auto now = TRY(log->files());
     std::int64_t done = 0;
     std::int64_t all = 0;
     for (const auto& file : now) all += file.size_bytes;

@@ -17,6 +17,7 @@ namespace {
 constexpr std::array kCommon = {
     Flag{"data-dir", "DIR", "",
          "where the data are [$XDG_DATA_HOME/tapeline/market or /simulated]"},
+    Flag{"log", "ENGINE", "embedded", "where the topics are: embedded, or kafka"},
     Flag{"json", "", "", "print JSON"},
     Flag{"help", "", "", "show this"},
 };
@@ -82,6 +83,19 @@ constexpr std::array kBackfill = {
     kConf,
     Flag{"dry-run", "", "", "say which runs, and how long they will take, and do nothing"},
     kWait,
+};
+constexpr std::array kTaskRun = {
+    Flag{"run-id", "ID", "", "the outside scheduler's run; the history has it under this id"},
+    Flag{"try", "N", "the next", "which try of the task it is there"},
+    Flag{"input", "JSON", "what the history has",
+         "what earlier tasks returned, as {\"TASK\": VALUE, ...}; - reads it from stdin"},
+    Flag{"logical-date", "TIME", "now", "of the run: RFC 3339"},
+    kConf,
+    Flag{"end-of-run", "", "", "after its work fail if a task before it did not succeed"},
+};
+constexpr std::array kGenerate = {
+    Flag{"output", "FILE", "", "the file to write; without it, to stdout", 'o'},
+    Flag{"force", "", "", "replace the file if it is there"},
 };
 constexpr std::array kNext = {
     Flag{"cron", "EXPR", "", "an expression instead of a DAG's schedule"},
@@ -193,6 +207,18 @@ constexpr std::array kCommands = {
             Place::directory,
             {},
             "tapeline topic describe stock_prices"},
+    Command{"topic groups",
+            "TOPIC",
+            "how far each consumer group has got, by partition",
+            Place::directory,
+            {},
+            "tapeline topic groups stock_prices"},
+    Command{"topic lag",
+            "TOPIC",
+            "how many messages each consumer group has yet to read",
+            Place::directory,
+            {},
+            "tapeline topic lag stock_prices"},
     Command{"topic tail", "TOPIC", "print records as they come", Place::directory, kTail,
             "tapeline topic tail stock_prices --from beginning --no-follow"},
     Command{"topic produce",
@@ -258,9 +284,18 @@ constexpr std::array kCommands = {
     Command{"dag backfill", "DAG", "runs for the fires of a stretch of the past", Place::directory,
             kBackfill,
             "tapeline dag backfill full_tests --from 2026-11-01 --to 2026-11-07 --dry-run"},
+    Command{"dag task run", "DAG TASK", "run one task for a scheduler outside, such as Airflow",
+            Place::directory, kTaskRun,
+            "tapeline dag task run stock_data_ingestion consume --run-id run1\n"
+            "tapeline dag task run stock_data_ingestion load --run-id run1 --try 2 "
+            "--input '{\"consume\": {\"ranges\": []}}'"},
     Command{"dag next", "[DAG]", "when a schedule fires next, in UTC", Place::here, kNext,
             "tapeline dag next full_tests\n"
             "tapeline dag next --cron '30 1 * * *' --timezone America/New_York --after 2026-11-01"},
+    Command{"generate airflow-dag", "[DAG]", "an Airflow DAG file that runs a DAG's tasks here",
+            Place::here, kGenerate,
+            "tapeline generate airflow-dag\n"
+            "tapeline generate airflow-dag full_tests --output full_tests.py"},
     Command{"dbt",
             "ARGS...",
             "dbt on the shipped project, or on one of yours",
@@ -366,6 +401,9 @@ Result<std::pair<const Command*, std::size_t>> find_command(const std::vector<st
     seconds.emplace_back(command.name.substr(blank + 1));
     if (words.size() > 1 && command.name.substr(blank + 1) == words[1]) {
       return std::pair(&command, std::size_t{2});
+    }
+    if (words.size() > 2 && command.name.substr(blank + 1) == words[1] + " " + words[2]) {
+      return std::pair(&command, std::size_t{3});
     }
   }
   if (!seconds.empty()) {

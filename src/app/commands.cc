@@ -93,6 +93,14 @@ ExitCode show_config(const Config& config, const Call& call) {
     row.set("meaning", setting.help);
     rows.push_back(std::move(row));
   }
+  for (const auto& [name, value] : config.kafka()) {
+    text::Value row;
+    row.set("key", "log.kafka." + name);
+    row.set("value", msglog::is_secret_setting(name) ? "***" : value.text);
+    if (origin) row.set("origin", value.origin);
+    row.set("meaning", "librdkafka's own");
+    rows.push_back(std::move(row));
+  }
   print_objects(call, rows);
   return 0;
 }
@@ -101,6 +109,7 @@ ExitCode show_version(const Call& call) {
   text::Value value;
   value.set("tapeline", TAPELINE_VERSION);
   value.set("duckdb", warehouse::duckdb_version());
+  value.set("librdkafka", msglog::kafka_library_version());
   value.set("dbt", "speaks dbt 1.11");
   value.set("compiler", __VERSION__);
   if (call.json()) {

@@ -72,7 +72,9 @@ ExitCode show_config(const Config& config, const Call& call);
 ExitCode show_version(const Call& call);
 ExitCode show_calendar(const Call& call);
 ExitCode show_completion(const Call& call);
-ExitCode show_next_fires(Clock& clock, const Call& call);
+ExitCode show_next_fires(Clock& clock, const std::vector<dag::Dag>& dags, const Call& call);
+ExitCode generate_airflow_dag(io::FileSystem& files, const std::vector<dag::Dag>& dags,
+                              const Call& call);
 
 /// How files are read, as import and replay are told by their flags.
 Result<feeds::FileRowsOptions> file_rows_options(const Invocation& line,

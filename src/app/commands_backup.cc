@@ -54,9 +54,10 @@ ExitCode prove(const Surroundings& surroundings, const Config& config, const std
   auto directory =
       TRY(DataDirectory::open(surroundings.files, surroundings.clock, scratch, std::nullopt));
   auto pipeline = TRY(Pipeline::open(surroundings, config, std::move(directory)));
+  auto* const log = TRY(pipeline->log_engine().embedded("proving a backup", ""));
   bool damaged = false;
   call.terminal.progress("reading the topics", -1);
-  for (const auto& finding : TRY(pipeline->log().verify("")).findings) {
+  for (const auto& finding : TRY(log->verify("")).findings) {
     if (!finding.is_damage) continue;
     damaged = true;
     call.terminal.err(fmt::format("damage: {} partition {} offset {}: {}\n", finding.where.topic,

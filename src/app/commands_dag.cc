@@ -87,6 +87,7 @@ ExitCode list_runs(Pipeline& pipeline, const Call& call) {
   for (const auto& run : TRY(pipeline.scheduler().runs(found->id, limit))) {
     text::Value row;
     row.set("run_id", run.run_id);
+    row.set("type", run.run_type);
     row.set("state", run.state);
     row.set("start", time_value(run.start_at));
     row.set("end", time_value(run.end_at));
@@ -151,16 +152,33 @@ ExitCode show_logs(Pipeline& pipeline, const Call& call) {
 
 }  // namespace
 
+namespace {
+
+Error no_dag(const std::string& id, const std::vector<std::string>& ids) {
+  const std::string near = nearest(id, ids);
+  return Error{ErrorCode::not_found, fmt::format("there is no DAG '{}'", id),
+               near.empty() ? "`tapeline dag list` shows the DAGs."
+                            : fmt::format("Did you mean '{}'?", near)};
+}
+
+}  // namespace
+
 Result<const dag::Dag*> find_dag(Pipeline& pipeline, const std::string& id) {
   std::vector<std::string> ids;
   for (const auto& info : pipeline.scheduler().dags()) {
     if (info.dag->id == id) return info.dag;
     ids.push_back(info.dag->id);
   }
-  const std::string near = nearest(id, ids);
-  return Error{ErrorCode::not_found, fmt::format("there is no DAG '{}'", id),
-               near.empty() ? "`tapeline dag list` shows the DAGs."
-                            : fmt::format("Did you mean '{}'?", near)};
+  return no_dag(id, ids);
+}
+
+Result<const dag::Dag*> find_dag(const std::vector<dag::Dag>& dags, const std::string& id) {
+  std::vector<std::string> ids;
+  for (const dag::Dag& dag : dags) {
+    if (dag.id == id) return &dag;
+    ids.push_back(dag.id);
+  }
+  return no_dag(id, ids);
 }
 
 ExitCode tell_run(Pipeline& pipeline, const Call& call, const std::string& dag,
@@ -209,6 +227,7 @@ ExitCode dag_command(Pipeline& pipeline, const Call& call) {
   if (name == "dag runs") return list_runs(pipeline, call);
   if (name == "dag tasks") return list_tasks(pipeline, call);
   if (name == "dag logs") return show_logs(pipeline, call);
+  if (name == "dag task run") return run_task(pipeline, call);
   return change_runs(pipeline, call);
 }
 

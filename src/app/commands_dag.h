@@ -1,8 +1,9 @@
-// What the two files of `tapeline dag` commands share.
+// What the files of `tapeline dag` commands share.
 
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "app/commands.h"
 
@@ -10,6 +11,7 @@ namespace tapeline::app {
 
 /// errors: not_found; the hint names the closest DAG
 Result<const dag::Dag*> find_dag(Pipeline& pipeline, const std::string& id);
+Result<const dag::Dag*> find_dag(const std::vector<dag::Dag>& dags, const std::string& id);
 
 /// Prints a run. Before that, where it is asked for or nobody else would run it, waits for its end;
 /// 1 if it failed.
@@ -23,6 +25,10 @@ Result<std::int64_t> whole_flag(const Invocation& line, std::string_view flag,
 
 /// What --conf gives, a JSON object.
 Result<text::Value> parse_conf(const std::string& json);
+
+/// One task, for a scheduler outside. The last line on stdout is what the task returned, as JSON.
+/// shape: 0 success, 1 failed, 99 skipped
+ExitCode run_task(Pipeline& pipeline, const Call& call);
 
 /// What changes runs that are there: clear, mark, cancel, backfill.
 ExitCode change_runs(Pipeline& pipeline, const Call& call);

@@ -8,25 +8,16 @@ namespace {
 
 constexpr std::int64_t kCountMax = 10'000;
 
-/// The schedule of a shipped DAG.
-Result<dag::Cron> cron_of_dag(const std::string& id) {
-  std::vector<std::string> ids;
-  for (const dag::Dag& dag : TRY(parse_shipped_dags())) {
-    if (dag.id == id && dag.cron) return *dag.cron;
-    if (dag.id == id) {
-      return usage(fmt::format("the DAG '{}' has no times to fire at: its schedule is {}", id,
-                               dag.schedule.empty() ? "none" : dag.schedule),
-                   "`tapeline dag next --cron EXPR` shows those of an expression.");
-    }
-    ids.push_back(dag.id);
-  }
-  const std::string near = nearest(id, ids);
-  return Error{ErrorCode::not_found, fmt::format("there is no DAG '{}'", id),
-               near.empty() ? "`tapeline dag list` shows the DAGs."
-                            : fmt::format("Did you mean '{}'?", near)};
+/// The schedule of a DAG.
+Result<dag::Cron> cron_of_dag(const std::vector<dag::Dag>& dags, const std::string& id) {
+  const dag::Dag* const found = TRY(find_dag(dags, id));
+  if (found->cron) return *found->cron;
+  return usage(fmt::format("the DAG '{}' has no times to fire at: its schedule is {}", id,
+                           found->schedule.empty() ? "none" : found->schedule),
+               "`tapeline dag next --cron EXPR` shows those of an expression.");
 }
 
-Result<dag::Cron> cron_asked_for(const Invocation& line) {
+Result<dag::Cron> cron_asked_for(const std::vector<dag::Dag>& dags, const Invocation& line) {
   const auto expression = line.value("cron");
   if (line.words.empty() != expression.has_value()) {
     return usage("`dag next` needs a DAG or --cron, one of the two",
@@ -36,7 +27,7 @@ Result<dag::Cron> cron_asked_for(const Invocation& line) {
     if (line.has("timezone")) {
       return usage("--timezone goes with --cron: a DAG has its own", "Take it out.");
     }
-    return cron_of_dag(line.words[0]);
+    return cron_of_dag(dags, line.words[0]);
   }
   const auto zone = TRY(TimeZone::find(line.value("timezone").value_or("UTC")));
   return dag::Cron::parse(*expression, zone);
@@ -44,8 +35,8 @@ Result<dag::Cron> cron_asked_for(const Invocation& line) {
 
 }  // namespace
 
-ExitCode show_next_fires(Clock& clock, const Call& call) {
-  const auto cron = TRY(cron_asked_for(call.line));
+ExitCode show_next_fires(Clock& clock, const std::vector<dag::Dag>& dags, const Call& call) {
+  const auto cron = TRY(cron_asked_for(dags, call.line));
   Timestamp at = clock.now();
   if (const auto after = call.line.value("after")) {
     const auto date = parse_date(*after);

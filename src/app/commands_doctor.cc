@@ -91,12 +91,14 @@ Finding check_directory(io::FileSystem& files, const std::string& directory) {
 }
 
 /// What a data directory is made of has to be there and to be ours to write.
-std::vector<Finding> check_files(io::FileSystem& files, const std::string& directory) {
+std::vector<Finding> check_files(io::FileSystem& files, const std::string& directory,
+                                 bool has_log) {
   std::vector<Finding> findings;
   if (!DataDirectory::exists(files, directory).value_or(false)) return findings;
   const auto kind = DataDirectory::kind_of(files, directory);
   if (!kind) return {must_fix("files", kind.error())};
   for (const std::string_view name : {"log", "stocks_fin.duckdb", "state.sqlite"}) {
+    if (name == "log" && !has_log) continue;  // the topics are Kafka's
     const std::string path = fmt::format("{}/{}", directory, name);
     const auto info = files.info(path);
     if (!info || !*info) {
@@ -110,9 +112,9 @@ std::vector<Finding> check_files(io::FileSystem& files, const std::string& direc
     }
   }
   if (findings.empty()) {
-    findings.push_back(
-        {"files", Verdict::ok,
-         fmt::format("log, warehouse and state are there ({} data)", app::to_string(*kind))});
+    findings.push_back({"files", Verdict::ok,
+                        fmt::format("{}warehouse and state are there ({} data)",
+                                    has_log ? "log, " : "", app::to_string(*kind))});
   }
   return findings;
 }
@@ -193,6 +195,39 @@ Finding check_feed(const Config& config) {
                               : ", which needs no key")};
 }
 
+/// Whether the brokers that are named answer, and to whom we are who we say.
+std::vector<Finding> check_log(Clock& clock, const Config& config) {
+  const std::string what = "log";
+  auto options = kafka_options(config);
+  if (!options) return {must_fix(what, options.error())};
+  if (!*options) {
+    if (config.text("log.brokers").empty()) return {{what, Verdict::ok, "embedded"}};
+    return {
+        {what, Verdict::note,
+         fmt::format("embedded, though Kafka's brokers are named (from {})",
+                     config.value("log.brokers").origin),
+         "TAPELINE_LOG=kafka, or engine = \"kafka\" under [log] in tapeline.toml, takes them."}};
+  }
+  const auto mechanism = (*options)->settings.find("sasl.mechanism");
+  const auto mechanisms = (*options)->settings.find("sasl.mechanisms");
+  std::string login = mechanism != (*options)->settings.end() ? mechanism->second : "";
+  if (mechanisms != (*options)->settings.end()) login = mechanisms->second;
+  auto log = msglog::KafkaLog::open(clock, **std::move(options));
+  if (!log) return {must_fix(what, log.error())};
+  const auto cluster = (*log)->describe_cluster();
+  if (cluster) return {{what, Verdict::ok, "Kafka: " + *cluster}};
+  Finding finding = {what, Verdict::fix, cluster.error().message,
+                     fmt::format("Start the brokers, or name others ({} is from {}).",
+                                 config.text("log.brokers"), config.value("log.brokers").origin)};
+  if (login.starts_with("SCRAM") && msglog::kafka_library_scram_is_old()) {
+    finding.fix = fmt::format(
+        "librdkafka {} cannot do SCRAM with Kafka 4.x, even with the right password: build against "
+        "2.6.1 or later, or use PLAIN over TLS. With Kafka 3.x look at user and password.",
+        msglog::kafka_library_version());
+  }
+  return {finding};
+}
+
 /// Numbers have to be numbers, symbols symbols.
 std::vector<Finding> check_settings(const Config& config) {
   std::vector<Finding> findings;
@@ -256,6 +291,7 @@ ExitCode doctor(Clock& clock, io::FileSystem& files, const Environment& environm
   if (config) {
     add(check_settings(*config));
     findings.push_back(check_feed(*config));
+    add(check_log(clock, *config));
   } else {
     findings.push_back(must_fix("configuration", config.error()));
     // What else there is to see is looked at as if nothing were configured.
@@ -268,7 +304,7 @@ ExitCode doctor(Clock& clock, io::FileSystem& files, const Environment& environm
   }
   directory = TRY(choose_directory(files, environment, directory, true));
   findings.push_back(check_directory(files, directory));
-  add(check_files(files, directory));
+  add(check_files(files, directory, config->text("log.engine") != "kafka"));
   add(check_disk(clock, files, directory));
   findings.push_back(check_port(clock, files, config->text("listen"), directory));
   return report(call, findings);

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include "app/import_progress.h"
 #include "app/values.h"
 #include "feeds/replay/file_feed.h"
@@ -150,31 +152,47 @@ class Sending {
   std::size_t told_ = 0;  // files
 };
 
-msglog::Offset end_of_topic(Pipeline& pipeline) {
+/// Where each partition of the topic ends; none where there is no topic yet.
+std::vector<msglog::Offset> ends_of_topic(Pipeline& pipeline) {
+  std::vector<msglog::Offset> ends;
   const auto topics = pipeline.log().topics();
-  if (topics) {
-    for (const auto& topic : *topics) {
-      if (topic.name == kTopic) return topic.partitions.at(0).end;
-    }
+  for (const auto& topic : topics ? *topics : std::vector<msglog::TopicInfo>()) {
+    if (topic.name != kTopic) continue;
+    for (const auto& partition : topic.partitions) ends.push_back(partition.end);
   }
-  return 0;
+  return ends;
 }
 
-Result<msglog::Offset> loaded_to(warehouse::Connection& connection) {
+msglog::Offset sum(const std::vector<msglog::Offset>& offsets) {
+  return std::accumulate(offsets.begin(), offsets.end(), msglog::Offset{0});
+}
+
+/// How far that is loaded, over all partitions.
+Result<msglog::Offset> loaded_to(warehouse::Connection& connection,
+                                 const std::vector<msglog::Offset>& ends) {
   const auto rows = TRY(connection.query(
-      "select coalesce(max(next_offset), 0) from raw_stocks.consumer_offsets where topic = "
+      "select topic_partition, next_offset from raw_stocks.consumer_offsets where topic = "
       "'stock_prices'"));
-  return std::get<std::int64_t>(rows.rows.at(0).at(0));
+  msglog::Offset loaded = 0;
+  for (const auto& row : rows.rows) {
+    const auto partition = static_cast<std::size_t>(std::get<std::int64_t>(row[0]));
+    if (partition >= ends.size()) continue;
+    loaded += std::min(std::get<std::int64_t>(row[1]), ends[partition]);
+  }
+  return loaded;
 }
 
 /// Runs the DAG until everything up to `end` is in the marts. The last run.
-Result<state::RunRow> load_and_model(Pipeline& pipeline, const Call& call, msglog::Offset begin,
-                                     msglog::Offset end) {
+Result<state::RunRow> load_and_model(Pipeline& pipeline, const Call& call,
+                                     const std::vector<msglog::Offset>& begins,
+                                     const std::vector<msglog::Offset>& ends) {
+  const msglog::Offset begin = sum(begins);
+  const msglog::Offset end = sum(ends);
   auto connection = TRY(pipeline.warehouse().connect());
   ProgressReport report(pipeline.clock(), call);
   for (;;) {
     auto run = TRY(pipeline.run_dag(std::string(kIngestionDag), call.stop));
-    const msglog::Offset loaded = TRY(loaded_to(*connection));
+    const msglog::Offset loaded = TRY(loaded_to(*connection, ends));
     const auto status = pipeline.tasks().status();
     const double part =
         end > begin ? static_cast<double>(loaded - begin) / static_cast<double>(end - begin) : 1;
@@ -262,11 +280,15 @@ ExitCode import_files(Pipeline& pipeline, const Call& call) {
   }
   const Duration began = pipeline.clock().uptime();
   const auto before = pipeline.tasks().status().equation;
-  const msglog::Offset begin = end_of_topic(pipeline);
+  const auto begins = ends_of_topic(pipeline);
   Sending sending(pipeline, call);
   const Sent sent = TRY(sending.send());
-  const msglog::Offset end = end_of_topic(pipeline);
-  const auto run = TRY(load_and_model(pipeline, call, begin, end));
+  if (const auto spool = pipeline.log_engine().spool(); spool && spool->records > 0) {
+    call.terminal.progress("Kafka is away: waiting until it takes what is in the spool", -1);
+    TRY_STATUS(pipeline.log_engine().wait_for_spool(call.stop));
+    call.terminal.end_progress();
+  }
+  const auto run = TRY(load_and_model(pipeline, call, begins, ends_of_topic(pipeline)));
   if (run.state != "failed") TRY_STATUS(sending.forget());
   auto counts = pipeline.tasks().status().equation;
   counts.consumed -= before.consumed;

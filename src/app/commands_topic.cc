@@ -2,13 +2,10 @@
 
 #include <charconv>
 
-#include "app/commands.h"
+#include "app/commands_topic.h"
 #include "text/value.h"
 
 namespace tapeline::app {
-namespace {
-
-using msglog::Offset;
 
 Result<msglog::TopicInfo> find_topic(Pipeline& pipeline, const std::string& name) {
   std::vector<std::string> names;
@@ -21,6 +18,10 @@ Result<msglog::TopicInfo> find_topic(Pipeline& pipeline, const std::string& name
                near.empty() ? "`tapeline topic list` shows the topics."
                             : fmt::format("Did you mean '{}'?", near)};
 }
+
+namespace {
+
+using msglog::Offset;
 
 Result<std::int32_t> partition_of(const Call& call, const msglog::TopicInfo& topic) {
   const std::string text = call.line.value("partition").value_or("0");
@@ -65,13 +66,13 @@ ExitCode list_topics(Pipeline& pipeline, const Call& call) {
     std::int64_t bytes = 0;
     for (const auto& partition : topic.partitions) {
       records += partition.end - partition.earliest;
-      bytes += partition.size_bytes;
+      bytes = partition.size_bytes < 0 ? -1 : bytes + partition.size_bytes;
     }
     text::Value row;
     row.set("topic", topic.name);
     row.set("partitions", static_cast<std::int64_t>(topic.partitions.size()));
     row.set("records", records);
-    row.set("bytes", bytes);
+    row.set("bytes", bytes < 0 ? text::Value() : text::Value(bytes));
     rows.push_back(std::move(row));
   }
   print_objects(call, rows);
@@ -93,7 +94,7 @@ ExitCode describe_topic(Pipeline& pipeline, const Call& call) {
     row.set("partition", static_cast<std::int64_t>(i));
     row.set("earliest", partition.earliest);
     row.set("end", partition.end);
-    row.set("bytes", partition.size_bytes);
+    row.set("bytes", partition.size_bytes < 0 ? text::Value() : text::Value(partition.size_bytes));
     row.set("group", nullptr);
     row.set("next_offset", nullptr);
     row.set("lag", partition.end - partition.earliest);
@@ -148,7 +149,9 @@ ExitCode tail_topic(Pipeline& pipeline, const Call& call) {
 
 ExitCode produce(Pipeline& pipeline, const Call& call) {
   const std::string& topic = call.line.words[0];
-  TRY_STATUS(find_topic(pipeline, topic));
+  const auto found = find_topic(pipeline, topic);
+  // While Kafka is away nobody can tell; ours is there, or will be made.
+  if (!found && !(found.error().retryable() && topic == kTopic)) return found.error();
   constexpr std::size_t kRecordsPerAppend = 10'000;
   std::vector<msglog::Record> records;
   std::int64_t appended = 0;
@@ -172,6 +175,12 @@ ExitCode produce(Pipeline& pipeline, const Call& call) {
     if (records.size() == kRecordsPerAppend) TRY_STATUS(flush());
   }
   TRY_STATUS(flush());
+  if (const auto spool = pipeline.log_engine().spool(); spool && spool->records > 0) {
+    call.terminal.err(
+        fmt::format("note: Kafka is away: {} records wait in the spool, safe on this machine; "
+                    "`tapeline status` shows them\n",
+                    spool->records));
+  }
   text::Value row;
   row.set("topic", topic);
   row.set("appended", appended);
@@ -182,7 +191,11 @@ ExitCode produce(Pipeline& pipeline, const Call& call) {
 ExitCode verify(Pipeline& pipeline, const Call& call) {
   const std::string topic = call.line.words.empty() ? "" : call.line.words[0];
   if (!topic.empty()) TRY_STATUS(find_topic(pipeline, topic));
-  const auto report = TRY(pipeline.log().verify(topic));
+  auto* const log = TRY(pipeline.log_engine().embedded(
+      "`topic verify`",
+      "Kafka checks each batch that it gives; its own kafka-dump-log reads a broker's files, and "
+      "`tapeline audit` compares every record with the tables."));
+  const auto report = TRY(log->verify(topic));
   text::Value row;
   row.set("segments", report.segments);
   row.set("batches", report.batches);
@@ -228,6 +241,8 @@ ExitCode topic_command(Pipeline& pipeline, const Call& call) {
   if (name == "topic describe") return describe_topic(pipeline, call);
   if (name == "topic tail") return tail_topic(pipeline, call);
   if (name == "topic produce") return produce(pipeline, call);
+  if (name == "topic groups") return list_groups(pipeline, call);
+  if (name == "topic lag") return show_lag(pipeline, call);
   if (name == "topic verify") return verify(pipeline, call);
   return accept(pipeline, call);
 }

@@ -30,10 +30,12 @@ std::string replaced(std::string_view text, std::string_view what, std::string_v
   return out += text;
 }
 
+/// First and second word of a command's name; its third, if it has one, is chosen with its flags.
 std::pair<std::string, std::string> names_of(const Command& command) {
   const auto blank = command.name.find(' ');
   if (blank == std::string_view::npos) return {std::string(command.name), ""};
-  return {std::string(command.name.substr(0, blank)), std::string(command.name.substr(blank + 1))};
+  const std::string_view rest = command.name.substr(blank + 1);
+  return {std::string(command.name.substr(0, blank)), std::string(rest.substr(0, rest.find(' ')))};
 }
 
 /// First words, each once, in the order of the help.
@@ -64,6 +66,10 @@ std::vector<Choice> seconds_of(std::string_view wanted) {
 
 std::vector<Choice> flags_of(const Command& command) {
   std::vector<Choice> found;
+  if (std::ranges::count(command.name, ' ') > 1) {
+    found.push_back({std::string(command.name.substr(command.name.rfind(' ') + 1)),
+                     std::string(command.summary)});
+  }
   for (const auto flags : {command.flags, common_flags()}) {
     for (const Flag& flag : flags) {
       found.push_back(

@@ -25,6 +25,22 @@ constexpr std::array kSettings = {
     Setting{"simulator.start", "", "start", "", "the instant at which it begins [now]"},
     Setting{"simulator.faults", "", "faults", "",
             "what goes wrong at the simulated exchange: drop=0.01,halt=0.1"},
+    Setting{"log.engine", "TAPELINE_LOG", "log", "embedded",
+            "where the topics are: embedded, or kafka"},
+    Setting{"log.brokers", "KAFKA_BOOTSTRAP_SERVERS", "", "",
+            "kafka: the brokers to begin with, host:port,host:port"},
+    Setting{"log.group", "TAPELINE_LOG_GROUP", "", "airflow-stock-ingestion-snowflake",
+            "kafka: the consumer group whose lag Kafka's tools see"},
+    Setting{"log.topic_prefix", "TAPELINE_LOG_TOPIC_PREFIX", "", "",
+            "kafka: what stands before the names of the topics there"},
+    Setting{"log.partitions", "TAPELINE_LOG_PARTITIONS", "", "1",
+            "kafka: partitions of a topic that is made"},
+    Setting{"log.replication", "TAPELINE_LOG_REPLICATION", "", "0",
+            "kafka: replicas of a topic that is made; 0: as the brokers say"},
+    Setting{"log.retention_hours", "TAPELINE_LOG_RETENTION_HOURS", "", "0",
+            "kafka: how long a topic that is made keeps records; 0: as the brokers say"},
+    Setting{"log.spool_bytes", "TAPELINE_LOG_SPOOL_BYTES", "", "5000000000",
+            "kafka: what may wait on this machine's disk while it is away"},
     Setting{"log.retention_bytes", "TAPELINE_LOG_RETENTION_BYTES", "", "20000000000",
             "what the topics may take on disk"},
     Setting{"log.segment_bytes", "TAPELINE_LOG_SEGMENT_BYTES", "", "67108864",
@@ -38,6 +54,10 @@ constexpr std::array kSettings = {
             "where raw rows go as Parquet before that; empty: nowhere"},
     Setting{"dag.rest_ms_max", "TAPELINE_DAG_REST_MS_MAX", "", "2000",
             "the longest rest between continuous runs that have little to do"},
+    Setting{"dag.folder", "TAPELINE_DAG_FOLDER", "", "",
+            "DAG files (*.yml) beside the shipped ones; one with a shipped id replaces it"},
+    Setting{"dag.scheduler", "TAPELINE_DAG_SCHEDULER", "", "built-in",
+            "built-in, or outside: runs by schedule are made by Airflow, say, not here"},
     Setting{"log_level", "TAPELINE_LOG_LEVEL", "", "info", "debug, info, warn or error"},
     Setting{"api.token", "TAPELINE_API_TOKEN", "", "", "what readers and writers must send, if set",
             true},
@@ -99,6 +119,20 @@ std::map<std::string, std::string> parse_env_file(std::string_view text) {
   return values;
 }
 
+constexpr std::string_view kKafkaKey = "log.kafka.";
+constexpr std::string_view kKafkaVariable = "TAPELINE_KAFKA_";
+
+/// "sasl.password" of TAPELINE_KAFKA_SASL_PASSWORD; none for other variables.
+std::optional<std::string> kafka_name(std::string_view variable) {
+  if (!variable.starts_with(kKafkaVariable)) return std::nullopt;
+  variable.remove_prefix(kKafkaVariable.size());
+  std::string name;
+  for (const char c : variable) {
+    name += c == '_' ? '.' : static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  }
+  return name.empty() ? std::nullopt : std::optional(name);
+}
+
 Status flatten(const text::Value& value, const std::string& prefix,
                std::map<std::string, std::string>& out) {
   for (const auto& [name, item] : value.as_object()) {
@@ -107,7 +141,7 @@ Status flatten(const text::Value& value, const std::string& prefix,
       TRY_STATUS(flatten(item, key, out));
       continue;
     }
-    if (!find_setting(key)) {
+    if (!find_setting(key) && !key.starts_with(kKafkaKey)) {
       std::vector<std::string> keys;
       for (const Setting& setting : kSettings) keys.emplace_back(setting.key);
       const std::string near = nearest(key, keys);
@@ -206,6 +240,18 @@ Result<Config> Config::load(io::FileSystem& files, const std::string& folder,
     }
     config.values_.emplace(key, std::move(value));
   }
+  for (const auto& [key, value] : from_file) {
+    if (!key.starts_with(kKafkaKey)) continue;
+    config.kafka_[key.substr(kKafkaKey.size())] = {value, "tapeline.toml"};
+  }
+  for (const auto& [variable, value] : from_secrets) {
+    if (const auto name = kafka_name(variable)) config.kafka_[*name] = {value, "secrets.env"};
+  }
+  for (const auto& [variable, value] : environment) {
+    if (const auto name = kafka_name(variable)) {
+      config.kafka_[*name] = {value, "environment " + variable};
+    }
+  }
   return config;
 }
 
@@ -226,6 +272,15 @@ Result<std::int64_t> Config::integer(std::string_view key) const {
         fmt::format("'{}' is no whole number for '{}' (from {})", its.text, key, its.origin), ""};
   }
   return number;
+}
+
+Result<std::int64_t> Config::integer(std::string_view key, std::int64_t least,
+                                     std::int64_t most) const {
+  const auto number = TRY(integer(key));
+  if (number >= least && number <= most) return number;
+  return Error{ErrorCode::invalid_argument,
+               fmt::format("{} is out of range for '{}' (from {})", number, key, value(key).origin),
+               fmt::format("It goes from {} to {}.", least, most)};
 }
 
 Result<double> Config::real(std::string_view key) const {

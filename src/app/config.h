@@ -55,13 +55,19 @@ class Config {
 
   /// errors: invalid_argument, naming the setting and its origin
   Result<std::int64_t> integer(std::string_view key) const;
+  Result<std::int64_t> integer(std::string_view key, std::int64_t least, std::int64_t most) const;
   Result<double> real(std::string_view key) const;
 
   /// A comma-separated list; empty entries are left out.
   std::vector<std::string> list(std::string_view key) const;
 
+  /// librdkafka's own settings, by its names: what stands under [log.kafka], and in variables
+  /// like TAPELINE_KAFKA_SASL_PASSWORD.
+  const std::map<std::string, Value, std::less<>>& kafka() const { return kafka_; }
+
  private:
   std::map<std::string, Value, std::less<>> values_;
+  std::map<std::string, Value, std::less<>> kafka_;
 };
 
 }  // namespace tapeline::app

@@ -7,6 +7,8 @@
 
 #include <filesystem>
 
+#include "app/log_engine.h"
+
 namespace tapeline::app {
 namespace {
 
@@ -57,6 +59,33 @@ TEST_F(ConfigTest, the_environment_beats_secrets_and_they_beat_the_file) {
   EXPECT_EQ(load()->text("api.token"), "hidden");
   environment_["TAPELINE_API_TOKEN"] = "louder";
   EXPECT_EQ(load()->text("api.token"), "louder");
+}
+
+TEST_F(ConfigTest, librdkafkas_settings_pass_through_by_name_from_file_secrets_and_environment) {
+  write("tapeline.toml",
+        "[log]\nengine = \"kafka\"\n[log.kafka]\n\"linger.ms\" = 5\nsasl.username = \"me\"\n",
+        fs::perms::none);
+  write("secrets.env", "TAPELINE_KAFKA_SASL_PASSWORD=hidden\n", fs::perms::none);
+  environment_["TAPELINE_KAFKA_LINGER_MS"] = "7";
+  environment_["KAFKA_BOOTSTRAP_SERVERS"] = "a:9092";
+  const auto config = load();
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->kafka().at("linger.ms").text, "7");
+  EXPECT_EQ(config->kafka().at("linger.ms").origin, "environment TAPELINE_KAFKA_LINGER_MS");
+  EXPECT_EQ(config->kafka().at("sasl.username").text, "me");
+  EXPECT_EQ(config->kafka().at("sasl.password").origin, "secrets.env");
+  const auto options = kafka_options(*config);
+  ASSERT_TRUE(options && *options);
+  EXPECT_EQ((*options)->settings.at("bootstrap.servers"), "a:9092");
+  EXPECT_EQ((*options)->settings.at("sasl.password"), "hidden");
+}
+
+TEST_F(ConfigTest, an_engine_without_brokers_or_that_nobody_knows_is_refused) {
+  EXPECT_FALSE(*kafka_options(*load()));  // embedded, unless it is said otherwise
+  flags_["log"] = "kafka";
+  EXPECT_EQ(kafka_options(*load()).error().message, "the log is Kafka's, and no broker is named");
+  flags_["log"] = "kafak";
+  EXPECT_EQ(kafka_options(*load()).error().message, "there is no log 'kafak' (from flag --log)");
 }
 
 }  // namespace

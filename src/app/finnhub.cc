@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "app/unloaded.h"
 #include "app/values.h"
 #include "base/scaled_clock.h"
 #include "serve/live.h"
@@ -108,24 +109,11 @@ std::optional<Price> price_of(const warehouse::Value& cell) {
 }
 
 /// Calls `use` with each message of this feed that the topic holds and raw does not.
-Status each_unloaded(Pipeline& pipeline, warehouse::Connection& connection,
-                     const std::function<void(const wire::QuoteView&)>& use) {
-  const auto next =
-      TRY(connection.query("select coalesce(max(next_offset), 0) from raw_stocks.consumer_offsets "
-                           "where topic = 'stock_prices'"));
-  wire::Decoder decoder(pipeline.directory().kind());
-  const msglog::TopicPartition topic{std::string(kTopic), 0};
-  for (msglog::Offset at = std::get<std::int64_t>(next.rows.at(0).at(0));;) {
-    const auto fetched = TRY(pipeline.log().fetch(topic, at, {}));
-    if (fetched.next == at) return Ok{};
-    wire::QuoteView row;
-    for (const auto& record : fetched.records) {
-      if (decoder.decode(record.value, record.appended_at, row)) continue;
-      if (row.data_source == "finnhub" || row.data_source == "finnhub-ws") use(row);
-    }
-    decoder.forget();
-    at = fetched.next;
-  }
+Status each_of_ours_unloaded(Pipeline& pipeline,
+                             const std::function<void(const wire::QuoteView&)>& use) {
+  return each_unloaded(pipeline, [&](const wire::QuoteView& row) {
+    if (row.data_source == "finnhub" || row.data_source == "finnhub-ws") use(row);
+  });
 }
 
 /// errors: invalid_argument where debug.clock would meet the vendor itself
@@ -195,8 +183,8 @@ Result<std::unique_ptr<FinnhubFeed>> make_finnhub(Pipeline& pipeline, Clock& clo
   const auto later = [&](Timestamp at) {
     options.alive_until = std::max(options.alive_until.value_or(at), at);
   };
-  TRY_STATUS(each_unloaded(pipeline, *connection,
-                           [&](const wire::QuoteView& row) { later(row.event_time); }));
+  TRY_STATUS(
+      each_of_ours_unloaded(pipeline, [&](const wire::QuoteView& row) { later(row.event_time); }));
   if (const auto kept = TRY(pipeline.settings().get(kAliveAt))) {
     if (const auto at = parse_rfc3339(*kept)) later(at->at);
   }
@@ -238,7 +226,7 @@ Status restore_finnhub(Pipeline& pipeline, Clock& clock, FinnhubFeed& feed,
                   format_rfc3339_micros(since), kOurSources),
       {}, [](const std::vector<warehouse::Column>&) {}, on_row));
   std::vector<Quote> unloaded;
-  TRY_STATUS(each_unloaded(pipeline, *connection, [&](const wire::QuoteView& row) {
+  TRY_STATUS(each_of_ours_unloaded(pipeline, [&](const wire::QuoteView& row) {
     const auto symbol = Symbol::parse(row.symbol);
     if (!symbol || row.event_time < since || row.history) return;
     unloaded.push_back({.symbol = *symbol,

@@ -75,7 +75,7 @@ Result<DiskStatus> disk_status(Pipeline& pipeline) {
   }
   const auto daily = TRY(daily_loads(*connection, now));
   if (!daily) return status;
-  const auto usage = pipeline.log().usage();
+  const auto usage = pipeline.log_engine().usage();
   double messages = 0;
   for (const auto& topic : TRY(pipeline.log().topics())) {
     for (const auto& its : topic.partitions) {

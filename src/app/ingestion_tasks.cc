@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "app/external_dbt.h"
+#include "app/finnhub.h"
 #include "app/values.h"
 #include "telemetry/logging.h"
 
@@ -16,6 +18,7 @@ using ingest::LoadCounts;
 using ingest::OffsetRange;
 
 constexpr std::string_view kTestedKey = "models.tested_load_id";
+constexpr std::string_view kTransformedKey = "models.transformed_load_id";
 constexpr std::int64_t kMuch = 10'000;  // messages that are worth a run at once
 
 // What limits the data tests to the touched days, and to the loads that the models have seen; the
@@ -41,17 +44,31 @@ text::Value to_value(const std::vector<OffsetRange>& ranges) {
   return value;
 }
 
-std::vector<OffsetRange> ranges_of(const TaskContext& context) {
+/// What `consume` returned. A scheduler outside may hand on anything: a batch that names another
+/// topic than ours would be written down as loaded.
+/// errors: invalid_argument
+Result<std::vector<OffsetRange>> ranges_of(const TaskContext& context,
+                                           const std::vector<msglog::TopicInfo>& topics) {
   std::vector<OffsetRange> ranges;
   const auto found = context.values.find("consume");
   const text::Value* list = found == context.values.end() ? nullptr : found->second.find("ranges");
-  if (!list || !list->is_list()) return ranges;
+  if (!list || !list->is_list()) {
+    context.log->line("no batch was handed on by 'consume': there is nothing to load");
+    return ranges;
+  }
   for (const text::Value& item : list->as_list()) {
-    ranges.push_back(
-        {{item.string_or("topic", ""), static_cast<std::int32_t>(item.int_or("partition", 0))},
-         item.string_or("topic_id", ""),
-         item.int_or("first", 0),
-         item.int_or("next", 0)});
+    const auto topic = std::ranges::find(topics, item.string_or("topic_id", ""),
+                                         [](const msglog::TopicInfo& its) { return its.id; });
+    const std::int64_t partition = item.int_or("partition", -1);
+    const std::int64_t first = item.int_or("first", -1);
+    const std::int64_t next = item.int_or("next", -1);
+    if (topic == topics.end() || topic->name != item.string_or("topic", "") || partition < 0 ||
+        partition >= std::ssize(topic->partitions) || first < 0 || next < first) {
+      return Error{ErrorCode::invalid_argument,
+                   fmt::format("{} is no part of a topic here", text::to_json(item)),
+                   "Run 'consume' again: it takes what is not loaded yet."};
+    }
+    ranges.push_back({{topic->name, static_cast<std::int32_t>(partition)}, topic->id, first, next});
   }
   return ranges;
 }
@@ -96,31 +113,40 @@ Result<std::unique_ptr<IngestionTasks>> IngestionTasks::make(Parts parts, Option
   auto tasks = std::unique_ptr<IngestionTasks>(
       new IngestionTasks(parts, std::move(options), std::move(connection)));
   const std::string tested = TRY(parts.settings.get(kTestedKey)).value_or("0");
-  const std::int64_t load_id = std::atoll(tested.c_str());
-  tasks->known_.with([&](Known& known) {
-    known.status.tested_load_id = load_id;
-    known.transformed_load_id = load_id;
-  });
+  const std::string transformed = TRY(parts.settings.get(kTransformedKey)).value_or("0");
   TRY_STATUS(tasks->learn_loads());
+  tasks->known_.with([&](Known& known) {
+    known.status.tested_load_id = std::atoll(tested.c_str());
+    known.transformed_load_id =
+        std::max(known.status.tested_load_id,
+                 std::min<std::int64_t>(std::atoll(transformed.c_str()), known.status.load_id));
+  });
   return tasks;
 }
 
 Status IngestionTasks::set_hold(bool held) {
-  return parts_.log.set_hold(options_.topic, held ? std::optional(options_.group) : std::nullopt);
+  return parts_.log_engine.set_hold(options_.topic,
+                                    held ? std::optional(options_.group) : std::nullopt);
 }
 
 /// Takes what was loaded since it looked last into the numbers in memory, so that `has_work`
 /// needs no query. They follow what is stored: a load that is repeated counts once.
 Status IngestionTasks::learn_loads() {
   std::vector<msglog::Offset> next_offsets;
-  for (const auto& topic : TRY(parts_.log.topics())) {
+  const auto topics = parts_.log.topics();
+  // Kafka may be away when a pipeline starts: the first batch learns the offsets then.
+  if (!topics && !topics.error().retryable()) return topics.error();
+  for (const auto& topic : topics ? *topics : std::vector<msglog::TopicInfo>()) {
     if (topic.name != options_.topic) continue;
     for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
       const auto partition = static_cast<std::int32_t>(i);
       const auto next = TRY(loader_.next_offset(topic.id, partition));
       next_offsets.push_back(next.value_or(topic.partitions[i].earliest));
       // Retention keeps what this group has not committed.
-      TRY_STATUS(parts_.log.commit(options_.group, {topic.name, partition}, next_offsets.back()));
+      const Status committed =
+          parts_.log.commit(options_.group, {topic.name, partition}, next_offsets.back());
+      // What was loaded is known by the warehouse; on Kafka the commit is for others to look at.
+      if (!committed && !parts_.log_engine.is_kafka()) return committed;
     }
   }
   const auto known_id = known_.with([](Known& known) { return known.status.load_id; });
@@ -130,6 +156,7 @@ Status IngestionTasks::learn_loads() {
                   known_id)));
   const auto& row = sums.rows.at(0);
   known_.with([&](Known& known) {
+    known.learned = topics.has_value();
     known.next = std::move(next_offsets);
     known.status.equation += {warehouse::to_integer(row[0]), warehouse::to_integer(row[1]),
                               warehouse::to_integer(row[2]), warehouse::to_integer(row[3]),
@@ -155,11 +182,11 @@ Status IngestionTasks::check_log() {
   known_.with(
       [&](Known& known) { known.problem = fits ? std::nullopt : std::optional(fits.error()); });
   TRY_STATUS(fits);
-  return parts_.log.health();
+  return parts_.log_engine.recover();
 }
 
 std::optional<Error> IngestionTasks::problem() {
-  if (const Status healthy = parts_.log.health(); !healthy) return healthy.error();
+  if (const Status healthy = parts_.log_engine.health(); !healthy) return healthy.error();
   return known_.with([](Known& known) { return known.problem; });
 }
 
@@ -188,12 +215,12 @@ Result<RetentionReport> IngestionTasks::give_up_old_days() {
   return report;
 }
 
-Status IngestionTasks::checkpoint(std::int64_t wal_bytes_min) {
-  if (parts_.warehouse.wal_bytes() < wal_bytes_min) return Ok{};
+Result<bool> IngestionTasks::between_runs(const std::function<Status()>& use) {
   const std::unique_lock loading(loading_, std::try_to_lock);
   const std::unique_lock target(target_, std::try_to_lock);
-  if (!loading || !target) return Ok{};
-  return parts_.warehouse.checkpoint(wal_bytes_min);
+  if (!loading || !target) return false;
+  TRY_STATUS(use());
+  return true;
 }
 
 Status IngestionTasks::accept_log(const msglog::TopicInfo& topic) {
@@ -218,6 +245,45 @@ Result<std::vector<OffsetRange>> IngestionTasks::pending(std::int64_t records_ma
     }
   }
   return ranges;
+}
+
+/// Kafka's retention asks nobody: what it removed before it was loaded is written down as a gap,
+/// and what is left is loaded.
+Status IngestionTasks::note_lost(const TaskContext& context) {
+  std::lock_guard lock(loading_);
+  bool any = false;
+  for (const auto& topic : TRY(parts_.log.topics())) {
+    if (topic.name != options_.topic) continue;
+    for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+      const msglog::TopicPartition partition{topic.name, static_cast<std::int32_t>(i)};
+      const auto next = TRY(loader_.next_offset(topic.id, partition.partition));
+      const msglog::Offset earliest = topic.partitions[i].earliest;
+      if (!next || *next >= earliest) continue;
+      Timestamp until = parts_.clock.now();
+      if (earliest < topic.partitions[i].end) {
+        const auto left = TRY(parts_.log.fetch(partition, earliest, {.records_max = 1}));
+        if (!left.records.empty()) until = left.records[0].appended_at;
+      }
+      const auto rows = TRY(connection_->query(fmt::format(
+          "select max(loaded_at) from raw_stocks.loads where topic_id = {} and topic_partition = "
+          "{} and consumed > 0",
+          warehouse::sql_text(topic.id), i)));
+      const auto* since = std::get_if<Timestamp>(&rows.rows.at(0).at(0));
+      const std::string lost = fmt::format(
+          "Kafka's retention removed offsets {} to {} of partition {} before they were "
+          "loaded",
+          *next, earliest - 1, i);
+      context.log->line(lost);
+      telemetry::log(telemetry::Level::error, "messages lost to retention", {{"what", lost}});
+      TRY_STATUS(loader_.pass_over({partition, topic.id, *next, earliest}, context.run_id));
+      TRY_STATUS(record_gap(*connection_, {.feed = "kafka",
+                                           .begin = since ? std::min(*since, until) : until,
+                                           .end = until,
+                                           .cause = "retention"}));
+      any = true;
+    }
+  }
+  return any ? learn_loads() : Status(Ok{});
 }
 
 dag::Work IngestionTasks::has_work(const std::string&) {
@@ -248,16 +314,22 @@ Result<TaskOutcome> IngestionTasks::run(const TaskContext& context) {
   if (context.action == "transform") return transform(context);
   if (context.action == "test") return test(context);
   if (context.action == "log_stats") return log_stats(context);
+  if (context.action == "dbt") return external_dbt(context);
   if (context.action == "retain") return retain(context);
   return Error{
       ErrorCode::invalid_argument,
       fmt::format("task '{}' has an action '{}' that nobody knows", context.task, context.action),
-      "Actions are consume, load, transform, test, log_stats and retain."};
+      "Actions are consume, load, transform, test, dbt, log_stats and retain."};
 }
 
 Result<TaskOutcome> IngestionTasks::consume(const TaskContext& context) {
   // What it has can be loaded while it takes nothing: its disk may be full for long.
   if (const Status fits = check_log(); !fits && !fits.error().retryable()) return fits.error();
+  if (!known_.with([](Known& known) { return known.learned; })) {
+    std::lock_guard lock(loading_);
+    TRY_STATUS(learn_loads());
+  }
+  if (parts_.log_engine.is_kafka()) TRY_STATUS(note_lost(context));
   const auto ranges = TRY(pending(options_.records_per_run));
   for (const OffsetRange& range : ranges) {
     context.log->line(fmt::format("batch: {} partition {}, offsets {} to {}", range.partition.topic,
@@ -270,7 +342,8 @@ Result<TaskOutcome> IngestionTasks::consume(const TaskContext& context) {
 Result<TaskOutcome> IngestionTasks::load(const TaskContext& context) {
   std::lock_guard lock(loading_);
   LoadCounts counts;
-  for (const OffsetRange& range : ranges_of(context)) {
+  const auto topics = TRY(parts_.log.topics());
+  for (const OffsetRange& range : TRY(ranges_of(context, topics))) {
     counts += TRY(loader_.load(range, context.run_id, context.stop));
   }
   context.log->line(equation_text(counts));
@@ -311,9 +384,7 @@ Result<std::int64_t> IngestionTasks::before_loads_of(const std::string& run_id,
 
 Result<TaskOutcome> IngestionTasks::transform(const TaskContext& context) {
   std::lock_guard lock(target_);
-  const auto [load_id, transformed, heard] = known_.with([](Known& known) {
-    return std::tuple(known.status.load_id, known.transformed_load_id, known.heard);
-  });
+  const auto load_id = known_.with([](Known& known) { return known.status.load_id; });
   const auto sink = [&](std::string_view line) { context.log->line(line); };
   const auto result =
       TRY(parts_.engine.invoke({.command = "run", .late_vars = kLateVars}, sink, context.stop));
@@ -323,10 +394,35 @@ Result<TaskOutcome> IngestionTasks::transform(const TaskContext& context) {
               result.nodes.empty() ? "the dbt project did not run" : summary(result.nodes),
               "The task's log has dbt's own words."});
   }
-  if (heard && load_id > transformed) heard(context.run_id, TRY(touched_since(transformed)));
-  known_.with([&](Known& known) {
-    known.transformed_load_id = std::max(known.transformed_load_id, load_id);
-  });
+  TRY_STATUS(set_transformed(context.run_id, load_id));
+  return TaskOutcome::success();
+}
+
+/// The models have seen all loads up to this one: tells who draws them.
+Status IngestionTasks::set_transformed(const std::string& run_id, std::int64_t load_id) {
+  const auto [before, heard] =
+      known_.with([](Known& known) { return std::pair(known.transformed_load_id, known.heard); });
+  if (load_id <= before) return Ok{};
+  // The tests may run in another process: each task of a scheduler outside can.
+  TRY_STATUS(parts_.settings.set(kTransformedKey, fmt::format("{}", load_id), state::Sync::later));
+  if (heard) heard(run_id, TRY(touched_since(before)));
+  known_.with([&](Known& known) { known.transformed_load_id = load_id; });
+  return Ok{};
+}
+
+Result<TaskOutcome> IngestionTasks::external_dbt(const TaskContext& context) {
+  const ExternalDbt dbt = TRY(ExternalDbt::parse(context));
+  std::lock_guard lock(target_);
+  const auto load_id = known_.with([](Known& known) { return known.status.load_id; });
+  TRY_STATUS(run_external_dbt(dbt, parts_.clock, parts_.files, parts_.warehouse, options_.scratch,
+                              *context.log, context.stop));
+  if (dbt.words[0] != "test") TRY_STATUS(set_transformed(context.run_id, load_id));
+  if (dbt.tests()) {
+    TRY_STATUS(parts_.settings.set(kTestedKey, fmt::format("{}", load_id), state::Sync::later));
+    known_.with([&](Known& known) {
+      known.status.tested_load_id = std::max(known.status.tested_load_id, load_id);
+    });
+  }
   return TaskOutcome::success();
 }
 

@@ -2,8 +2,8 @@
 //
 // `consume` fixes a batch as offset ranges, so that a retry of `load` loads the same batch;
 // `load` writes it exactly once; `transform` runs the models and `test` their data tests on the
-// days that were touched since the tests ran last. `retain`, in a DAG of its own, gives up old
-// days.
+// days that were touched since the tests ran last; `dbt` lets another dbt do both. `retain`, in a
+// DAG of its own, gives up old days.
 
 #pragma once
 
@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "app/log_engine.h"
 #include "app/retention.h"
 #include "base/aside.h"
 #include "base/clock.h"
@@ -23,7 +24,7 @@
 #include "dag/task_runner.h"
 #include "ingest/loader.h"
 #include "market/calendar.h"
-#include "msglog/embedded/embedded_log.h"
+#include "msglog/message_log.h"
 #include "state/settings.h"
 #include "telemetry/metrics.h"
 #include "transform/engine.h"
@@ -59,7 +60,8 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   struct Parts {
     Clock& clock;
     io::FileSystem& files;
-    msglog::EmbeddedLog& log;
+    LogEngine& log_engine;
+    msglog::MessageLog& log;  // its
     warehouse::DuckDbWarehouse& warehouse;
     const Calendar& calendar;
     state::Settings& settings;
@@ -73,6 +75,7 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
     wire::DirectoryKind kind = wire::DirectoryKind::market;
     std::int64_t records_per_run = 10'000'000;
     RetentionPolicy retention;
+    std::string scratch;  // a folder for what an external dbt works on
   };
 
   /// errors: unavailable (no connection)
@@ -119,10 +122,10 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   Result<RetentionReport> give_up_old_days();
   const RetentionPolicy& retention() const { return options_.retention; }
 
-  /// Folds the warehouse's log into its file if it has that many bytes and nothing is loaded or
-  /// built just now.
-  /// errors: unavailable (something else writes)
-  Status checkpoint(std::int64_t wal_bytes_min);
+  /// Runs `use` while nothing is loaded or built; false, and nothing done, where something is
+  /// just now.
+  /// errors: those of `use`
+  Result<bool> between_runs(const std::function<Status()>& use);
 
   const ingest::Loader::Options& loader_options() const { return loader_options_; }
 
@@ -133,11 +136,14 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   Result<dag::TaskOutcome> load(const dag::TaskContext& context);
   Result<dag::TaskOutcome> transform(const dag::TaskContext& context);
   Result<dag::TaskOutcome> test(const dag::TaskContext& context);
+  Result<dag::TaskOutcome> external_dbt(const dag::TaskContext& context);
+  Status set_transformed(const std::string& run_id, std::int64_t load_id);
   Result<dag::TaskOutcome> log_stats(const dag::TaskContext& context);
   Result<dag::TaskOutcome> retain(const dag::TaskContext& context);
   Result<std::vector<Date>> days_since(std::int64_t load_id);
   Result<Touched> touched_since(std::int64_t load_id);
   Result<std::int64_t> before_loads_of(const std::string& run_id, std::int64_t fallback);
+  Status note_lost(const dag::TaskContext& context);
   Result<std::vector<ingest::OffsetRange>> pending(std::int64_t records_max);
 
   const Parts parts_;
@@ -150,6 +156,7 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   ingest::Loader loader_;
 
   struct Known {
+    bool learned = false;
     std::vector<msglog::Offset> next;  // by partition
     IngestionStatus status;
     std::int64_t transformed_load_id = 0;

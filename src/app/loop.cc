@@ -1,6 +1,8 @@
 #include "app/loop.h"
 
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace tapeline::app {
 namespace {
@@ -10,12 +12,35 @@ void set_thread_name(const std::string& name) {
   pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
 }
 
+/// The kernel's sched_attr, whose header cannot stand beside the C library's.
+struct SchedulingAttributes {
+  std::uint32_t size;
+  std::uint32_t policy;
+  std::uint64_t flags;
+  std::int32_t nice;
+  std::uint32_t priority;
+  std::uint64_t runtime_ns;  // of the usual policy: the slice that the thread asks for
+  std::uint64_t deadline_ns;
+  std::uint64_t period_ns;
+};
+
+/// Best effort: without it the thread only waits longer.
+void take(Turns turns) {
+  if (turns == Turns::usual) return;
+  constexpr std::uint64_t kSliceNs = 100'000;  // the shortest that Linux grants
+  SchedulingAttributes attributes{};
+  if (::syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
+  attributes.runtime_ns = kSliceNs;
+  ::syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
 }  // namespace
 
-Loop::Loop(std::string name, Clock& clock, Step step, OnError on_error)
+Loop::Loop(std::string name, Clock& clock, Step step, OnError on_error, Turns turns)
     : thread_([name = std::move(name), &clock, step = std::move(step),
-               on_error = std::move(on_error)](std::stop_token stop) {
+               on_error = std::move(on_error), turns](std::stop_token stop) {
         set_thread_name(name);
+        take(turns);
         while (!stop.stop_requested()) {
           const auto pause = step(stop);
           if (!pause) on_error(pause.error());
@@ -24,9 +49,10 @@ Loop::Loop(std::string name, Clock& clock, Step step, OnError on_error)
         }
       }) {}
 
-Loop::Loop(std::string name, std::function<void(std::stop_token)> body)
-    : thread_([name = std::move(name), body = std::move(body)](std::stop_token stop) {
+Loop::Loop(std::string name, std::function<void(std::stop_token)> body, Turns turns)
+    : thread_([name = std::move(name), body = std::move(body), turns](std::stop_token stop) {
         set_thread_name(name);
+        take(turns);
         body(stop);
       }) {}
 

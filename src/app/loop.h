@@ -15,6 +15,15 @@
 
 namespace tapeline::app {
 
+/// When a thread gets a processor that others want too.
+///
+/// why: who carries a quote works for microseconds at a time and waits between; beside a query
+///      that has the processor for milliseconds, waiting its turn was most of a quote's way
+enum class Turns : std::uint8_t {
+  usual,
+  soon,  // sooner, for shorter: no more time than others; from Linux 6.12 on, before it as usual
+};
+
 /// Calls a step function on a named thread until destroyed.
 ///
 /// errors: handed to `on_error`, on that thread; the loop then pauses and goes on
@@ -24,10 +33,10 @@ class Loop {
   using Step = std::function<Result<Duration>(std::stop_token)>;
   using OnError = std::function<void(const Error&)>;
 
-  Loop(std::string name, Clock& clock, Step step, OnError on_error);
+  Loop(std::string name, Clock& clock, Step step, OnError on_error, Turns turns = Turns::usual);
 
   /// A thread that runs `body` once; it ends when it should have, after the token says so.
-  Loop(std::string name, std::function<void(std::stop_token)> body);
+  Loop(std::string name, std::function<void(std::stop_token)> body, Turns turns = Turns::usual);
 
   void request_stop() { thread_.request_stop(); }
 

@@ -19,14 +19,14 @@
 namespace tapeline::app {
 namespace {
 
-/// Ends a command at the first Ctrl-C; a second one ends the process.
+/// Ends a command at the first Ctrl-C or SIGTERM; a second one ends the process.
 std::stop_source& interrupted() {
   static std::stop_source source;
   return source;
 }
 
-void on_interrupt(int) {
-  std::signal(SIGINT, SIG_DFL);
+void on_interrupt(int signal) {
+  std::signal(signal, SIG_DFL);
   interrupted().request_stop();
 }
 
@@ -68,6 +68,7 @@ ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment
     if (call.line.command->name == "sql" && !call.line.has("query")) {
       sent.insert(sent.end(), {"--query", call.input});
     }
+    if (call.line.value("input") == "-") sent.insert(sent.end(), {"--input", call.input});
     return run_remotely(*owner, sent, call.folder, call.terminal, call.stop);
   }
   auto directory = TRY(DataDirectory::open(
@@ -86,6 +87,12 @@ ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment
         return Duration(std::chrono::milliseconds(50));
       },
       [](const Error&) {});
+  std::optional<Loop> carrier;
+  if (pipeline->log_engine().is_kafka()) {
+    carrier.emplace(
+        "kafka", clock, [&](std::stop_token) { return pipeline->log_engine().step(); },
+        note_kafka_error);
+  }
   return run_in_directory(*pipeline, call);
 }
 
@@ -108,13 +115,17 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
   for (const Setting& setting : settings()) {
     if (setting.secret) telemetry::mask_secret(config.text(setting.key));
   }
+  for (const auto& [name, value] : config.kafka()) {
+    if (msglog::is_secret_setting(name)) telemetry::mask_secret(value.text);
+  }
   const std::string& level = config.text("log_level");
   telemetry::set_log_level(level == "debug"   ? telemetry::Level::debug
                            : level == "warn"  ? telemetry::Level::warn
                            : level == "error" ? telemetry::Level::error
                                               : telemetry::Level::info);
   const bool reads_input =
-      line.command->name == "topic produce" || (line.command->name == "sql" && !line.has("query"));
+      line.command->name == "topic produce" || line.value("input") == "-" ||
+      (line.command->name == "sql" && !line.has("query"));
   if (reads_input) {
     if (isatty(STDIN_FILENO) != 0) terminal.err("reading stdin; end with Ctrl-D\n");
     call.input.assign(std::istreambuf_iterator<char>(std::cin), {});
@@ -123,10 +134,14 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
   if (name == "version") return show_version(call);
   if (name == "calendar") return show_calendar(call);
   if (name == "completion") return show_completion(call);
-  if (name == "dag next") return show_next_fires(*clock, call);
+  if (name == "dag next") return show_next_fires(*clock, TRY(load_dags(*files, config)), call);
+  if (name == "generate airflow-dag") {
+    return generate_airflow_dag(*files, TRY(load_dags(*files, config)), call);
+  }
   if (name == "config show") return show_config(config, call);
   if (line.command->place == Place::owner) return up(*clock, *files, environment, config, call);
   std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
   if (name == "backup verify") return verify_backup_command(*clock, *files, config, call);
   if (name == "backup restore") return restore_backup_command(*files, environment, config, call);
   if (name == "compact") {

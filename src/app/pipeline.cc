@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/embedded_file.h"
+#include "io/find_files.h"
 #include "transform/project_files.h"
 
 namespace tapeline::app {
@@ -18,12 +19,23 @@ std::uint64_t seed_of(Clock& clock) {
 
 }  // namespace
 
-Result<std::vector<dag::Dag>> parse_shipped_dags() {
+Result<std::vector<dag::Dag>> load_dags(io::FileSystem& files, const Config& config) {
   std::vector<dag::Dag> dags;
   for (const EmbeddedFile& file : shipped_dags()) {
     if (file.path.ends_with(".yml")) {
       dags.push_back(TRY(dag::Dag::parse(file.bytes, file.path)));
     }
+  }
+  const std::string& folder = config.text("dag.folder");
+  if (folder.empty()) return dags;
+  const auto is_dag = [](std::string_view name) { return name.ends_with(".yml"); };
+  const auto found = io::find_files(files, folder, is_dag, "*.yml");
+  if (!found) return Error(found.error()).while_doing("reading the DAG files of dag.folder");
+  for (const std::string& path : *found) {
+    const std::string text = TRY(io::read_file(files, path));
+    dag::Dag dag = TRY(dag::Dag::parse(text, path));
+    std::erase_if(dags, [&](const dag::Dag& shipped) { return shipped.id == dag.id; });
+    dags.push_back(std::move(dag));
   }
   return dags;
 }
@@ -52,40 +64,29 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   symbols_ = TRY(FollowedSymbols::open(*settings_, config_.list("symbols")));
   runs_ = TRY(state::RunStore::open(*state_));
 
-  const auto between = [&](std::string_view key, std::int64_t least,
-                           std::int64_t most) -> Result<std::int64_t> {
-    const auto number = TRY(config_.integer(key));
-    if (number >= least && number <= most) return number;
-    return Error{ErrorCode::invalid_argument,
-                 fmt::format("{} is out of range for '{}' (from {})", number, key,
-                             config_.value(key).origin),
-                 fmt::format("It goes from {} to {}.", least, most)};
-  };
   constexpr std::int64_t kBytesMost = 1LL << 50;
-  constexpr std::int64_t kAhead = 4 << 20;  // a small segment reserves no more than itself
-  const auto log_bytes_max = TRY(between("log.retention_bytes", 1 << 20, kBytesMost));
-  const auto segment_bytes = TRY(between("log.segment_bytes", 1 << 10, 1 << 30));
-  const auto memory_bytes_max = TRY(between("warehouse.memory_bytes", 64 << 20, kBytesMost));
-  const auto threads = TRY(between("warehouse.threads", 1, 256));
-  const std::chrono::milliseconds rest_max(TRY(between("dag.rest_ms_max", 0, 86'400'000)));
+  const auto memory_bytes_max =
+      TRY(config_.integer("warehouse.memory_bytes", 64 << 20, kBytesMost));
+  const auto threads = TRY(config_.integer("warehouse.threads", 1, 256));
+  const std::string& scheduler = config_.text("dag.scheduler");
+  if (scheduler != "built-in" && scheduler != "outside") {
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("'{}' is no dag.scheduler (from {})", scheduler,
+                             config_.value("dag.scheduler").origin),
+                 "Write built-in or outside."};
+  }
+  const std::chrono::milliseconds rest_max(TRY(config_.integer("dag.rest_ms_max", 0, 86'400'000)));
 
-  RetentionPolicy retention{.raw_days = TRY(between("retention.raw_days", 0, 100'000)),
+  RetentionPolicy retention{.raw_days = TRY(config_.integer("retention.raw_days", 0, 100'000)),
                             .archive = config_.text("retention.archive_dir")};
   if (!retention.archive.empty() && retention.archive.front() != '/') {
     retention.archive = directory_.file(retention.archive);
   }
 
   on_progress("opening the message log");
-  log_ = TRY(msglog::EmbeddedLog::open(its_.files, its_.clock,
-                                       {.directory = directory_.file("log"),
-                                        .seed = rng_.next(),
-                                        .size_bytes_max = log_bytes_max,
-                                        .segment_bytes = segment_bytes,
-                                        .preallocate_bytes = std::min(kAhead, segment_bytes),
-                                        .appended = &its_.appended,
-                                        .metrics = &its_.metrics}));
-  const Status made = log_->create_topic(std::string(kTopic), 1);
-  if (!made && made.error().code != ErrorCode::already_exists) return made.error();
+  log_ = TRY(LogEngine::open(
+      {its_.clock, its_.files, its_.metrics, its_.appended}, config_,
+      {.folder = directory_.path(), .topic = std::string(kTopic), .seed = rng_.next()}));
 
   on_progress("opening the warehouse");
   warehouse_ = TRY(
@@ -96,13 +97,17 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   on_progress("reading the models");
   engine_ = TRY(transform::Engine::open(transform::ProjectFiles(shipped_dbt()), {}, *warehouse_,
                                         its_.clock, rng_));
-  tasks_ = TRY(IngestionTasks::make(
-      {its_.clock, its_.files, *log_, *warehouse_, *calendar_, *settings_, its_.metrics, *engine_,
-       its_.aside},
-      {.topic = std::string(kTopic), .kind = directory_.kind(), .retention = retention}));
-  auto dags = TRY(parse_shipped_dags());
+  tasks_ = TRY(IngestionTasks::make({its_.clock, its_.files, *log_, log(), *warehouse_, *calendar_,
+                                     *settings_, its_.metrics, *engine_, its_.aside},
+                                    {.topic = std::string(kTopic),
+                                     .group = log_->group(),
+                                     .kind = directory_.kind(),
+                                     .retention = retention,
+                                     .scratch = directory_.file("dbt/external")}));
+  auto dags = TRY(load_dags(its_.files, config_));
   scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,
-                                        std::move(dags), {.rest_max = rest_max}));
+                                        std::move(dags),
+                                        {.makes_runs = makes_runs(), .rest_max = rest_max}));
   return tasks_->set_hold(!paused(kIngestionDag));
 }
 
@@ -135,6 +140,8 @@ text::Value Pipeline::followed() const {
   }
   return text::Value(std::move(list));
 }
+
+bool Pipeline::makes_runs() const { return config_.text("dag.scheduler") == "built-in"; }
 
 bool Pipeline::paused(std::string_view dag) const {
   const auto dags = scheduler_->dags();

@@ -14,6 +14,7 @@
 #include "app/data_directory.h"
 #include "app/followed_symbols.h"
 #include "app/ingestion_tasks.h"
+#include "app/log_engine.h"
 #include "base/aside.h"
 #include "base/clock.h"
 #include "base/rng.h"
@@ -22,7 +23,6 @@
 #include "ingest/loader.h"
 #include "io/file_system.h"
 #include "market/calendar.h"
-#include "msglog/embedded/embedded_log.h"
 #include "state/database.h"
 #include "state/run_store.h"
 #include "state/settings.h"
@@ -35,8 +35,9 @@ namespace tapeline::app {
 constexpr std::string_view kTopic = "stock_prices";
 constexpr std::string_view kIngestionDag = "stock_data_ingestion";
 
-/// The DAG files that the program carries.
-Result<std::vector<dag::Dag>> parse_shipped_dags();
+/// The DAGs that the program carries, and those of the folder dag.folder.
+/// errors: those of the folder and its files
+Result<std::vector<dag::Dag>> load_dags(io::FileSystem& files, const Config& config);
 
 /// What a pipeline takes from its process. Outlives it.
 struct Surroundings {
@@ -66,7 +67,8 @@ class Pipeline {
   DataDirectory& directory() { return directory_; }
   const Calendar& calendar() const { return *calendar_; }
   telemetry::Metrics& metrics() { return its_.metrics; }
-  msglog::EmbeddedLog& log() { return *log_; }
+  msglog::MessageLog& log() { return log_->log(); }
+  LogEngine& log_engine() { return *log_; }
   warehouse::DuckDbWarehouse& warehouse() { return *warehouse_; }
   state::Database& state() { return *state_; }
   state::Settings& settings() { return *settings_; }
@@ -95,6 +97,9 @@ class Pipeline {
   /// Threads drive the scheduler from now on: commands wait for runs instead of driving them.
   void set_driven() { driven_ = true; }
   bool driven() const { return driven_; }
+
+  /// Whether runs are made here by the DAGs' schedules, not by a scheduler outside.
+  bool makes_runs() const;
 
   bool paused(std::string_view dag) const;
 
@@ -125,7 +130,7 @@ class Pipeline {
   std::unique_ptr<state::Settings> settings_;
   std::unique_ptr<FollowedSymbols> symbols_;
   std::unique_ptr<state::RunStore> runs_;
-  std::unique_ptr<msglog::EmbeddedLog> log_;
+  std::unique_ptr<LogEngine> log_;
   std::unique_ptr<warehouse::DuckDbWarehouse> warehouse_;
   std::unique_ptr<transform::Engine> engine_;
   std::unique_ptr<IngestionTasks> tasks_;

@@ -10,6 +10,7 @@
 
 #include "app/finnhub.h"
 #include "app/loop.h"
+#include "app/unloaded.h"
 #include "app/up_status.h"
 #include "base/embedded_file.h"
 #include "feeds/replay/replay_feed.h"
@@ -24,8 +25,11 @@ namespace {
 
 using telemetry::Level;
 
-constexpr rlim_t kFilesWanted = 8192;                    // 4,096 connections, and the rest
+constexpr rlim_t kFilesWanted = 8192;  // 4,096 connections, and the rest
+constexpr Duration kRecoveryEvery = std::chrono::seconds(1);
+constexpr Duration kTidyEvery = std::chrono::seconds(1);
 constexpr std::int64_t kWalBytesMax = 16 << 20;          // a start after a crash reads it again
+constexpr std::int64_t kCacheBytesMax = 64 << 20;        // of the warehouse, between runs
 constexpr Duration kDrainMax = std::chrono::seconds(6);  // of the ten that a stop may take
 
 struct Address {
@@ -74,21 +78,8 @@ Result<std::map<Symbol, Timestamp>> last_event_times(Pipeline& pipeline) {
   for (const auto& row : rows.rows) {
     see(std::get<std::string>(row[0]), std::get<Timestamp>(row[1]));
   }
-  const auto next = TRY(connection->query(
-      "select coalesce(max(next_offset), 0) from raw_stocks.consumer_offsets where topic = "
-      "'stock_prices'"));
-  wire::Decoder decoder(pipeline.directory().kind());
-  const msglog::TopicPartition topic{std::string(kTopic), 0};
-  for (msglog::Offset at = std::get<std::int64_t>(next.rows.at(0).at(0));;) {
-    const auto fetched = TRY(pipeline.log().fetch(topic, at, {}));
-    if (fetched.next == at) break;
-    wire::QuoteView row;
-    for (const auto& record : fetched.records) {
-      if (!decoder.decode(record.value, record.appended_at, row)) see(row.symbol, row.event_time);
-    }
-    decoder.forget();
-    at = fetched.next;
-  }
+  TRY_STATUS(each_unloaded(pipeline,
+                           [&](const wire::QuoteView& row) { see(row.symbol, row.event_time); }));
   return last;
 }
 
@@ -205,6 +196,12 @@ class Running {
         status_(clock) {}
 
   Status start() {
+    if (config_.text("log.engine") == "embedded" && !config_.text("log.brokers").empty()) {
+      call_.terminal.err(fmt::format(
+          "note: the topics stay in the embedded log, though Kafka's brokers are named (from {}); "
+          "add TAPELINE_LOG=kafka or --log kafka to use them\n",
+          config_.value("log.brokers").origin));
+    }
     std::optional<DirectoryKind> kind;
     // Without a feed any directory may be looked at.
     if (plan_.feed != "none" || !TRY(DataDirectory::exists(files_, plan_.path))) kind = plan_.kind;
@@ -230,7 +227,8 @@ class Running {
     if (finnhub_) (void)keep_alive_at(*pipeline_, finnhub_->state(), state::Sync::now);
     if (pipeline_) pipeline_->scheduler().hurry();
     const Duration deadline = clock_.uptime() + kDrainMax;
-    while (pipeline_ && clock_.uptime() < deadline && !pipeline_->paused(kIngestionDag) &&
+    while (pipeline_ && clock_.uptime() < deadline && pipeline_->makes_runs() &&
+           !pipeline_->paused(kIngestionDag) &&
            pipeline_->tasks().has_work(std::string(kIngestionDag)) != dag::Work::none) {
       pipeline_->queues().changed.notify();
       clock_.wait_for(std::chrono::milliseconds(20), {});
@@ -259,7 +257,8 @@ class Running {
       api_->access().allow_once(code);
       login_ = fmt::format("  log in      {}/-/login?code={} (once)\n", url_, code);
     }
-    loops_.emplace_back("http-0", [this](std::stop_token stop) { server_->run(stop); });
+    loops_.emplace_back(
+        "http-0", [this](std::stop_token stop) { server_->run(stop); }, Turns::soon);
     return Ok{};
   }
 
@@ -291,8 +290,14 @@ class Running {
     status_.set_pipeline(*pipeline_);
     TRY_STATUS(api_->refresh_daily(*daily_));
 
+    if (pipeline_->log_engine().is_kafka()) {
+      loops_.emplace_back(
+          "kafka", clock_, [this](std::stop_token) { return pipeline_->log_engine().step(); },
+          note_kafka_error);
+    }
     loops_.emplace_back(
-        "http-1", clock_, [this](std::stop_token stop) { return follow(stop); }, log_error);
+        "http-1", clock_, [this](std::stop_token stop) { return follow(stop); }, log_error,
+        Turns::soon);
     for (int i = 2; i < 4; ++i) {
       loops_.emplace_back(fmt::format("http-{}", i), [this](std::stop_token stop) {
         serve::ApiWorker worker(*api_);
@@ -300,7 +305,7 @@ class Running {
         }
       });
     }
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < 4; ++i) {  // tasks of a scheduler outside may take long
       loops_.emplace_back(fmt::format("command-{}", i), [this](std::stop_token stop) {
         serve::ApiWorker worker(*api_);
         while (worker.step_command(stop)) {
@@ -312,7 +317,12 @@ class Running {
     for (int i = 0; i < 2; ++i) {
       loops_.emplace_back(fmt::format("task-{}", i), [this](std::stop_token stop) {
         dag::Worker worker(clock_, pipeline_->queues(), pipeline_->tasks());
-        while (!stop.stop_requested()) worker.step(stop);
+        while (!stop.stop_requested()) {
+          worker.step(stop);
+          // What follows is handed out here, without waiting until another thread has woken. That
+          // one is told too: an error is met there again.
+          (void)pipeline_->scheduler().step();
+        }
       });
     }
     loops_.emplace_back(
@@ -341,10 +351,22 @@ class Running {
     return Duration(0);
   }
 
-  /// Ends queries past their time; folds the warehouse's log into its file between runs.
+  /// Ends queries past their time; finds out that a disk takes writes again; once a second, between
+  /// runs, folds the warehouse's log into its file and drops what nobody reads.
   Result<Duration> keep() {
-    pipeline_->warehouse().interrupt_overdue();
-    TRY_STATUS(pipeline_->tasks().checkpoint(kWalBytesMax));
+    auto& warehouse = pipeline_->warehouse();
+    warehouse.interrupt_overdue();
+    if (clock_.uptime() >= next_recovery_) {
+      (void)pipeline_->log_engine().recover().has_value();  // what is still wrong, /-/ready tells
+      next_recovery_ = clock_.uptime() + kRecoveryEvery;
+    }
+    const auto tidy = [&]() -> Status {
+      TRY_STATUS(warehouse.checkpoint(kWalBytesMax));
+      return warehouse.drop_cache(kCacheBytesMax);
+    };
+    if (clock_.uptime() >= next_tidying_ && TRY(pipeline_->tasks().between_runs(tidy))) {
+      next_tidying_ = clock_.uptime() + kTidyEvery;
+    }
     return Duration(std::chrono::milliseconds(50));
   }
 
@@ -391,8 +413,8 @@ class Running {
     if (!is_replay) feed_status_.faults = config_.text("simulator.faults");
     status_.set_feed(feed_status_);
     feed_.emplace_back(
-        "feed-" + plan_.feed, clock_, [this](std::stop_token) { return produce(); },
-        [this](const Error& error) { log_error(error); });
+        "feed-" + plan_.feed, clock_, [this](std::stop_token) { return produce(); }, log_error,
+        Turns::soon);
     return Ok{};
   }
 
@@ -474,6 +496,8 @@ class Running {
   std::unique_ptr<warehouse::Connection> daily_;
   std::unique_ptr<warehouse::Connection> gap_connection_;
   std::unique_ptr<text::Columnar> columnar_;  // what a replay reads Parquet with
+  Duration next_recovery_{};                  // when the disk is tried again, if it failed
+  Duration next_tidying_{};                   // of the warehouse
   std::unique_ptr<Clock> feed_clock_;         // where the feed has one of its own
   std::unique_ptr<feeds::Feed> feed_source_;
   feeds::finnhub::FinnhubFeed* finnhub_ = nullptr;  // feed_source_, where it is that

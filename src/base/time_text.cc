@@ -51,10 +51,30 @@ bool read_date(std::string_view text, std::size_t& at, Date& date) {
 
 }  // namespace
 
+namespace {
+
+/// `count` digits of `value`, led by zeros: what answers have thousands of.
+void append_digits(std::string& text, std::int64_t value, std::size_t count) {
+  const std::size_t end = text.size() + count;
+  text.resize(end, '0');
+  for (std::size_t i = 1; i <= count; ++i, value /= 10) text[end - i] = char('0' + value % 10);
+}
+
+}  // namespace
+
 std::string format_date(Date date) {
   const std::chrono::year_month_day ymd(date);
-  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(ymd.year()),
-                     static_cast<unsigned>(ymd.month()), static_cast<unsigned>(ymd.day()));
+  const int year = static_cast<int>(ymd.year());
+  std::string text;
+  if (year < 0 || year > 9999)
+    text = fmt::format("{:04}", year);
+  else
+    append_digits(text, year, 4);
+  text += '-';
+  append_digits(text, static_cast<unsigned>(ymd.month()), 2);
+  text += '-';
+  append_digits(text, static_cast<unsigned>(ymd.day()), 2);
+  return text;
 }
 
 namespace {
@@ -63,11 +83,18 @@ std::string format_at(Timestamp at, int fraction_digits) {
   const auto date = std::chrono::floor<std::chrono::days>(at);
   const auto micros = (at - date).count();
   const auto seconds = micros / 1'000'000;
-  auto text = fmt::format("{}T{:02}:{:02}:{:02}", format_date(date), seconds / 3600,
-                          seconds / 60 % 60, seconds % 60);
-  if (fraction_digits == 3) text += fmt::format(".{:03}", micros / 1000 % 1000);
-  if (fraction_digits == 6) text += fmt::format(".{:06}", micros % 1'000'000);
-  return text + "Z";
+  std::string text = format_date(date);
+  text.reserve(sizeof "2025-01-04T14:30:00.000000Z");
+  const auto part = [&](char before, std::int64_t value, std::size_t digits) {
+    text += before;
+    append_digits(text, value, digits);
+  };
+  part('T', seconds / 3600, 2);
+  part(':', seconds / 60 % 60, 2);
+  part(':', seconds % 60, 2);
+  if (fraction_digits == 3) part('.', micros / 1000 % 1000, 3);
+  if (fraction_digits == 6) part('.', micros % 1'000'000, 6);
+  return text += 'Z';
 }
 
 }  // namespace

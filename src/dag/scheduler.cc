@@ -92,6 +92,8 @@ Status Scheduler::resume() {
       ended.end_at = clock_.now();
       ended.error = fmt::format("the DAG '{}' is no longer there", row.dag);
       wave_.runs.push_back(std::move(ended));
+    } else if (row.run_type == kOutside) {
+      TRY_STATUS(resume_outside(row));
     } else if (row.state == "queued") {
       queued_.push_back(row);
     } else {
@@ -132,7 +134,7 @@ Status Scheduler::advance(const std::string* only) {
   std::erase_if(active_, [](const auto& entry) { return entry.second.row.end_at.has_value(); });
   for (const Dag& dag : dags_) {
     if (paused(dag.id) || (only && *only != dag.id)) continue;
-    if (!only) TRY_STATUS(make_due_run(dag));
+    if (!only && options_.makes_runs) TRY_STATUS(make_due_run(dag));
     TRY_STATUS(start_queued(dag));
   }
   for (auto& [id, run] : active_) {
@@ -145,6 +147,9 @@ Status Scheduler::advance(const std::string* only) {
       for (auto& [task, live] : run.live) {
         store_lines(id, task, run.tries.at(task).try_number, live);
       }
+    }
+    for (auto& [key, its] : outside_) {
+      store_lines(its.row.run, its.row.task, its.row.try_number, its.live);
     }
   }
   probe_.runs_active.set(static_cast<double>(active_.size()));

@@ -1,6 +1,9 @@
 // Scheduler: starts the runs that are due, hands their ready tasks to workers, and keeps every
 // state in state.sqlite, so that a run goes on after a crash at the task that had not ended.
 //
+// A scheduler outside (Airflow, say) may ask for single tasks: they run on its caller's thread, and
+// stand in the history as a run of type `outside`, from which nothing follows here.
+//
 // Each step drains what ended, starts what is due and hands out what is ready, in one commit;
 // work is handed out after that commit, so no task runs whose past a restart does not know.
 // Commits of a continuous run wait for the disk only at its end and at a failure: a power cut can
@@ -45,6 +48,9 @@ class HasWork {
   /// Asked at every step in which such a DAG could start, so it must be cheap.
   virtual Work has_work(const std::string& dag) = 0;
 };
+
+/// The run_type of a run that a scheduler outside makes.
+constexpr std::string_view kOutside = "outside";
 
 /// The error for a DAG that is not there.
 Error no_dag(const std::string& dag);
@@ -104,9 +110,30 @@ struct BackfillPlan {
   std::int64_t runs() const;
 };
 
+/// One try of one task, as a scheduler outside asks for it.
+struct OutsideTry {
+  std::string dag;
+  std::string run_id;
+  std::string task;
+  std::int64_t try_number = 0;  // 0: one more than the last
+  std::optional<Timestamp> logical_date;
+  text::Value conf;  // the run's parameters: an object, or null
+  // What earlier tasks returned; none: as the history has it.
+  std::optional<std::map<std::string, text::Value>> values;
+};
+
+/// How it ended.
+struct OutsideEnd {
+  std::int64_t try_number = 0;  // its number in the history
+  TaskOutcome outcome;
+  std::vector<TaskLog::Line> lines;
+  std::string unfinished;  // the first task before it that did not succeed, and why; empty if none
+};
+
 class Scheduler {
  public:
   struct Options {
+    bool makes_runs = true;  // by the DAGs' schedules; else a scheduler outside does
     // After a @continuous run little work waits eleven times as long as that run took, but no
     // longer than this. From a start to the next there are always 250 ms.
     Duration rest_max{0};
@@ -123,8 +150,7 @@ class Scheduler {
 
   /// One bounded piece of work. Answers how long nothing is due, unless queues.changed says so.
   ///
-  /// errors:  the store's; nothing is lost, the next step commits it first
-  /// threads: one, with run_to_end
+  /// errors: the store's; nothing is lost, the next step commits it first
   Result<Duration> step();
 
   /// Runs a queued run, and those of its DAG that are before it, on the caller's thread.
@@ -134,8 +160,6 @@ class Scheduler {
   /// errors: not_found, unavailable (the DAG is paused), cancelled, the store's
   Result<state::RunRow> run_to_end(const std::string& dag, const std::string& run_id,
                                    TaskRunner& runner, std::stop_token stop = {});
-
-  // From here on: any thread.
 
   /// Makes a run, durable when this returns, as is what the next four do. It stays queued while
   /// the DAG is paused or has as many runs going on as it may. Returns its id: `run_id`, or
@@ -174,6 +198,19 @@ class Scheduler {
   ///         too many fires, or a schedule without fire times of which runs are missing)
   Result<BackfillPlan> backfill(const std::string& dag, const Backfill& wanted);
 
+  /// Runs one task for a scheduler outside, on the caller's thread. A number that a try of the task
+  /// has already is taken for one more than the last. The run is success when its tasks are, failed
+  /// while the newest try of one is, else running.
+  ///
+  /// promise: durable when it returns; a process that dies meanwhile leaves a failed try
+  /// blocks:  for kOutsideWait at the most while an earlier try of the task works; then until the
+  ///          task ends, which it soon does once `stop` is requested
+  /// errors:  not_found (DAG, task), invalid_argument (`conf`, the run's id), already_exists (a run
+  ///          of our own is called that), unavailable (the DAG is paused, an earlier try works),
+  ///          cancelled (before it began), the store's
+  Result<OutsideEnd> run_outside(const OutsideTry& asked, TaskRunner& runner, std::stop_token stop);
+  static constexpr Duration kOutsideWait = std::chrono::seconds(30);
+
   /// A paused DAG starts no run and no task. Tasks that run go on to their end.
   /// errors: not_found
   Status set_paused(const std::string& dag, bool paused);
@@ -207,6 +244,12 @@ class Scheduler {
     std::int64_t try_number = 0;
   };
   using TryKey = std::tuple<std::int64_t, std::string, std::int64_t>;
+  /// A try that runs for a scheduler outside.
+  struct OutsideLive {
+    state::TryRow row;
+    LiveTry live;
+  };
+  using OutsideKey = std::tuple<std::string, std::string, std::string>;  // DAG, run, task
   struct Shared {
     std::map<std::string, bool> paused;
     std::map<TryKey, LiveTry> live;
@@ -216,6 +259,12 @@ class Scheduler {
   Scheduler(Clock& clock, state::RunStore& store, TaskQueues& queues, HasWork& has_work,
             SchedulerProbe& probe, std::vector<Dag> dags, Options options);
   Status resume();
+  Status resume_outside(const state::RunRow& row);
+  Status check_outside(const OutsideTry& asked) const;
+  Result<ActiveRun> outside_run(const OutsideTry& asked);
+  Result<TaskContext> begin_outside(const OutsideTry& asked);
+  Result<OutsideEnd> end_outside(const OutsideTry& asked, TaskOutcome outcome);
+  void settle_outside(ActiveRun& run, bool works, state::Wave& wave) const;
   Result<ActiveRun> load(const state::RunRow& row);
 
   /// `only`: the one DAG that moves, its schedule at rest; nullptr for all.
@@ -277,6 +326,7 @@ class Scheduler {
   std::vector<TaskWork> ready_;               // to be handed out after that
   std::size_t in_flight_ = 0;
   std::map<std::pair<std::int64_t, std::string>, LeavingTry> leaving_;
+  std::map<OutsideKey, OutsideLive> outside_;
   Duration fold_due_{0};
   Duration lines_due_{0};
   Guarded<Shared> shared_;

@@ -59,6 +59,11 @@ Result<state::RunRow> Scheduler::change(const std::string& dag, const std::strin
         fmt::format("'{}' stands for {} runs that were folded into one row", run_id, row.run_count),
         "What their tasks did is no longer kept.");
   }
+  if (row.run_type == kOutside) {
+    return wrong(fmt::format("the run '{}' is of a scheduler outside", run_id),
+                 "Change it there: what is asked for again runs again, and what is stopped there "
+                 "stops here.");
+  }
   if (const auto found = active_.find(row.id); found != active_.end()) {
     TRY_STATUS(how(found->second));
     if (!found->second.row.end_at) settle(found->second);

@@ -13,7 +13,8 @@ std::vector<DagInfo> Scheduler::dags() const {
   std::vector<DagInfo> dags;
   for (const Dag& dag : dags_) {
     DagInfo info{&dag, paused(dag.id), std::nullopt};
-    if (dag.cron && !info.paused) info.next_fire = dag.cron->next_fire(clock_.now());
+    if (dag.cron && !info.paused && options_.makes_runs)
+      info.next_fire = dag.cron->next_fire(clock_.now());
     dags.push_back(info);
   }
   return dags;

@@ -23,6 +23,11 @@ std::string airflow_time(Timestamp at) {
   return text + "+00:00";
 }
 
+/// Whether it is the run of its logical date.
+bool is_for_fire(const state::RunRow& run) {
+  return run.run_type != "manual" && run.run_type != kOutside;
+}
+
 Error no_conf() {
   return Error{ErrorCode::invalid_argument, "the run's conf is no JSON object",
                "Write it as {\"key\": \"value\"}."};
@@ -66,9 +71,8 @@ Status Scheduler::make_due_run(const Dag& dag) {
       break;
   }
   if (!fire || *fire > now || (dag.start_date && *fire < *dag.start_date)) return Ok{};
-  const auto is_for_it = [](const state::RunRow& run) { return run.run_type != "manual"; };
   if (dag.kind == ScheduleKind::cron &&
-      std::ranges::any_of(TRY(store_.between(dag.id, *fire, *fire, kRunsOfADate)), is_for_it)) {
+      std::ranges::any_of(TRY(store_.between(dag.id, *fire, *fire, kRunsOfADate)), is_for_fire)) {
     // A backfill was there before.
     schedule.row.last_fire = *fire;
     wave_.dags.push_back(schedule.row);
@@ -158,7 +162,7 @@ Result<BackfillPlan> Scheduler::plan_backfill(const Dag& dag, const Backfill& wa
   BackfillPlan plan{.usual_length = TRY(store_.usual_length(dag.id, kRunsForEstimate))};
   std::map<Timestamp, state::RunRow> there;
   for (state::RunRow& run : TRY(store_.between(dag.id, wanted.from, wanted.to, kBackfillMax + 1))) {
-    if (run.run_type != "manual") there[run.logical_at] = std::move(run);
+    if (is_for_fire(run)) there[run.logical_at] = std::move(run);
   }
   if (std::ssize(there) > kBackfillMax) return too_many;
   std::vector<Timestamp> dates;

@@ -53,6 +53,23 @@ void TaskLog::start() {
   });
 }
 
+TaskOutcome outcome_of(Result<TaskOutcome> result, TaskLog& log) {
+  TaskOutcome outcome;
+  if (result) {
+    outcome = *std::move(result);
+  } else {
+    const Error& error = result.error();
+    const bool hopeless =
+        error.code == ErrorCode::invalid_argument || error.code == ErrorCode::unsupported;
+    outcome = TaskOutcome::failed(error, !hopeless);
+  }
+  if (outcome.state == TaskOutcome::State::failed) {
+    log.line(fmt::format("{}: {}", to_string(outcome.error.code), outcome.error.message));
+    if (!outcome.error.hint.empty()) log.line(outcome.error.hint);
+  }
+  return outcome;
+}
+
 void Worker::step(std::stop_token stop) {
   if (auto work = queues_.work.pop(stop)) run(*std::move(work), stop);
 }
@@ -73,20 +90,8 @@ void Worker::run(TaskWork work, std::stop_token stop) {
                            : runner_.run(work.context);
   TaskEnd end{.run = work.run, .task = work.context.task};
   end.at = clock_.now();
-  if (result) {
-    end.outcome = *std::move(result);
-  } else {
-    const Error& error = result.error();
-    end.interrupted = error.code == ErrorCode::cancelled && stop.stop_requested();
-    const bool hopeless =
-        error.code == ErrorCode::invalid_argument || error.code == ErrorCode::unsupported;
-    end.outcome = TaskOutcome::failed(error, !hopeless);
-  }
-  if (end.outcome.state == TaskOutcome::State::failed) {
-    const Error& error = end.outcome.error;
-    work.log->line(fmt::format("{}: {}", to_string(error.code), error.message));
-    if (!error.hint.empty()) work.log->line(error.hint);
-  }
+  end.interrupted = !result && result.error().code == ErrorCode::cancelled && stop.stop_requested();
+  end.outcome = outcome_of(std::move(result), *work.log);
   const bool taken = queues_.ends.push(std::move(end));
   TL_ASSERT(taken);
   queues_.changed.notify();

@@ -97,6 +97,9 @@ class TaskRunner {
   virtual Result<TaskOutcome> run(const TaskContext& context) = 0;
 };
 
+/// What a try came to. The reason of a failure goes into its log.
+TaskOutcome outcome_of(Result<TaskOutcome> result, TaskLog& log);
+
 /// One try on its way to a worker.
 struct TaskWork {
   std::int64_t run = 0;

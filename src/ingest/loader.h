@@ -93,6 +93,11 @@ class Loader {
   Result<std::optional<msglog::Offset>> next_offset(const std::string& topic_id,
                                                     std::int32_t partition);
 
+  /// Writes off messages that retention removed before they were loaded: a load without any, so
+  /// that its range says which.
+  /// errors: as load
+  Status pass_over(const OffsetRange& lost, const std::string& run_id);
+
   /// Compares every stored offset of `topic` with the log.
   /// errors: corrupt where an offset lies past the log's end or the last loaded record is
   ///         another one; the hint names the command that repairs it
@@ -130,9 +135,12 @@ class Loader {
     }
   };
   // The newest timestamp that raw holds, by symbol. Empty until the first load, and again
-  // after a transaction that did not commit.
+  // after a transaction that did not commit. Where `marks_from_` is set they were read from the
+  // newest day only: a symbol without one has nothing above that, and all below is looked up.
   using Marks = std::unordered_map<std::string, Timestamp, TextHash, std::equal_to<>>;
   std::optional<Marks> marks_;
+  Timestamp marks_from_ = Timestamp::min();
+  bool marks_wanted_ = false;  // rows below that came: the next load reads all marks
   std::int64_t next_load_id_ = 0;  // if nobody else takes a number meanwhile
 
   // What is older belongs to days that retention has cut. Read with the marks.

@@ -160,6 +160,25 @@ TEST(Loader, a_later_load_replaces_or_skips_what_raw_has) {
       "2025-01-06T15:01:00Z|9.000000|2\n");
 }
 
+TEST(Loader, a_start_knows_what_raw_has_of_older_days) {
+  Bench bench;
+  bench.append({message("OLD", "2025-01-02T15:00:00Z", 1),
+                message("OLD", "2025-01-02T15:01:00Z", 1),
+                message("NEW", "2025-01-06T15:00:00Z", 1)});
+  bench.load(bench.all());
+  bench.restart();
+  bench.append(
+      {message("OLD", "2025-01-02T15:00:00Z", 1), message("OLD", "2025-01-02T15:01:00Z", 2),
+       message("OLD", "2025-01-02T15:02:00Z", 3), message("ELSE", "2025-01-02T15:00:00Z", 4),
+       message("OLD", "2025-01-06T15:00:00Z", 5)});
+  EXPECT_EQ(bench.load(bench.all()), (LoadCounts{8, 6, 1, 1, 0}));
+  bench.append({message("OLD", "2025-01-02T15:02:00Z", 3),
+                message("ELSE", "2025-01-02T15:01:00Z", 4),
+                message("OLD", "2025-01-06T15:00:00Z", 6)});
+  EXPECT_EQ(bench.load(bench.all()), (LoadCounts{11, 7, 2, 2, 0}));
+  EXPECT_EQ(bench.findings(), std::vector<std::string>{});
+}
+
 TEST(Loader, what_a_load_repeats_of_its_own_earlier_slices_is_settled) {
   Bench bench;
   std::vector<std::string> values;
@@ -278,7 +297,8 @@ TEST(Loader, any_batches_give_what_a_map_gives) {
     std::vector<std::string> values;
     for (int i = 0; i < 400; ++i) {
       const std::string symbol = fmt::format("S{}", rng.below(3));
-      const std::string time = fmt::format("2025-01-06T15:{:02}:00Z", rng.below(12));
+      const std::string time =
+          fmt::format("2025-01-{:02}T15:{:02}:00Z", 3 + rng.below(4), rng.below(6));
       const double price = static_cast<double>(1 + rng.below(3));
       ++counts.consumed;
       if (rng.below(20) == 0) {

@@ -35,6 +35,9 @@ class FakeLog final : public msglog::MessageLog {
                                                   const msglog::TopicPartition&) override {
     return std::optional<msglog::Offset>();
   }
+  Result<std::vector<msglog::GroupOffset>> groups(const std::string&) override {
+    return std::vector<msglog::GroupOffset>();
+  }
 
   bool full = false;
   std::vector<msglog::Record> records;

@@ -1,7 +1,7 @@
 // The message log: topics of ordered records that many readers can follow.
 //
 // This header is the whole of what other rooms know about it. embedded/ implements
-// it with files on this machine; kafka/ will with librdkafka. The words are Kafka's
+// it with files on this machine, kafka/ on Apache Kafka. The words are Kafka's
 // and mean what Kafka means by them; docs/GLOSSARY.md has them.
 
 #pragma once
@@ -63,13 +63,20 @@ struct FetchLimits {
 struct PartitionInfo {
   Offset earliest = 0;  // the first record that retention has left
   Offset end = 0;       // one past the last record known to survive a crash
-  std::int64_t size_bytes = 0;
+  std::int64_t size_bytes = 0;  // on disk; -1 where the log does not tell
 };
 
 struct TopicInfo {
   std::string name;
   std::string id;  // 32 hexadecimal digits, new for each topic ever created
   std::vector<PartitionInfo> partitions;
+};
+
+/// How far a consumer group has got in a partition.
+struct GroupOffset {
+  std::string group;
+  std::int32_t partition = 0;
+  Offset next = 0;  // it reads on from there
 };
 
 class MessageLog {
@@ -98,7 +105,9 @@ class MessageLog {
   ///
   /// errors:   not_found (topic, partition), invalid_argument (`start` is past the end, or
   ///           retention removed it; the hint names the earliest offset left), corrupt
-  /// blocks:   never; a reader that wants to wait does so on its own Clock
+  /// blocks:   never for a record that is not there yet: a reader that wants to wait does so on
+  ///           its own Clock. Records below an end that topics() gave may have to come from a
+  ///           broker first; where none of them does, the answer is timed_out
   virtual Result<FetchedRecords> fetch(const TopicPartition& from, Offset start,
                                        FetchLimits limits) = 0;
 
@@ -113,6 +122,9 @@ class MessageLog {
   /// What `group` last committed; none if it never did.
   virtual Result<std::optional<Offset>> committed(const std::string& group,
                                                   const TopicPartition& at) = 0;
+
+  /// What every group last committed in a topic, by group and partition.
+  virtual Result<std::vector<GroupOffset>> groups(const std::string& topic) = 0;
 };
 
 }  // namespace tapeline::msglog

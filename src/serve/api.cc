@@ -28,6 +28,13 @@ io::HttpResponse no_route(const Match& match) {
   return response;
 }
 
+/// One text for each request that has another answer.
+std::string text_of(const Route& route, const Call& call) {
+  std::string text = route.path;
+  for (const auto& [name, value] : call.params) text += fmt::format("&{}={}", name, value);
+  return text;
+}
+
 bool may_be_page(const io::HttpRequest& request) {
   const auto& segments = request.target.segments;
   return (request.method == "GET" || request.method == "HEAD") &&
@@ -41,11 +48,14 @@ Api::Api(Clock& clock, Wakeup& wakeup, telemetry::Metrics& metrics, Commands& co
     : clock_(clock),
       wakeup_(wakeup),
       metrics_(metrics),
+      cached_(metrics.counter("tapeline_serve_answers_cached_total",
+                              "Requests answered with what an earlier one read.")),
       commands_(commands),
       pages_(pages),
       options_(std::move(options)),
       access_(options_.tokens),
       hub_(clock, wakeup, metrics),
+      answers_(options_.answer_bytes_max),
       jobs_(options_.jobs_max),
       command_jobs_(options_.commands_max),
       routes_(make_routes()),
@@ -151,6 +161,7 @@ void Api::handle(io::HttpRequest request, io::HttpReply reply) {
     return finish(match.route, reply, error_response(checked.error()));
   if (match.route->runs == Runs::at_once)
     return answer(*match.route, std::move(call), std::move(reply));
+  if (answer_from_cache(*match.route, call, reply)) return;
   enqueue({match.route, std::move(call), std::move(reply)});
 }
 
@@ -167,9 +178,22 @@ void Api::enqueue(Job job) {
                               "Try again in a second."}));
 }
 
+bool Api::answer_from_cache(const Route& route, const Call& call, io::HttpReply& reply) {
+  if (!route.from_tables) return false;
+  auto kept = answers_.find(text_of(route, call), backend_->warehouse.version());
+  if (!kept) return false;
+  cached_.add();
+  finish(&route, reply, json_response(*std::move(kept)));
+  return true;
+}
+
 void Api::answer(const Route& route, Call call, io::HttpReply reply) {
   if (route.take_over) return route.take_over(std::move(call), std::move(reply));
+  // Another worker may have answered the same while this request waited.
+  if (answer_from_cache(route, call, reply)) return;
+  const std::uint64_t version = route.from_tables ? backend_->warehouse.version() : 0;
   auto response = route.answer(call);
+  if (route.from_tables && response) answers_.keep(text_of(route, call), version, response->body);
   finish(&route, reply,
          response ? *std::move(response) : error_response(std::move(response).error()));
 }

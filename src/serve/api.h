@@ -24,6 +24,7 @@
 #include "base/wakeup.h"
 #include "io/http_server.h"
 #include "serve/access.h"
+#include "serve/answer_cache.h"
 #include "serve/commands.h"
 #include "serve/live.h"
 #include "serve/route.h"
@@ -71,6 +72,7 @@ class Api final : public io::HttpHandler {
     std::size_t jobs_max = 256;            // requests that wait for a worker
     std::size_t job_bytes_max = 64 << 20;  // of their bodies together
     std::size_t commands_max = 8;
+    std::size_t answer_bytes_max = 16 << 20;  // of answers that are kept until tables change
   };
 
   /// `wakeup` is the one that the message log notifies; the Api notifies it too.
@@ -132,21 +134,25 @@ class Api final : public io::HttpHandler {
   std::string status_json(bool with_time) const;
   Result<io::HttpResponse> append(Call& call);
   Result<io::HttpResponse> records(Call& call);
+  Result<std::string> newest_load_id(Call& call);
   void open_stream(Call call, io::HttpReply reply);
   void run_command(Call call, io::HttpReply reply, std::stop_token stop);
 
   void enqueue(Job job);
+  bool answer_from_cache(const Route& route, const Call& call, io::HttpReply& reply);
   void answer(const Route& route, Call call, io::HttpReply reply);
   void finish(const Route* route, io::HttpReply& reply, io::HttpResponse response);
 
   Clock& clock_;
   Wakeup& wakeup_;
   telemetry::Metrics& metrics_;
+  telemetry::Counter& cached_;
   Commands& commands_;
   const std::vector<EmbeddedFile>& pages_;
   const Options options_;
   Access access_;
   SseHub hub_;
+  AnswerCache answers_;
   Guarded<Starting> starting_;
   std::optional<Backend> backend_;  // this and live_ are set before ready_, and never again
   std::unique_ptr<Live> live_;

@@ -3,6 +3,7 @@
 #include "base/time_text.h"
 #include "serve/api.h"
 #include "serve/base64.h"
+#include "serve/marts.h"
 #include "serve/produce.h"
 
 namespace tapeline::serve {
@@ -97,6 +98,15 @@ void Api::open_stream(Call call, io::HttpReply reply) {
     beginning.status = status_json(true);
     return beginning;
   });
+}
+
+/// Kept as answers are: all of a version have the same.
+Result<std::string> Api::newest_load_id(Call& call) {
+  const std::uint64_t version = backend_->warehouse.version();
+  if (auto kept = answers_.find("load_id", version)) return *std::move(kept);
+  std::string load_id = TRY(read_load_id(*call.warehouse));
+  answers_.keep("load_id", version, load_id);
+  return load_id;
 }
 
 Result<io::HttpResponse> Api::append(Call& call) {

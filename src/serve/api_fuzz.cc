@@ -48,6 +48,7 @@ class NoWarehouse final : public warehouse::Warehouse {
  public:
   std::string_view dialect() const override { return "none"; }
   Result<std::unique_ptr<warehouse::Connection>> connect() override { return nothing(); }
+  std::uint64_t version() const override { return 0; }
   Status query_as_user(std::string_view, warehouse::QueryLimits,
                        const std::function<void(const std::vector<warehouse::Column>&)>&,
                        const std::function<bool(const std::vector<warehouse::Value>&)>&) override {

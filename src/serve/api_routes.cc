@@ -214,6 +214,7 @@ void Api::add_market_routes(std::vector<Route>& routes) {
        .path = "/api/v1/bars",
        .summary = "Open, high, low, close and volume by time.",
        .runs = Runs::with_query,
+       .from_tables = true,
        .params = {required(kSymbol),
                   {.name = "interval",
                    .type = ParamType::choice,
@@ -235,23 +236,32 @@ void Api::add_market_routes(std::vector<Route>& routes) {
                                                     .to = time_param(call, "to"),
                                                     .limit = call.integer("limit", kBarsDefault)}));
        }});
-  routes.push_back({.method = "GET",
-                    .path = "/api/v1/analytics",
-                    .summary = "The daily mart: a symbol's days, or the latest day of each.",
-                    .runs = Runs::with_query,
-                    .params = {kSymbol, kFrom, kTo},
-                    .success = {200, "application/json", "Analytics"},
-                    .answer = [](Call& call) -> Result<io::HttpResponse> {
-                      AnalyticsRequest request;
-                      if (const std::string* symbol = call.find("symbol")) request.symbol = *symbol;
-                      request.from = time_param(call, "from");
-                      request.to = time_param(call, "to");
-                      return json_of(read_analytics(*call.warehouse, request));
-                    }});
+  routes.push_back(
+      {.method = "GET",
+       .path = "/api/v1/analytics",
+       .summary = "The daily mart: a symbol's days, or the latest day of each.",
+       .runs = Runs::with_query,
+       .from_tables = true,
+       .params = {kSymbol,
+                  kFrom,
+                  kTo,
+                  {.name = "columns",
+                   .type = ParamType::columns,
+                   .description = "Which columns, with commas between; all if not given"}},
+       .success = {200, "application/json", "Analytics"},
+       .answer = [this](Call& call) -> Result<io::HttpResponse> {
+         AnalyticsRequest request;
+         if (const std::string* symbol = call.find("symbol")) request.symbol = *symbol;
+         request.from = time_param(call, "from");
+         request.to = time_param(call, "to");
+         request.columns = call.text("columns");
+         return json_of(read_analytics(*call.warehouse, request, TRY(newest_load_id(call))));
+       }});
   routes.push_back({.method = "GET",
                     .path = "/api/v1/messages",
                     .summary = "The messages behind a bar or a day: raw rows with their offsets.",
                     .runs = Runs::with_query,
+                    .from_tables = true,
                     .params = {required(kSymbol),
                                kFrom,
                                kTo,

@@ -194,10 +194,49 @@ TEST_F(ApiTest, answers_each_question_in_json_with_the_headers_that_keep_a_page_
   EXPECT_NE(get("/metrics").body.find("tapeline_serve_requests_total"), std::string::npos);
 }
 
+// Two readers keep asking, so that answers are kept whenever they can be; each write is told of
+// before the question that must see it.
+TEST_F(ApiTest, no_request_that_comes_after_a_commit_gets_rows_of_before) {
+  start();
+  start_worker();
+  start_worker();
+  const auto writer = *warehouse_->connect();
+  const auto run = [&](std::string_view sql) { ASSERT_TRUE(writer->execute(sql)) << sql; };
+  run("create schema if not exists marts_stocks; create table marts_stocks.stock_analytics as "
+      "select 'A' as "
+      "symbol, "
+      "date '2025-01-06' as price_date, 0::bigint as load_id");
+  const std::string target = "/api/v1/analytics?symbol=A";
+  for (int i = 0; i < 2; ++i)
+    threads_.emplace_back([&](std::stop_token stop) {
+      while (!stop.stop_requested()) (void)io::http_call(server_->address, {.target = target}, 10s);
+    });
+  const auto shown = [&](int load_id) {
+    return get(target).body.ends_with(fmt::format(R"("load_id":{}}})", load_id));
+  };
+  for (int i = 1; i <= 50; ++i) {
+    run(fmt::format("update marts_stocks.stock_analytics set load_id = {}", i));
+    EXPECT_TRUE(shown(i));
+    run("begin");
+    run("update marts_stocks.stock_analytics set load_id = -1");
+    EXPECT_TRUE(shown(i));
+    run(i % 2 ? "rollback" : "commit");
+    EXPECT_TRUE(shown(i % 2 ? i : -1));
+  }
+  threads_.resize(threads_.size() - 2);  // now it is quiet
+  const auto& cached = metrics_.counter("tapeline_serve_answers_cached_total", "");
+  EXPECT_TRUE(shown(-1));
+  const auto before = cached.value();
+  EXPECT_TRUE(shown(-1));
+  EXPECT_EQ(cached.value(), before + 1);
+}
+
 TEST_F(ApiTest, wrong_questions_are_told_what_is_wrong) {
   start();
   EXPECT_EQ(get("/api/v1/bars?symbol=A&interval=2m").status, 400);
   EXPECT_EQ(get("/api/v1/bars?symbol=A'&interval=1m").status, 400);
+  for (const char* columns : {"", "a,a", "a,,b", "A", "a;b", "a%22"})
+    EXPECT_EQ(get(fmt::format("/api/v1/analytics?columns={}", columns)).status, 400) << columns;
   EXPECT_EQ(get("/api/v1/nothing").status, 404);
   EXPECT_EQ(get("/nothing").status, 404);
   EXPECT_EQ(get("/%2e%2e/%2e%2e/etc/passwd").status, 400);

@@ -37,7 +37,7 @@ JsonWriter& JsonWriter::close(char bracket) {
 
 JsonWriter& JsonWriter::key(std::string_view name) {
   separate();
-  out_ += text::json_string(name);
+  text::append_json_string(out_, name);
   out_ += ':';
   first_ = true;
   return *this;
@@ -49,12 +49,22 @@ JsonWriter& JsonWriter::raw(std::string_view json) {
   return *this;
 }
 
-JsonWriter& JsonWriter::value(std::string_view text) { return raw(text::json_string(text)); }
+JsonWriter& JsonWriter::value(std::string_view text) {
+  separate();
+  text::append_json_string(out_, text);
+  return *this;
+}
 
-JsonWriter& JsonWriter::value(std::int64_t number) { return raw(fmt::format("{}", number)); }
+JsonWriter& JsonWriter::value(std::int64_t number) {
+  const fmt::format_int text(number);
+  return raw({text.data(), text.size()});
+}
 
 JsonWriter& JsonWriter::value(double number) {
-  return std::isfinite(number) ? raw(fmt::format("{}", number)) : raw("null");
+  if (!std::isfinite(number)) return raw("null");
+  separate();
+  fmt::format_to(std::back_inserter(out_), "{}", number);
+  return *this;
 }
 
 JsonWriter& JsonWriter::value(Price price) { return raw(price.text()); }

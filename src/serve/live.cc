@@ -58,27 +58,19 @@ Result<bool> Live::step() {
 
     std::vector<QuoteEvent> events;
     state_.with([&](State& state) {
-      std::map<std::uint64_t, const LiveSymbol*> changed;  // by the order of their last change
-      std::map<const LiveSymbol*, std::uint64_t> last;
+      const std::uint64_t before = state.table.sequence();
       wire::QuoteView message;
       for (const auto& record : records.records) {
         state.position.next[i] = record.offset + 1;
-        const LiveSymbol* symbol = decoder_.decode(record.value, record.appended_at, message)
-                                       ? nullptr
-                                       : state.table.apply(message, partition, record.offset);
-        if (!symbol) {
+        if (decoder_.decode(record.value, record.appended_at, message) ||
+            !state.table.apply(message, partition, record.offset))
           skipped_.add();
-          continue;
-        }
-        auto& sequence = last[symbol];
-        changed.erase(sequence);
-        sequence = symbol->sequence;
-        changed.emplace(sequence, symbol);
       }
       decoder_.forget();
       state.position.next[i] = records.next;
       StreamPosition after = state.position;
-      for (const auto& [sequence, symbol] : changed) events.push_back(event(state, *symbol, after));
+      for (const LiveSymbol* symbol : state.table.changed_since(before))
+        events.push_back(event(state, *symbol, after));
     });
     if (!events.empty()) hub_.publish(events);
   }

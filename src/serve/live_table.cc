@@ -176,6 +176,14 @@ const LiveSymbol* LiveTable::find(std::string_view symbol) const {
   return found == symbols_.end() ? nullptr : &found->second;
 }
 
+std::vector<const LiveSymbol*> LiveTable::changed_since(std::uint64_t sequence) const {
+  std::vector<const LiveSymbol*> changed;
+  for (const auto& [name, symbol] : symbols_)
+    if (symbol.sequence > sequence) changed.push_back(&symbol);
+  std::ranges::sort(changed, {}, &LiveSymbol::sequence);
+  return changed;
+}
+
 LiveSymbol LiveTable::from_daily(const DailyRow& row) const {
   LiveSymbol symbol;
   symbol.symbol = row.symbol;

@@ -86,6 +86,12 @@ class LiveTable {
 
   const LiveSymbol* find(std::string_view symbol) const;
 
+  /// The sequence of the last change so far.
+  std::uint64_t sequence() const { return sequence_; }
+
+  /// The symbols with a change after `sequence`, in the order of their last.
+  std::vector<const LiveSymbol*> changed_since(std::uint64_t sequence) const;
+
   /// Every symbol, sorted by name; those that only the daily rows know come without sequence.
   void each(const std::function<void(const LiveSymbol&)>& visit) const;
 

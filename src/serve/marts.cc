@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/time_zone.h"
 #include "market/calendar.h"
@@ -11,27 +12,85 @@
 namespace tapeline::serve {
 namespace {
 
+using warehouse::Column;
 using warehouse::Connection;
 using warehouse::Rows;
 using warehouse::sql_text;
+using Cell = warehouse::Value;
 
 constexpr warehouse::QueryLimits kLimits{.rows_max = 200'000, .time_max = std::chrono::seconds(10)};
 constexpr std::int64_t kGapsMax = 1000;
 constexpr int kDailyRows = 30;
 
-/// Runs `sql` over one table; no rows where that table does not exist yet.
-Result<Rows> query_table(Connection& warehouse, std::string_view schema, std::string_view table,
-                         const std::string& sql) {
-  auto rows = warehouse.query(sql, kLimits);
-  if (rows || rows.error().code != ErrorCode::invalid_argument) return rows;
+using Columns = std::vector<warehouse::Column>;
+using Row = std::vector<Cell>;
+
+/// Runs `sql` over one table, whose columns are answered; without columns and rows where that
+/// table does not exist yet.
+Result<Columns> stream_table(Connection& warehouse, std::string_view schema, std::string_view table,
+                             const std::string& sql,
+                             const std::function<bool(const Columns&, const Row&)>& on_row) {
+  Columns columns;
+  const Status done = warehouse.stream(
+      sql, kLimits, [&](const Columns& found) { columns = found; },
+      [&](const Row& row) { return on_row(columns, row); });
+  if (done) return columns;
+  if (done.error().code != ErrorCode::invalid_argument) return done.error();
   const Rows found = TRY(warehouse.query(
       fmt::format("select 1 from information_schema.tables where table_schema = {} and "
                   "table_name = {}",
                   sql_text(schema), sql_text(table)),
       kLimits));
-  if (found.rows.empty()) return Rows{};
+  if (found.rows.empty()) return Columns{};
+  return done.error();
+}
+
+Result<Rows> query_table(Connection& warehouse, std::string_view schema, std::string_view table,
+                         const std::string& sql) {
+  Rows rows;
+  rows.columns = TRY(stream_table(warehouse, schema, table, sql, [&](const auto&, const Row& row) {
+    rows.rows.push_back(row);
+    return true;
+  }));
   return rows;
 }
+
+/// Rows as JSON objects, brought into the order of a date or an instant of theirs.
+///
+/// why: they are few, and DuckDB takes longer to plan and run a sort than to find them
+class OrderedObjects {
+ public:
+  /// `place` is what orders the object, which has the columns from `first` on.
+  void add(const Cell& place, const Columns& columns, const Row& row, std::size_t first = 0) {
+    JsonWriter json;
+    json.begin_object();
+    for (std::size_t i = first; i < row.size(); ++i) json.field(columns[i].name, row[i]);
+    json.end_object();
+    objects_.emplace_back(place_of(place), json.take());
+  }
+
+  std::int64_t size() const { return std::ssize(objects_); }
+
+  /// Writes the first of them as a list.
+  void write(JsonWriter& json, std::size_t count_max = kAll) {
+    std::ranges::stable_sort(objects_, {}, &Object::first);
+    json.begin_list();
+    for (std::size_t i = 0; i < std::min(objects_.size(), count_max); ++i)
+      json.raw(objects_[i].second);
+    json.end_list();
+  }
+
+ private:
+  static std::int64_t place_of(const Cell& cell) {
+    if (const auto* date = std::get_if<Date>(&cell)) return date->time_since_epoch().count();
+    if (const auto* at = std::get_if<Timestamp>(&cell)) return at->time_since_epoch().count();
+    return 0;
+  }
+
+  static constexpr auto kAll = std::numeric_limits<std::size_t>::max();
+  using Object = std::pair<std::int64_t, std::string>;
+  std::vector<Object> objects_;
+};
 
 std::string timestamp_literal(Timestamp at) {
   std::string text = format_rfc3339_micros(at);
@@ -40,6 +99,10 @@ std::string timestamp_literal(Timestamp at) {
 }
 
 std::string date_literal(Date date) { return fmt::format("date {}", sql_text(format_date(date))); }
+
+bool is_daily(std::string_view interval) {
+  return interval == "1d" || interval == "1w" || interval == "1M";
+}
 
 std::int64_t minutes_of(std::string_view interval) {
   if (interval == "1m") return 1;
@@ -115,13 +178,13 @@ Result<std::string> minute_bars(Connection& warehouse, const BarsRequest& reques
   if (span.to) where += fmt::format(" and bar_start < {}", timestamp_literal(*span.to));
   if (length.count() == 1)
     return fmt::format(
-        "select bar_start as start_at, open, high, low, close, volume, quote_count as count "
+        "select bar_start as time, open, high, low, close, volume, quote_count as count "
         "from marts_stocks.stock_bars_1m where {}",
         where);
   const std::string origin =
       length > std::chrono::hours(1) ? ", " + TRY(midnight_sql(warehouse, where)) : "";
   return fmt::format(
-      "select time_bucket(interval '{} minutes', bar_start{}) as start_at, "
+      "select time_bucket(interval '{} minutes', bar_start{}) as time, "
       "min_by(open, bar_start) as open, max(high) as high, min(low) as low, "
       "max_by(close, bar_start) as close, cast(sum(volume) as bigint) as volume, "
       "cast(sum(quote_count) as bigint) as count "
@@ -139,15 +202,15 @@ std::string daily_bars(const BarsRequest& request) {
   if (request.to) where += fmt::format(" and price_date <= {}", date_literal(to_date(*request.to)));
   if (unit == "day")
     return fmt::format(
-        "select price_date as start_at, daily_open, daily_high, daily_low, daily_close, "
-        "cast(total_volume as bigint), data_points_count from marts_stocks.stock_analytics "
-        "where {}",
+        "select price_date as time, daily_open as open, daily_high as high, daily_low as low, "
+        "daily_close as close, cast(total_volume as bigint) as volume, data_points_count as count "
+        "from marts_stocks.stock_analytics where {}",
         where);
   return fmt::format(
-      "select cast(date_trunc('{}', price_date) as date) as start_at, "
-      "min_by(daily_open, price_date), max(daily_high), min(daily_low), "
-      "max_by(daily_close, price_date), cast(sum(total_volume) as bigint), "
-      "cast(sum(data_points_count) as bigint) from marts_stocks.stock_analytics where {} "
+      "select cast(date_trunc('{}', price_date) as date) as time, "
+      "min_by(daily_open, price_date) as open, max(daily_high) as high, min(daily_low) as low, "
+      "max_by(daily_close, price_date) as close, cast(sum(total_volume) as bigint) as volume, "
+      "cast(sum(data_points_count) as bigint) as count from marts_stocks.stock_analytics where {} "
       "group by 1",
       unit, where);
 }
@@ -157,23 +220,34 @@ Status write_gaps(Connection& warehouse, const BarsRequest& request, JsonWriter&
   std::string where = fmt::format("symbol in ({}, '*')", sql_text(request.symbol));
   if (span.from) where += fmt::format(" and gap_end > {}", timestamp_literal(*span.from));
   if (span.to) where += fmt::format(" and gap_start < {}", timestamp_literal(*span.to));
-  const Rows rows =
-      TRY(query_table(warehouse, "raw_stocks", "gaps",
-                      fmt::format("select gap_start, gap_end, cause from raw_stocks.gaps where {} "
-                                  "order by gap_start limit {}",
-                                  where, kGapsMax)));
-  json.key("gaps").begin_list();
-  for (const auto& row : rows.rows)
-    json.begin_object()
-        .field("start", row[0])
-        .field("end", row[1])
-        .field("cause", row[2])
-        .end_object();
-  json.end_list();
+  OrderedObjects gaps;
+  TRY(stream_table(warehouse, "raw_stocks", "gaps",
+                   "select gap_start as \"start\", gap_end as \"end\", cause from raw_stocks.gaps "
+                   "where " +
+                       where,
+                   [&](const Columns& columns, const Row& row) {
+                     gaps.add(row[0], columns, row);
+                     return true;
+                   }));
+  json.key("gaps");
+  gaps.write(json, kGapsMax);
   return Ok{};
 }
 
-std::optional<Price> price_of(const warehouse::Value& cell) {
+/// How many bars there can be at most; none where the request is open at an end.
+std::optional<std::int64_t> bars_between(const BarsRequest& request) {
+  if (!request.from || !request.to) return std::nullopt;
+  constexpr std::int64_t kPartial = 2;  // at either end
+  if (is_daily(request.interval)) {
+    const auto days = (to_date(*request.to) - from_date(*request.from)).count() + 1;
+    const int shortest = request.interval == "1M" ? 28 : request.interval == "1w" ? 7 : 1;
+    return days / shortest + kPartial;
+  }
+  const Span span = span_of(request);
+  return (*span.to - *span.from) / std::chrono::minutes(minutes_of(request.interval)) + kPartial;
+}
+
+std::optional<Price> price_of(const Cell& cell) {
   if (warehouse::is_null(cell)) return std::nullopt;
   const auto price = Price::parse(warehouse::to_text(cell));
   return price ? std::optional(*price) : std::nullopt;
@@ -182,62 +256,80 @@ std::optional<Price> price_of(const warehouse::Value& cell) {
 }  // namespace
 
 Result<std::string> read_bars(Connection& warehouse, const BarsRequest& request) {
-  const bool daily =
-      request.interval == "1d" || request.interval == "1w" || request.interval == "1M";
+  const bool daily = is_daily(request.interval);
+  std::string sql = daily ? daily_bars(request) : TRY(minute_bars(warehouse, request));
   // Without a beginning the newest are wanted; one more than the limit tells whether there are
   // more.
-  const std::string sql = daily ? daily_bars(request) : TRY(minute_bars(warehouse, request));
-  Rows rows =
-      TRY(query_table(warehouse, "marts_stocks", daily ? "stock_analytics" : "stock_bars_1m",
-                      fmt::format("{} order by start_at {} limit {}", sql,
-                                  request.from ? "asc" : "desc", request.limit + 1)));
-  const bool more = static_cast<std::int64_t>(rows.rows.size()) > request.limit;
-  if (more) rows.rows.pop_back();
-  if (!request.from) std::reverse(rows.rows.begin(), rows.rows.end());
-
+  const auto possible = bars_between(request);
+  if (!possible || *possible > request.limit)
+    sql +=
+        fmt::format(" order by time {} limit {}", request.from ? "asc" : "desc", request.limit + 1);
+  OrderedObjects bars;
+  bool more = false;
+  TRY(stream_table(warehouse, "marts_stocks", daily ? "stock_analytics" : "stock_bars_1m", sql,
+                   [&](const Columns& columns, const Row& row) {
+                     more = bars.size() == request.limit;
+                     if (!more) bars.add(row[0], columns, row);
+                     return !more;
+                   }));
   JsonWriter json;
   json.begin_object().field("symbol", request.symbol).field("interval", request.interval);
-  json.key("bars").begin_list();
-  constexpr std::array kNames = {"time", "open", "high", "low", "close", "volume", "count"};
-  for (const auto& row : rows.rows) {
-    json.begin_object();
-    for (std::size_t i = 0; i < kNames.size(); ++i) json.field(kNames[i], row[i]);
-    json.end_object();
-  }
-  json.end_list();
+  json.key("bars");
+  bars.write(json);
   TRY_STATUS(write_gaps(warehouse, request, json));
   json.field("more", more).end_object();
   return json.take();
 }
 
-Result<std::string> read_analytics(Connection& warehouse, const AnalyticsRequest& request) {
-  std::string sql = "select * from marts_stocks.stock_analytics";
+Result<std::string> read_load_id(Connection& warehouse) {
+  const Rows load =
+      TRY(query_table(warehouse, "marts_stocks", "stock_analytics",
+                      "select max(load_id) as load_id from marts_stocks.stock_analytics"));
+  JsonWriter json;
+  json.value(load.rows.empty() ? Cell() : load.rows[0][0]);
+  return json.take();
+}
+
+namespace {
+
+/// "a,b" as SQL; everything where none are named.
+std::string columns_sql(std::string_view names) {
+  if (names.empty()) return "*";
+  std::string sql = "\"";
+  for (const char c : names) sql += c == ',' ? "\", \"" : std::string(1, c);
+  return sql + "\"";
+}
+
+}  // namespace
+
+Result<std::string> read_analytics(Connection& warehouse, const AnalyticsRequest& request,
+                                   std::string_view load_id) {
+  std::string sql =
+      fmt::format("select {} as place, {} from marts_stocks.stock_analytics",
+                  request.symbol ? "price_date" : "null", columns_sql(request.columns));
   if (request.symbol) {
     sql += fmt::format(" where symbol = {}", sql_text(*request.symbol));
     if (request.from)
       sql += fmt::format(" and price_date >= {}", date_literal(from_date(*request.from)));
     if (request.to) sql += fmt::format(" and price_date <= {}", date_literal(to_date(*request.to)));
-    sql += " order by price_date";
   } else {
     sql +=
         " qualify row_number() over (partition by symbol order by price_date desc) = 1 "
         "order by symbol";
   }
-  const Rows rows = TRY(query_table(warehouse, "marts_stocks", "stock_analytics", sql));
-  const Rows load = TRY(query_table(
-      warehouse, "marts_stocks", "stock_analytics",
-      "select load_id from marts_stocks.stock_analytics order by load_id desc limit 1"));
+  constexpr std::size_t kPlace = 0;  // what orders the days; the newest of each are in order
+  OrderedObjects days;
+  const Columns columns = TRY(stream_table(warehouse, "marts_stocks", "stock_analytics", sql,
+                                           [&](const Columns& found, const Row& row) {
+                                             days.add(row[kPlace], found, row, kPlace + 1);
+                                             return true;
+                                           }));
   JsonWriter json;
   json.begin_object().key("columns").begin_list();
-  for (const auto& column : rows.columns) json.value(column.name);
-  json.end_list().key("rows").begin_list();
-  for (const auto& row : rows.rows) {
-    json.begin_object();
-    for (std::size_t i = 0; i < row.size(); ++i) json.field(rows.columns[i].name, row[i]);
-    json.end_object();
-  }
-  json.end_list();
-  json.field("load_id", load.rows.empty() ? warehouse::Value() : load.rows[0][0]).end_object();
+  for (std::size_t i = kPlace + 1; i < columns.size(); ++i) json.value(columns[i].name);
+  json.end_list().key("rows");
+  days.write(json);
+  json.key("load_id").raw(load_id).end_object();
   return json.take();
 }
 
@@ -269,7 +361,7 @@ Result<std::string> read_messages(Connection& warehouse, const MessagesRequest& 
   JsonWriter json;
   json.begin_object()
       .field("symbol", request.symbol)
-      .field("total", total.rows.empty() ? warehouse::Value(std::int64_t{0}) : total.rows[0][0])
+      .field("total", total.rows.empty() ? Cell(std::int64_t{0}) : total.rows[0][0])
       .key("messages")
       .begin_list();
   for (const auto& row : rows.rows) {

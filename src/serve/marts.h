@@ -37,11 +37,15 @@ struct AnalyticsRequest {
   std::optional<std::string> symbol;  // none: the latest row of each
   std::optional<TimeParam> from;
   std::optional<TimeParam> to;
+  std::string columns = {};  // their names with commas between; empty: all
 };
+
+/// The newest load that the daily mart has rows of, as JSON: a number, or null.
+Result<std::string> read_load_id(warehouse::Connection& warehouse);
 
 /// The answer of /api/v1/analytics, as JSON.
 Result<std::string> read_analytics(warehouse::Connection& warehouse,
-                                   const AnalyticsRequest& request);
+                                   const AnalyticsRequest& request, std::string_view load_id);
 
 constexpr std::int64_t kMessagesMax = 1000;
 constexpr std::int64_t kMessagesDefault = 100;

@@ -70,6 +70,9 @@ class MartsTest : public testing::Test {
     const auto json = read_bars(*connection_, request);
     return json ? *json : json.error().message;
   }
+  std::string analytics(const AnalyticsRequest& request) {
+    return *read_analytics(*connection_, request, *read_load_id(*connection_));
+  }
   static TimeParam instant(std::string_view text) { return {parse_rfc3339(text)->at, false}; }
   static TimeParam date(std::string_view text) { return {Timestamp(*parse_date(text)), true}; }
 
@@ -83,7 +86,7 @@ TEST_F(MartsTest, tables_that_no_run_has_made_read_as_empty) {
             R"({"symbol":"A","interval":"1m","bars":[],"gaps":[],"more":false})");
   EXPECT_EQ(bars({.symbol = "A", .interval = "1w"}),
             R"({"symbol":"A","interval":"1w","bars":[],"gaps":[],"more":false})");
-  EXPECT_EQ(*read_analytics(*connection_, {}), R"({"columns":[],"rows":[],"load_id":null})");
+  EXPECT_EQ(analytics({}), R"({"columns":[],"rows":[],"load_id":null})");
   EXPECT_TRUE(read_daily(*connection_)->empty());
   EXPECT_TRUE(read_symbols(*connection_)->empty());
 }
@@ -196,16 +199,28 @@ TEST_F(MartsTest, gaps_come_with_the_bars_those_of_the_whole_feed_too) {
 
 TEST_F(MartsTest, analytics_are_the_latest_row_of_each_symbol_or_the_days_of_one) {
   make_analytics();
-  const std::string latest = *read_analytics(*connection_, {});
+  const std::string latest = analytics({});
   EXPECT_NE(latest.find(R"("columns":["symbol","price_date","daily_open")"), std::string::npos);
   EXPECT_NE(latest.find(R"({"symbol":"A","price_date":"2025-01-07","daily_open":3,)"),
             std::string::npos);
   EXPECT_EQ(latest.find("2025-01-03"), std::string::npos);
   EXPECT_TRUE(latest.ends_with(R"("load_id":4})")) << latest;
-  const std::string days = *read_analytics(
-      *connection_, {.symbol = "A", .from = date("2025-01-03"), .to = date("2025-01-06")});
+  const std::string days =
+      analytics({.symbol = "A", .from = date("2025-01-03"), .to = date("2025-01-06")});
   EXPECT_LT(days.find("2025-01-03"), days.find("2025-01-06"));
   EXPECT_EQ(days.find("2025-01-07"), std::string::npos);
+}
+
+TEST_F(MartsTest, only_the_columns_that_were_asked_for_are_given) {
+  make_analytics();
+  EXPECT_EQ(analytics({.symbol = "A", .from = date("2025-01-06"), .columns = "ma_7_day,symbol"}),
+            R"({"columns":["ma_7_day","symbol"],"rows":[{"ma_7_day":2.25,"symbol":"A"},)"
+            R"({"ma_7_day":0.1,"symbol":"A"}],"load_id":4})");
+  EXPECT_EQ(analytics({.columns = "symbol"}),
+            R"({"columns":["symbol"],"rows":[{"symbol":"A"},{"symbol":"B"}],"load_id":4})");
+  const auto unknown = read_analytics(*connection_, {.columns = "nothing"}, "4");
+  EXPECT_EQ(unknown.error().code, ErrorCode::invalid_argument);
+  EXPECT_NE(unknown.error().message.find("nothing"), std::string::npos);
 }
 
 TEST_F(MartsTest, a_quote_in_a_symbol_is_only_text) {

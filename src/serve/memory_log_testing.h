@@ -87,6 +87,9 @@ class MemoryLog final : public msglog::MessageLog {
                                                   const msglog::TopicPartition&) override {
     return std::optional<msglog::Offset>();
   }
+  Result<std::vector<msglog::GroupOffset>> groups(const std::string&) override {
+    return std::vector<msglog::GroupOffset>();
+  }
 
   Timestamp appended_at;         // of every record
   std::optional<Error> failure;  // of every append

@@ -25,6 +25,12 @@ Value schema_of(const Param& param) {
                     {"items", Object{{"type", "string"}, {"pattern", kSymbolPattern}}},
                     {"minItems", 1},
                     {"maxItems", 1000}};
+    case ParamType::columns:
+      return Object{{"type", "array"},
+                    {"items", Object{{"type", "string"}, {"pattern", "^[a-z0-9_]{1,63}$"}}},
+                    {"minItems", 1},
+                    {"maxItems", 100},
+                    {"uniqueItems", true}};
     case ParamType::integer:
       return Object{{"type", "integer"}, {"minimum", param.min}, {"maximum", param.max}};
     case ParamType::time:
@@ -60,7 +66,7 @@ Value parameters(const Route& route) {
                {"required", in_path || param.required},
                {"description", param.description + "."},
                {"schema", schema_of(param)}};
-    if (param.type == ParamType::symbols) {
+    if (param.type == ParamType::symbols || param.type == ParamType::columns) {
       one.emplace_back("style", "form");
       one.emplace_back("explode", false);
     }

@@ -56,7 +56,7 @@ std::string_view api_schemas() {
   "items":{"$ref":"#/components/schemas/Dag"}}}},
 "Run": {"type":"object","required":["run_id","run_type","state","logical_date","queued_at",
   "started_at","ended_at","run_count","error"],"properties":{"run_id":{"type":"string"},
-  "run_type":{"enum":["scheduled","manual","continuous","backfill"]},
+  "run_type":{"enum":["scheduled","manual","continuous","backfill","outside"]},
   "state":{"enum":["queued","running","success","failed"]},
   "logical_date":{"type":"string","format":"date-time"},
   "queued_at":{"type":"string","format":"date-time"},

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::size_t kTextMax = 200;
 constexpr std::size_t kSymbolsMax = 1000;
+constexpr std::size_t kColumnsMax = 100;
+constexpr std::size_t kColumnMax = 63;  // characters of a name
 
 std::vector<std::string_view> split(std::string_view text, char at) {
   std::vector<std::string_view> parts;
@@ -72,6 +74,18 @@ std::optional<std::string> complaint(const Param& param, const std::string& valu
                         });
       if (good) return std::nullopt;
       return fmt::format("at most {} symbols with commas between them, as AAPL,MSFT", kSymbolsMax);
+    }
+    case ParamType::columns: {
+      auto all = split(value, ',');
+      std::ranges::sort(all);
+      const auto is_wrong = [](std::string_view one) {
+        return one.empty() || one.size() > kColumnMax ||
+               one.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != one.npos;
+      };
+      const bool good = all.size() <= kColumnsMax && std::ranges::none_of(all, is_wrong) &&
+                        std::ranges::adjacent_find(all) == all.end();
+      if (good) return std::nullopt;
+      return fmt::format("at most {} columns, each once, as price_date,ma_7_day", kColumnsMax);
     }
     case ParamType::integer: {
       std::int64_t number = 0;

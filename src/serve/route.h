@@ -24,6 +24,7 @@ enum class ParamType : std::uint8_t {
   text,      // any non-empty text of at most 200 characters
   symbol,    // AAPL
   symbols,   // AAPL,MSFT
+  columns,   // price_date,ma_7_day
   integer,   // between min and max
   time,      // an RFC 3339 instant, or a date
   choice,    // one of choices
@@ -79,6 +80,7 @@ struct Route {
   Need need = Need::read;
   Runs runs = Runs::at_once;
   bool before_ready = false;  // served while log and warehouse are still opening
+  bool from_tables = false;   // parameters and tables alone decide the answer: it may be kept
   std::vector<Param> params = {};
   std::size_t body_bytes_max = 0;
   std::string body_type = {};    // empty: takes no body

@@ -241,7 +241,11 @@ Status RunStore::fold(Timestamp fold_before, Timestamp delete_before) {
       "group by dag, minute",
       kFoldable);
   return database_.write(Sync::later, [&](Connection& connection) -> Status {
-    TRY_STATUS(connection.run("delete from runs where end_at < ?", {micros(delete_before)}));
+    // A scheduler outside may leave a run where it is, for ever.
+    TRY_STATUS(
+        connection.run("delete from runs where "
+                       "coalesce(end_at, case run_type when 'outside' then queued_at end) < ?",
+                       {micros(delete_before)}));
     const auto groups = TRY(connection.query(kept + " having count(*) > 1", limit));
     for (const Row& group : groups) {
       const Cell first = group.integer(2);

@@ -22,7 +22,7 @@ struct RunRow {
   std::int64_t id = 0;
   std::string dag;
   std::string run_id;    // scheduled__2026-11-22T16:45:00+00:00
-  std::string run_type;  // scheduled, manual, continuous, backfill
+  std::string run_type;  // scheduled, manual, continuous, backfill, outside
   std::string state;     // queued, running, success, failed
   Timestamp logical_at;
   Timestamp queued_at;

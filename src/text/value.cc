@@ -63,9 +63,65 @@ std::size_t utf8_size(std::string_view text) {
   return 0;
 }
 
-void append_string(std::string& out, std::string_view text) {
+void append_line(std::string& out, int indent, int depth) {
+  if (indent == 0) return;
+  out += '\n';
+  out.append(static_cast<std::size_t>(indent * depth), ' ');
+}
+
+void append_json(std::string& out, const Value& value, int indent, int depth) {
+  if (value.is_null()) {
+    out += "null";
+  } else if (value.is_bool()) {
+    out += value.as_bool() ? "true" : "false";
+  } else if (value.is_int()) {
+    fmt::format_to(std::back_inserter(out), "{}", value.as_int());
+  } else if (value.is_double()) {
+    if (std::isfinite(value.as_double())) {
+      fmt::format_to(std::back_inserter(out), "{}", value.as_double());
+    } else {
+      out += "null";
+    }
+  } else if (value.is_string()) {
+    append_json_string(out, value.as_string());
+  } else if (value.is_list()) {
+    out += '[';
+    bool first = true;
+    for (const Value& item : value.as_list()) {
+      if (!first) out += ',';
+      first = false;
+      append_line(out, indent, depth + 1);
+      append_json(out, item, indent, depth + 1);
+    }
+    if (!first) append_line(out, indent, depth);
+    out += ']';
+  } else {
+    out += '{';
+    bool first = true;
+    for (const auto& [key, item] : value.as_object()) {
+      if (!first) out += ',';
+      first = false;
+      append_line(out, indent, depth + 1);
+      append_json_string(out, key);
+      out += indent > 0 ? ": " : ":";
+      append_json(out, item, indent, depth + 1);
+    }
+    if (!first) append_line(out, indent, depth);
+    out += '}';
+  }
+}
+
+}  // namespace
+
+void append_json_string(std::string& out, std::string_view text) {
+  const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
   out += '"';
   for (std::size_t at = 0; at < text.size();) {
+    std::size_t plain = at;
+    while (plain < text.size() && is_plain(text[plain])) ++plain;
+    out.append(text, at, plain - at);
+    at = plain;
+    if (at == text.size()) break;
     const char c = text[at];
     switch (c) {
       case '"':
@@ -99,56 +155,6 @@ void append_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
-void append_line(std::string& out, int indent, int depth) {
-  if (indent == 0) return;
-  out += '\n';
-  out.append(static_cast<std::size_t>(indent * depth), ' ');
-}
-
-void append_json(std::string& out, const Value& value, int indent, int depth) {
-  if (value.is_null()) {
-    out += "null";
-  } else if (value.is_bool()) {
-    out += value.as_bool() ? "true" : "false";
-  } else if (value.is_int()) {
-    fmt::format_to(std::back_inserter(out), "{}", value.as_int());
-  } else if (value.is_double()) {
-    if (std::isfinite(value.as_double())) {
-      fmt::format_to(std::back_inserter(out), "{}", value.as_double());
-    } else {
-      out += "null";
-    }
-  } else if (value.is_string()) {
-    append_string(out, value.as_string());
-  } else if (value.is_list()) {
-    out += '[';
-    bool first = true;
-    for (const Value& item : value.as_list()) {
-      if (!first) out += ',';
-      first = false;
-      append_line(out, indent, depth + 1);
-      append_json(out, item, indent, depth + 1);
-    }
-    if (!first) append_line(out, indent, depth);
-    out += ']';
-  } else {
-    out += '{';
-    bool first = true;
-    for (const auto& [key, item] : value.as_object()) {
-      if (!first) out += ',';
-      first = false;
-      append_line(out, indent, depth + 1);
-      append_string(out, key);
-      out += indent > 0 ? ": " : ":";
-      append_json(out, item, indent, depth + 1);
-    }
-    if (!first) append_line(out, indent, depth);
-    out += '}';
-  }
-}
-
-}  // namespace
-
 std::string to_json(const Value& value, int indent) {
   std::string out;
   append_json(out, value, indent, 0);
@@ -157,7 +163,7 @@ std::string to_json(const Value& value, int indent) {
 
 std::string json_string(std::string_view text) {
   std::string out;
-  append_string(out, text);
+  append_json_string(out, text);
   return out;
 }
 

@@ -103,5 +103,6 @@ std::string to_json(const Value& value, int indent = 0);
 
 /// `text` as a JSON string, quotes included.
 std::string json_string(std::string_view text);
+void append_json_string(std::string& out, std::string_view text);
 
 }  // namespace tapeline::text

@@ -137,6 +137,11 @@ class Warehouse {
   /// A session that may do anything.
   virtual Result<std::unique_ptr<Connection>> connect() = 0;
 
+  /// How often it may have changed: grows with each statement and append that can write, after it
+  /// took effect and before its caller goes on.
+  /// holds: what was read since `version` gave a number is as it was while it gives that number
+  virtual std::uint64_t version() const = 0;
+
   /// The answer to one statement of a user: a SELECT or the EXPLAIN of one, over tables of the
   /// catalog only, in a read-only transaction of its own.
   /// errors: invalid_argument for everything else, the message naming what is not allowed

@@ -49,6 +49,9 @@ class WatchedLog final : public msglog::MessageLog {
                                           const msglog::TopicPartition& at) override {
     return log_.committed(group, at);
   }
+  Result<std::vector<msglog::GroupOffset>> groups(const std::string& topic) override {
+    return log_.groups(topic);
+  }
 
  private:
   msglog::MessageLog& log_;

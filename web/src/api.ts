@@ -93,7 +93,9 @@ export async function fetchAnalytics(
   span: DaySpan,
   cancel: AbortSignal,
 ): Promise<Analytics> {
-  const query = new URLSearchParams({ symbol, from: span.from, to: span.to });
+  // What the chart draws of them.
+  const columns = "symbol,price_date,ma_7_day,ma_30_day";
+  const query = new URLSearchParams({ symbol, from: span.from, to: span.to, columns });
   return parseAnalytics(await get(`/api/v1/analytics?${query}`, cancel));
 }
 

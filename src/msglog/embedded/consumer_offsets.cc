@@ -23,6 +23,8 @@ bool is_group_name(const std::string& name) {
 }  // namespace
 
 Status ConsumerOffsets::load() {
+  // What is told from here on stays true: a crash may have left a file that only memory knows.
+  TRY_STATUS(files_.sync_directory(directory_));
   const auto files = TRY(files_.list(directory_));
   for (const auto& file : files) {
     if (file.is_directory || !is_group_name(file.name)) continue;
@@ -76,6 +78,20 @@ std::optional<Offset> ConsumerOffsets::committed(const std::string& group,
     const auto offset = found->second.find(key_of(topic_id, partition));
     if (offset == found->second.end()) return std::nullopt;
     return offset->second;
+  });
+}
+
+std::vector<GroupOffset> ConsumerOffsets::of_topic(const std::string& topic_id,
+                                                   std::int32_t partitions) const {
+  return groups_.with([&](const auto& groups) {
+    std::vector<GroupOffset> all;
+    for (const auto& [name, offsets] : groups) {
+      for (std::int32_t i = 0; i < partitions; ++i) {
+        const auto offset = offsets.find(key_of(topic_id, i));
+        if (offset != offsets.end()) all.push_back({name, i, offset->second});
+      }
+    }
+    return all;
   });
 }
 

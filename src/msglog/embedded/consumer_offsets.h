@@ -32,6 +32,9 @@ class ConsumerOffsets {
   std::optional<Offset> committed(const std::string& group, const std::string& topic_id,
                                   std::int32_t partition) const;
 
+  /// Every group's offsets in a topic of so many partitions, by group and partition.
+  std::vector<GroupOffset> of_topic(const std::string& topic_id, std::int32_t partitions) const;
+
  private:
   using Group = std::map<std::string, Offset>;  // by topic id and partition
 

@@ -7,12 +7,11 @@
 
 #include "msglog/embedded/murmur2.h"
 #include "msglog/embedded/sealed_text.h"
+#include "msglog/rules.h"
 
 namespace tapeline::msglog {
 namespace {
 
-constexpr std::int32_t kPartitionsMax = 1000;
-constexpr std::size_t kRecordsMax = 10'000;
 constexpr double kNearlyFull = 0.8;
 
 std::string to_hex(const TopicId& id) {
@@ -31,42 +30,6 @@ std::optional<TopicId> from_hex(std::string_view text) {
     id[i / 2] = static_cast<char>((static_cast<unsigned char>(id[i / 2]) << 4) | digit);
   }
   return id;
-}
-
-/// Kafka's rule for topic names; names that begin with two underscores are the log's own.
-bool is_topic_name(const std::string& name) {
-  constexpr std::size_t kNameMax = 249;
-  return !name.empty() && name.size() <= kNameMax && name != "." && name != ".." &&
-         !name.starts_with("__") &&
-         name.find_first_not_of(
-             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-             "._-") == name.npos;
-}
-
-Error no_topic(const std::string& name) {
-  return Error{ErrorCode::not_found, fmt::format("there is no topic '{}'", name),
-               "`tapeline topic list` shows those that exist."};
-}
-
-Status check_shape(std::span<const Record> records) {
-  if (records.empty() || records.size() > kRecordsMax)
-    return Error{
-        ErrorCode::invalid_argument,
-        fmt::format("an append takes 1 to {} records, not {}", kRecordsMax, records.size()),
-        "Split it."};
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    if (records[i].value.size() > kValueBytesMax)
-      return Error{ErrorCode::invalid_argument,
-                   fmt::format("record {} has a value of {} bytes; {} is the most", i,
-                               records[i].value.size(), kValueBytesMax),
-                   ""};
-    if (records[i].key.size() > kKeyBytesMax)
-      return Error{ErrorCode::invalid_argument,
-                   fmt::format("record {} has a key of {} bytes; {} is the most", i,
-                               records[i].key.size(), kKeyBytesMax),
-                   ""};
-  }
-  return Ok{};
 }
 
 }  // namespace
@@ -126,6 +89,8 @@ Result<std::unique_ptr<EmbeddedLog::Topic>> EmbeddedLog::load_topic(const std::s
     return Error{ErrorCode::corrupt,
                  fmt::format("the file of topic '{}' is missing or damaged ('{}')", name, path),
                  "Put it back from a backup, or move the topic's folder away."};
+  TRY_STATUS(files_.sync_directory(directory));  // it exists from here on, also after a crash
+  TRY_STATUS(files_.sync_directory(options_.directory));
   auto topic = std::make_unique<Topic>();
   topic->id = *id;
   for (std::int32_t i = 0; i < count; ++i) {
@@ -137,18 +102,9 @@ Result<std::unique_ptr<EmbeddedLog::Topic>> EmbeddedLog::load_topic(const std::s
 }
 
 Status EmbeddedLog::create_topic(const std::string& name, std::int32_t partitions) {
-  if (!is_topic_name(name))
-    return Error{ErrorCode::invalid_argument, fmt::format("'{}' is not a name for a topic", name),
-                 "Use 1 to 249 of the letters, digits, dots, dashes and underscores, not "
-                 "beginning with two underscores."};
-  if (partitions < 1 || partitions > kPartitionsMax)
-    return Error{ErrorCode::invalid_argument,
-                 fmt::format("a topic has 1 to {} partitions, not {}", kPartitionsMax, partitions),
-                 ""};
+  TRY_STATUS(check_topic(name, partitions));
   return creation_.with([&](Ok&) -> Status {
-    if (find(name))
-      return Error{ErrorCode::already_exists, fmt::format("there is a topic '{}' already", name),
-                   ""};
+    if (find(name)) return topic_is_there(name);
     TRY_STATUS(write_topic(name, partitions));
     auto topic = TRY(load_topic(name));
     topics_.with([&](Topics& topics) { topics[name] = std::move(topic); });
@@ -216,7 +172,7 @@ Result<std::vector<TopicInfo>> EmbeddedLog::topics() {
 
 Result<std::vector<Position>> EmbeddedLog::append(const std::string& topic,
                                                   std::span<const Record> records) {
-  TRY_STATUS(check_shape(records));
+  TRY_STATUS(check_records(records));
   auto* const to = TRY(find(topic));
   const auto count = static_cast<std::int32_t>(to->partitions.size());
   // Records without a key stay together, and the next call's go to the next partition.
@@ -256,6 +212,11 @@ Status EmbeddedLog::commit(const std::string& group, const TopicPartition& at, O
   TRY(find(at));
   auto* const topic = TRY(find(at.topic));
   return offsets_.commit(group, to_hex(topic->id), at.partition, next);
+}
+
+Result<std::vector<GroupOffset>> EmbeddedLog::groups(const std::string& topic) {
+  auto* const its = TRY(find(topic));
+  return offsets_.of_topic(to_hex(its->id), static_cast<std::int32_t>(its->partitions.size()));
 }
 
 Result<std::optional<Offset>> EmbeddedLog::committed(const std::string& group,
@@ -324,6 +285,12 @@ Status EmbeddedLog::make_room(std::int64_t bytes) {
 Status EmbeddedLog::health() {
   for (const auto& [name, topic] : all())
     for (const auto& partition : topic->partitions) TRY_STATUS(partition->health());
+  return Ok{};
+}
+
+Status EmbeddedLog::recover() {
+  for (const auto& [name, topic] : all())
+    for (const auto& partition : topic->partitions) TRY_STATUS(partition->recover());
   return Ok{};
 }
 

@@ -67,6 +67,7 @@ class EmbeddedLog final : public MessageLog {
   Status commit(const std::string& group, const TopicPartition& at, Offset next) override;
   Result<std::optional<Offset>> committed(const std::string& group,
                                           const TopicPartition& at) override;
+  Result<std::vector<GroupOffset>> groups(const std::string& topic) override;
 
   /// From now on retention keeps what `group` has not committed in `topic`; none: keeps nothing.
   /// A log that is full of records on hold takes no more. Not remembered across a restart.
@@ -75,6 +76,10 @@ class EmbeddedLog final : public MessageLog {
 
   /// Why records cannot be appended or read; Ok while all is well. For /-/ready.
   Status health();
+
+  /// As health(), and tries the disk again first where the last append failed.
+  /// blocks: on the disk, if there is something to try
+  Status recover();
 
   LogUsage usage();
 

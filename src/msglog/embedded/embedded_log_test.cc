@@ -320,6 +320,26 @@ TEST_F(EmbeddedLogTest, a_full_disk_stops_appends_and_they_go_on_when_there_is_r
   EXPECT_EQ(values().back(), "last");
 }
 
+TEST_F(EmbeddedLogTest, a_disk_that_works_again_is_found_without_an_append) {
+  ASSERT_TRUE(append("one"));
+  files_.fail_syncs(2);
+  EXPECT_FALSE(append("lost"));
+  EXPECT_FALSE(log_->recover());
+  EXPECT_FALSE(log_->health());
+  EXPECT_TRUE(log_->recover());
+  EXPECT_TRUE(log_->health());
+  files_.fail_syncs(1);
+  files_.set_space_bytes(0);
+  EXPECT_FALSE(append("lost as well"));
+  EXPECT_FALSE(log_->recover());
+  EXPECT_FALSE(log_->health());
+  files_.set_space_bytes(1 << 30);
+  EXPECT_TRUE(log_->recover());
+  ASSERT_TRUE(append("two"));
+  kill_and_open(true);
+  EXPECT_EQ(values(), (std::vector<std::string>{"one", "two"}));
+}
+
 TEST_F(EmbeddedLogTest, after_a_failed_sync_nothing_unsynced_is_believed) {
   ASSERT_TRUE(append("one"));
   files_.fail_syncs(1);

@@ -62,6 +62,8 @@ Partition::~Partition() {
 }
 
 Status Partition::load() {
+  // A crash may have left a name that only memory knows; what is appended there must stay findable.
+  TRY_STATUS(context_.files.sync_directory(directory_));
   std::vector<Segment> segments;
   const auto files = TRY(context_.files.list(directory_));
   for (const auto& file : files) {
@@ -425,6 +427,27 @@ Status Partition::health() const {
     if (state.last_error) return Error(*state.last_error);
     return Ok{};
   });
+}
+
+Status Partition::recover() {
+  const Status now = health();
+  if (now || now.error().code == ErrorCode::corrupt) return now;
+  const auto request = std::make_shared<Request>();
+  request->job = [this] { return try_disk(); };
+  queue_.submit(request, [this](const auto& group) { carry_out(group); });
+  return request->outcome;
+}
+
+/// Whether a fresh segment can be begun, has room, and can be synced.
+Status Partition::try_disk() {
+  const std::int64_t room = std::max<std::int64_t>(context_.preallocate_bytes, kPieceBytes);
+  writer_.file.reset();
+  TRY_STATUS(prepare(room));
+  TRY_STATUS(writer_.file->preallocate(room));
+  TRY_STATUS(writer_.file->sync_data());
+  writer_.allocated_bytes = room;
+  state_.with([](State& state) { state.last_error.reset(); });
+  return Ok{};
 }
 
 PartitionInfo Partition::info() const {

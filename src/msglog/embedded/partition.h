@@ -97,6 +97,10 @@ class Partition {
   /// Why appends fail or records cannot be read; Ok where nothing is wrong.
   Status health() const;
 
+  /// Tries the disk again where the last append failed, so that a partition that nobody appends
+  /// to does not stay unhealthy. Answers health().
+  Status recover();
+
   struct OldestSegment {
     Offset end = 0;  // one past its last record
     Timestamp first_appended_at;
@@ -210,6 +214,7 @@ class Partition {
   Status write_run(std::string_view run);
   Status sync_and_publish();
   Status begin_segment();
+  Status try_disk();
   void abandon_segment(const Error& why);
   void count_failure(const Error& why);
 

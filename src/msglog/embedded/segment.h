@@ -29,6 +29,7 @@
 
 #include "io/file_system.h"
 #include "msglog/message_log.h"
+#include "msglog/rules.h"
 
 namespace tapeline::msglog {
 
@@ -38,8 +39,6 @@ using TopicId = std::array<char, 16>;
 
 inline constexpr std::size_t kHeaderBytes = 64;
 inline constexpr std::size_t kRecordHeaderBytes = 8;
-inline constexpr std::size_t kKeyBytesMax = 64 << 10;
-inline constexpr std::size_t kValueBytesMax = 1 << 20;
 
 /// A batch is closed once it has so many bytes, so that a reader in its middle reads little twice.
 inline constexpr std::size_t kPayloadBytesGoal = 64 << 10;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace tapeline::warehouse {
 namespace {
@@ -12,20 +13,27 @@ namespace {
 /// An unscaled decimal as text, with all of its scale: 1234 at scale 2 is "12.34".
 std::string decimal_text(duckdb_hugeint value, int scale) {
   __extension__ using Int128 = __int128;
-  Int128 whole = (static_cast<Int128>(value.upper) << 64) | static_cast<Int128>(value.lower);
-  const bool negative = whole < 0;
-  std::string digits;
+  __extension__ using Unsigned128 = unsigned __int128;
+  const auto whole = static_cast<Int128>((static_cast<Unsigned128>(value.upper) << 64) |
+                                         static_cast<Unsigned128>(value.lower));
+  Unsigned128 left = whole < 0 ? -static_cast<Unsigned128>(whole) : static_cast<Unsigned128>(whole);
+  std::array<char, 48> text{};  // 39 digits, a point and a sign; filled from the right
+  char* const end = text.data() + text.size();
+  char* at = end;
+  const auto put = [&](auto& digits) {
+    if (scale > 0 && at == end - scale) *--at = '.';
+    *--at = static_cast<char>('0' + static_cast<int>(digits % 10));
+    digits /= 10;
+  };
+  constexpr auto kSmall = std::numeric_limits<std::uint64_t>::max();
+  while (left > kSmall) put(left);
+  // Of 64 bits the divisions are many times cheaper, and a price has no more.
+  auto small = static_cast<std::uint64_t>(left);
   do {
-    const int digit = static_cast<int>(whole % 10);
-    digits.insert(digits.begin(), static_cast<char>('0' + (digit < 0 ? -digit : digit)));
-    whole /= 10;
-  } while (whole != 0);
-  if (scale > 0) {
-    const auto places = static_cast<std::size_t>(scale);
-    if (digits.size() <= places) digits.insert(0, places + 1 - digits.size(), '0');
-    digits.insert(digits.size() - places, ".");
-  }
-  return negative ? "-" + digits : digits;
+    put(small);
+  } while (small != 0 || at >= end - scale);
+  if (whole < 0) *--at = '-';
+  return {at, end};
 }
 
 duckdb_hugeint widened(std::int64_t value) {

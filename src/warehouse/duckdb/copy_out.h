@@ -1,4 +1,5 @@
-// Copying out of the warehouse: all tables into a database file, a query's rows into Parquet.
+// Copying out of the warehouse: all tables into a database file, a query's rows into Parquet. And
+// back into it: what another program made of such a file.
 //
 // The rows leave through the warehouse's own handle, a chunk at a time, into a second DuckDB
 // instance that owns the new file. So nobody opens the warehouse's file twice, its transaction is
@@ -22,6 +23,12 @@ using OnCopied = DuckDbWarehouse::OnCopied;
 /// errors: unavailable (disk), those of `on_copied`
 Status copy_tables(duckdb_connection from, const std::filesystem::path& file,
                    const OnCopied& on_copied);
+
+/// Puts the tables and views of `file` into the open transaction of `to`, in the place of all that
+/// it has, but for those of the schema `kept`.
+/// errors: invalid_argument (a view that cannot be made), unavailable, those of `on_copied`
+Status copy_back(const std::filesystem::path& file, duckdb_connection to, std::string_view kept,
+                 const OnCopied& on_copied);
 
 /// As DuckDbWarehouse::write_parquet.
 Status copy_parquet(duckdb_connection from, const std::vector<DuckDbWarehouse::ParquetFile>& files);

@@ -3,6 +3,7 @@
 #include <duckdb.h>
 #include <fmt/format.h>
 
+#include <atomic>
 #include <map>
 
 #include "base/guarded.h"
@@ -23,6 +24,7 @@ struct DuckDbWarehouse::State {
   const Clock& clock;
   const Options options;
   duckdb_database database = nullptr;
+  std::atomic<std::uint64_t> version{0};
 
   struct Deadline {
     Duration at;
@@ -95,6 +97,18 @@ class DuckDbConnection final : public Connection {
   Result<std::int64_t> run_one(duckdb_prepared_statement prepared, bool give, QueryLimits limits,
                                const OnColumns& on_columns, const OnRow& on_row);
 
+  /// Counts what may have written, once it is over and whatever came of it.
+  class Written {
+   public:
+    explicit Written(State& state) : state_(state) {}
+    Written(const Written&) = delete;
+    Written& operator=(const Written&) = delete;
+    ~Written() { ++state_.version; }
+
+   private:
+    State& state_;
+  };
+
   /// Marks the time at which the running query is overdue, for as long as it lives.
   class WithDeadline {
    public:
@@ -146,12 +160,15 @@ Result<std::int64_t> DuckDbConnection::run(std::string_view sql, QueryLimits lim
                    "Write the value where '?' or '$1' stands."};
     }
     const bool last = i + 1 == count;
-    if (last && count == 1 &&
-        duckdb_prepared_statement_type(prepared.get()) == DUCKDB_STATEMENT_TYPE_SELECT) {
+    const bool reads =
+        duckdb_prepared_statement_type(prepared.get()) == DUCKDB_STATEMENT_TYPE_SELECT;
+    if (last && count == 1 && reads) {
       const auto end = sql.find_last_not_of("; \t\r\n");
       const auto cast = with_casts(prepared.get(), sql.substr(0, end + 1));
       if (cast) return run(*cast, limits, on_columns, on_row);
     }
+    std::optional<Written> written;
+    if (!reads) written.emplace(*state_);
     changed = TRY(run_one(prepared.get(), last, limits, on_columns, on_row));
   }
   return changed;
@@ -204,6 +221,7 @@ Error append_error(duckdb_appender appender) {
 
 Status DuckDbConnection::append(std::string_view schema, std::string_view table,
                                 const ColumnBatch& batch) {
+  const Written written(*state_);  // goes last: the appender may write as it is closed
   Appender appender;
   // A temporary table lives in a catalog of its own.
   const bool temporary = schema == "temp";
@@ -262,12 +280,17 @@ Status set_up(const std::shared_ptr<State>& state) {
   TRY_STATUS(std::move(migrated));
   auto connection = TRY(make_connection(state));
   // The second wall: nothing outside the database can be read or written any more, and no
-  // setting changed. The time zone is set first, for a lock_configuration holds that too.
+  // setting changed but the one that `drop_cache` needs. The time zone is set first, for a
+  // lock_configuration holds that too.
   TRY_STATUS(connection->execute("set global timezone = 'UTC'"));
+  TRY_STATUS(connection->execute("set allowed_configs = ['memory_limit']"));
   TRY_STATUS(connection->execute("set enable_external_access = false"));
   TRY_STATUS(connection->execute("set lock_configuration = true"));
   return Ok{};
 }
+
+/// A size as settings take it.
+std::string bytes_text(std::int64_t bytes) { return fmt::format("{} bytes", bytes); }
 
 Result<Catalog> user_catalog(Connection& connection) {
   Catalog catalog;
@@ -296,8 +319,10 @@ Result<std::unique_ptr<DuckDbWarehouse>> DuckDbWarehouse::open(const Clock& cloc
     duckdb_set_config(config.get(), name, value.c_str());
   };
   set("threads", fmt::format("{}", its.threads));
-  set("memory_limit", fmt::format("{}MB", its.memory_bytes_max >> 20));
-  set("checkpoint_threshold", fmt::format("{}MB", its.wal_bytes_max >> 20));
+  set("memory_limit", bytes_text(its.memory_bytes_max));
+  set("checkpoint_threshold", bytes_text(its.wal_bytes_max));
+  // Else pages that a query freed stay with the process until the next ones come.
+  set("allocator_background_threads", "true");
   set("autoinstall_known_extensions", "false");
   set("autoload_known_extensions", "false");
   if (!its.file.empty()) set("temp_directory", its.file.string() + ".tmp");
@@ -322,6 +347,8 @@ Result<std::unique_ptr<DuckDbWarehouse>> DuckDbWarehouse::open(const Clock& cloc
 Result<std::unique_ptr<Connection>> DuckDbWarehouse::connect() {
   return std::unique_ptr<Connection>(TRY(make_connection(state_)));
 }
+
+std::uint64_t DuckDbWarehouse::version() const { return state_->version; }
 
 namespace {
 
@@ -391,6 +418,23 @@ Status DuckDbWarehouse::checkpoint(std::int64_t wal_bytes_min) {
   return connection->execute("checkpoint");
 }
 
+Status DuckDbWarehouse::drop_cache(std::int64_t bytes_max) {
+  const auto connection = TRY(connect());
+  const auto held =
+      TRY(connection->query("select sum(memory_usage_bytes), sum(memory_usage_bytes) filter (tag = "
+                            "'BASE_TABLE') from duckdb_memory()"));
+  const std::int64_t all = to_integer(held.rows.at(0).at(0));
+  const std::int64_t over = to_integer(held.rows.at(0).at(1)) - bytes_max;
+  if (over <= 0) return Ok{};
+  const auto limit = [&](std::int64_t bytes) {
+    return connection->execute(fmt::format("set memory_limit = '{}'", bytes_text(bytes)));
+  };
+  // Blocks are dropped where the limit comes down to less than is held; a query may hold those
+  // just now, and the limit stays where it was.
+  (void)limit(all - over);
+  return limit(state_->options.memory_bytes_max);
+}
+
 Status DuckDbWarehouse::copy_to(const std::filesystem::path& file,
                                 const std::function<Status(Connection&)>& look,
                                 const OnCopied& on_copied) {
@@ -404,6 +448,18 @@ Status DuckDbWarehouse::copy_to(const std::filesystem::path& file,
         fmt::format("copying the warehouse to '{}'", file.string()));
   }
   return ended;
+}
+
+Status DuckDbWarehouse::take_from(const std::filesystem::path& file, std::string_view kept,
+                                  const OnCopied& on_copied) {
+  auto connection = TRY(make_connection(state_));
+  TRY_STATUS(connection->execute("begin transaction"));
+  Status taken = copy_back(file, connection->raw(), kept, on_copied);
+  if (taken) taken = connection->execute("commit");
+  if (taken) return Ok{};
+  (void)connection->execute("rollback");
+  return std::move(taken).error().while_doing(
+      fmt::format("taking tables from '{}'", file.string()));
 }
 
 Status DuckDbWarehouse::write_parquet(const std::vector<ParquetFile>& files) {

@@ -40,6 +40,7 @@ class DuckDbWarehouse final : public Warehouse {
 
   std::string_view dialect() const override { return "duckdb"; }
   Result<std::unique_ptr<Connection>> connect() override;
+  std::uint64_t version() const override;
   Status query_as_user(std::string_view sql, QueryLimits limits,
                        const std::function<void(const std::vector<Column>&)>& on_columns,
                        const std::function<bool(const std::vector<Value>&)>& on_row) override;
@@ -52,6 +53,10 @@ class DuckDbWarehouse final : public Warehouse {
   /// crash is fast. For a quiet moment; does nothing below `wal_bytes_min`.
   Status checkpoint(std::int64_t wal_bytes_min = 64 << 20);
 
+  /// Keeps no more than `bytes_max` of the file in memory, what was read last; without this,
+  /// what was ever read stays there up to the limit of memory. For a quiet moment.
+  Status drop_cache(std::int64_t bytes_max);
+
   /// Told how many rows were copied so far; an error ends the copying.
   using OnCopied = std::function<Status(std::int64_t rows)>;
 
@@ -60,6 +65,12 @@ class DuckDbWarehouse final : public Warehouse {
   /// errors: unavailable (disk), those of `look` and `on_copied`
   Status copy_to(const std::filesystem::path& file, const std::function<Status(Connection&)>& look,
                  const OnCopied& on_copied);
+
+  /// Takes tables and views from a database file, in one transaction: all that the warehouse has
+  /// outside the schema `kept` is replaced. Loads go on meanwhile; models may not be built.
+  /// errors: as copy_to
+  Status take_from(const std::filesystem::path& file, std::string_view kept,
+                   const OnCopied& on_copied);
 
   /// The rows of a SELECT of ours, and the Parquet file that they go to.
   struct ParquetFile {

@@ -57,6 +57,33 @@ std::string as_user(DuckDbWarehouse& warehouse, std::string_view sql) {
   return done ? all_text(rows) : "error: " + done.error().message;
 }
 
+TEST(DuckDb, its_version_grows_with_what_can_write_and_with_nothing_else) {
+  const auto warehouse = open();
+  const auto connection = *warehouse->connect();
+  const auto grows = [&](std::string_view sql) {
+    const auto before = warehouse->version();
+    (void)connection->execute(sql);
+    return warehouse->version() > before;
+  };
+  EXPECT_TRUE(grows("create table t as select 1 as x"));
+  EXPECT_TRUE(grows("insert into t values (2)"));
+  EXPECT_TRUE(grows("insert into t select (x || 'a')::integer from t"));  // fails as it runs
+  EXPECT_TRUE(grows("begin"));
+  EXPECT_TRUE(grows("delete from t"));
+  EXPECT_TRUE(grows("commit"));
+  EXPECT_TRUE(grows("select 1; insert into t values (3); select 2"));
+  EXPECT_TRUE(grows("with v as (select 4 as x) insert into t from v"));
+  EXPECT_TRUE(grows("explain analyze insert into t values (5)"));
+  EXPECT_FALSE(grows("select * from t"));
+  EXPECT_FALSE(grows("with v as (select x, [x] as list from t) select * from v"));
+  EXPECT_EQ(as_user(*warehouse, "select count(*) from main.t"), "3|\n");
+
+  const auto before = warehouse->version();
+  ASSERT_TRUE(connection->append(
+      "main", "t", {.rows = 1, .columns = {{.values = std::vector<std::int64_t>{6}}}}));
+  EXPECT_GT(warehouse->version(), before);
+}
+
 TEST(DuckDb, every_type_comes_back_as_it_is) {
   auto warehouse = open();
   auto connection = *warehouse->connect();
@@ -153,6 +180,40 @@ TEST(DuckDb, a_file_that_is_none_of_ours_is_named) {
   const auto opened = DuckDbWarehouse::open(*clock_of_tests, {.file = folder.path / "w.duckdb"});
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::corrupt);
+}
+
+TEST(DuckDb, what_was_read_can_be_dropped_from_memory_and_read_again) {
+  const Folder folder;
+  const auto file = folder.path / "w.duckdb";
+  {
+    const auto connection = *open(file)->connect();
+    ASSERT_TRUE(connection->execute(
+        "create table t as select hash(i) as a, hash(i + 1) as b from range(1000000) r(i)"));
+  }
+  const auto warehouse = open(file);
+  const auto connection = *warehouse->connect();
+  const auto read = [&] {
+    return all_text(*connection->query("select bit_xor(a), bit_xor(b) from t"));
+  };
+  const auto cached = [&] {
+    const auto rows = connection->query(
+        "select memory_usage_bytes from duckdb_memory() where tag = 'BASE_TABLE'");
+    return to_integer(rows->rows.at(0).at(0));
+  };
+  const auto limit = [&] {
+    return all_text(*connection->query("select current_setting('memory_limit')"));
+  };
+  const std::string answer = read();
+  const std::string limit_before = limit();
+  const std::int64_t before = cached();
+  ASSERT_GT(before, 12 << 20);
+  ASSERT_TRUE(warehouse->drop_cache(before));
+  EXPECT_EQ(cached(), before);
+  ASSERT_TRUE(warehouse->drop_cache(4 << 20));
+  EXPECT_LE(cached(), 4 << 20);
+  EXPECT_EQ(limit(), limit_before);
+  EXPECT_EQ(read(), answer);
+  EXPECT_FALSE(connection->execute("set threads = 1"));
 }
 
 TEST(DuckDb, the_loser_of_a_conflict_may_try_again) {
@@ -414,6 +475,54 @@ TEST(Copying, an_error_of_the_caller_ends_it) {
             ErrorCode::cancelled);
   EXPECT_EQ(warehouse->copy_to(folder.path / "none" / "d.duckdb", nothing, {}).error().code,
             ErrorCode::unavailable);
+}
+
+TEST(Copying, what_another_program_made_of_a_copy_comes_back) {
+  const Folder folder;
+  auto warehouse = open(folder.path / "a.duckdb");
+  auto connection = *warehouse->connect();
+  const auto go = [&](const std::string& sql) {
+    const Status done = connection->execute(sql);
+    ASSERT_TRUE(done) << sql << ": " << done.error().message;
+  };
+  go("create table marts_stocks.old (i integer)");
+  go("create table marts_stocks.kept (i integer); insert into marts_stocks.kept values (1)");
+  go("create view marts_stocks.seen as from marts_stocks.kept");
+  const auto nothing = [](Connection&) { return Status(Ok{}); };
+  const auto on = [](std::int64_t) { return Status(Ok{}); };
+  const fs::path copy = folder.path / "copy" / "a.duckdb";
+  fs::create_directory(copy.parent_path());
+  ASSERT_TRUE(warehouse->copy_to(copy, nothing, on));
+  {
+    auto other = open(copy);
+    auto its = *other->connect();
+    for (const char* sql :
+         {"drop table marts_stocks.old", "insert into marts_stocks.kept values (2)",
+          "create schema snaps", "create table snaps.new as select range as i from range(200000)",
+          "drop view marts_stocks.seen", "create table marts_stocks.seen as select 3 as i",
+          "create view snaps.view as from marts_stocks.seen",
+          "delete from raw_stocks.load_counter"}) {
+      const Status done = its->execute(sql);
+      ASSERT_TRUE(done) << sql << ": " << done.error().message;
+    }
+  }
+  // Meanwhile a load goes on; its schema is not touched.
+  go("update raw_stocks.load_counter set last_load_id = 77");
+  const auto taken = warehouse->take_from(copy, "raw_stocks", on);
+  ASSERT_TRUE(taken) << taken.error().message;
+  EXPECT_EQ(all_text(*connection->query("from marts_stocks.kept order by 1")), "1|\n2|\n");
+  EXPECT_EQ(all_text(*connection->query("select count(*), max(i) from snaps.new")),
+            "200000|199999|\n");
+  EXPECT_EQ(all_text(*connection->query("from snaps.view")), "3|\n");
+  EXPECT_EQ(all_text(*connection->query("select last_load_id from raw_stocks.load_counter")),
+            "77|\n");
+  EXPECT_FALSE(connection->query("from marts_stocks.old"));
+
+  // Stopped half way, or of a file that is none: all is as it was.
+  const auto stop = [](std::int64_t) { return Status(Error{ErrorCode::cancelled, "stopped", ""}); };
+  EXPECT_EQ(warehouse->take_from(copy, "raw_stocks", stop).error().code, ErrorCode::cancelled);
+  EXPECT_FALSE(warehouse->take_from(folder.path, "raw_stocks", on));
+  EXPECT_EQ(all_text(*connection->query("from snaps.view")), "3|\n");
 }
 
 TEST(Copying, parquet_files_have_the_rows) {

@@ -1,0 +1,224 @@
+#include "msglog/kafka/kafka_log.h"
+
+#include <gtest/gtest.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "../../../tests/contract/message_log_contract.h"
+#include "msglog/kafka/statistics.h"
+
+namespace tapeline::msglog {
+namespace {
+
+/// Brokers in this process: librdkafka's own. They keep records in memory, and can be told to
+/// fail; they make no topics on request, list no groups and look for no times.
+class MockCluster {
+ public:
+  explicit MockCluster(int brokers = 1) {
+    char text[256];
+    rd_kafka_conf_t* const conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "log_level", "2", text, sizeof text);
+    owner_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    cluster_ = rd_kafka_mock_cluster_new(owner_, brokers);
+  }
+  ~MockCluster() {
+    rd_kafka_mock_cluster_destroy(cluster_);
+    rd_kafka_destroy(owner_);
+  }
+  MockCluster(const MockCluster&) = delete;
+  MockCluster& operator=(const MockCluster&) = delete;
+
+  rd_kafka_mock_cluster_t* get() { return cluster_; }
+  std::string brokers() { return rd_kafka_mock_cluster_bootstraps(cluster_); }
+  void set_up(bool up) {
+    if (up) rd_kafka_mock_broker_set_up(cluster_, 1);
+    if (!up) rd_kafka_mock_broker_set_down(cluster_, 1);
+  }
+
+ private:
+  rd_kafka_t* owner_ = nullptr;
+  rd_kafka_mock_cluster_t* cluster_ = nullptr;
+};
+
+class MockKafkaLog final : public KafkaLog {
+ public:
+  MockKafkaLog(Clock& clock, MockCluster& cluster, KafkaLog::Options options)
+      : KafkaLog(clock, std::move(options)), cluster_(cluster) {
+    EXPECT_TRUE(start());
+  }
+  using KafkaLog::client;
+
+ private:
+  Status create_on_cluster(const std::string& name, std::int32_t partitions) override {
+    const auto error = rd_kafka_mock_topic_create(cluster_.get(), name.c_str(), partitions, 1);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return Ok{};
+    return kafka_error(error, "making a topic");
+  }
+  MockCluster& cluster_;
+};
+
+struct MockWorld {
+  explicit MockWorld(KafkaSettings settings = {}) {
+    settings["bootstrap.servers"] = cluster.brokers();
+    log = std::make_unique<MockKafkaLog>(
+        *clock, cluster,
+        KafkaLog::Options{
+            .settings = std::move(settings), .appended = &appended, .metrics = &metrics});
+  }
+  std::unique_ptr<Clock> clock = make_system_clock();
+  telemetry::Metrics metrics;
+  Wakeup appended;
+  MockCluster cluster;
+  std::unique_ptr<MockKafkaLog> log;
+};
+
+LogUnderTest make_mock() {
+  auto world = std::make_shared<MockWorld>();
+  auto* const log = world->log.get();
+  return {world, log, false, false};
+}
+
+INSTANTIATE_TEST_SUITE_P(KafkaMock, MessageLogContract, testing::Values(&make_mock));
+
+class KafkaLogTest : public testing::Test, protected MockWorld {
+ protected:
+  KafkaLogTest() : MockWorld(KafkaSettings{{"message.timeout.ms", "1000"}}) {
+    EXPECT_TRUE(log->create_topic("prices", 1));
+  }
+  Result<std::vector<Position>> append(const std::string& value) {
+    const std::vector<Record> records{{"A", value}};
+    return log->append("prices", records);
+  }
+};
+
+TEST_F(KafkaLogTest, brokers_that_are_away_are_said_to_be_and_are_found_again) {
+  ASSERT_TRUE(append("1"));
+  EXPECT_TRUE(log->health());
+  cluster.set_up(false);
+  const auto failed = append("2");
+  ASSERT_FALSE(failed);
+  EXPECT_TRUE(failed.error().retryable()) << failed.error().message;
+  cluster.set_up(true);
+  Result<std::vector<Position>> again = append("3");
+  for (int i = 0; i < 30 && !again; ++i) again = append("3");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_TRUE(log->health());
+}
+
+TEST_F(KafkaLogTest, a_dead_producer_is_replaced_and_the_next_append_works) {
+  ASSERT_TRUE(append("1"));
+  const auto client = log->client();
+  rd_kafka_test_fatal_error((*client)->handle(), RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                            "a broker lost its tail");
+  const auto next = append("2");
+  ASSERT_TRUE(next) << next.error().message;
+  EXPECT_EQ(next->front().offset, 1);
+  EXPECT_NE((*log->client()).get(), client->get());
+}
+
+TEST_F(KafkaLogTest, new_records_wake_who_reads_at_the_end) {
+  ASSERT_TRUE(append("1"));
+  ASSERT_EQ(log->fetch({"prices", 0}, 0, {})->records.size(), 1U);
+  ASSERT_TRUE(log->fetch({"prices", 0}, 1, {})->records.empty());
+  // Another process's record: nobody here knows of it but through the broker.
+  telemetry::Metrics others;
+  MockKafkaLog other(*clock, cluster,
+                     {.settings = {{"bootstrap.servers", cluster.brokers()}}, .metrics = &others});
+  std::uint64_t seen = appended.count();
+  const std::vector<Record> records{{"A", "2"}};
+  ASSERT_TRUE(other.append("prices", records));
+  FetchedRecords fetched;
+  for (int wakes = 0; wakes < 5 && fetched.records.empty(); ++wakes) {
+    const auto woken = appended.wait(seen, std::chrono::seconds(10), {});
+    ASSERT_NE(woken, seen);
+    seen = woken;
+    fetched = *log->fetch({"prices", 0}, 1, {});
+  }
+  ASSERT_EQ(fetched.records.size(), 1U);
+  EXPECT_EQ(fetched.records[0].value, "2");
+}
+
+TEST_F(KafkaLogTest, two_who_read_one_partition_at_two_places_do_not_disturb_each_other) {
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(append(std::to_string(i)));
+  Offset slow = 0;
+  Offset fast = 0;
+  const auto read = [&](Offset& at, std::int64_t records_max) {
+    const auto some = log->fetch({"prices", 0}, at, {.records_max = records_max});
+    ASSERT_TRUE(some);
+    for (const auto& record : some->records) EXPECT_EQ(record.value, std::to_string(at++));
+    EXPECT_EQ(some->next, at);
+  };
+  while (slow < 20) {
+    read(fast, 4);
+    read(slow, 2);
+  }
+  EXPECT_EQ(fast, 20);
+}
+
+TEST_F(KafkaLogTest, a_setting_that_the_promises_stand_on_is_not_to_be_set) {
+  for (const char* name : {"enable.idempotence", "acks", "auto.offset.reset", "partitioner"}) {
+    const auto refused = KafkaLog::open(*clock, {.settings = {{name, "1"}}});
+    ASSERT_FALSE(refused) << name;
+    EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  }
+}
+
+TEST_F(KafkaLogTest, a_setting_that_nobody_knows_is_named_and_secrets_are_known) {
+  const auto unknown = KafkaLog::open(*clock, {.settings = {{"linger.us", "1"}}});
+  ASSERT_FALSE(unknown);
+  EXPECT_NE(unknown.error().message.find("'linger.us'"), std::string::npos);
+  EXPECT_TRUE(is_secret_setting("sasl.password"));
+  EXPECT_FALSE(is_secret_setting("sasl.username"));
+}
+
+TEST(KafkaStatistics, become_metrics_and_nonsense_changes_nothing) {
+  telemetry::Metrics metrics;
+  KafkaProbe probe(metrics);
+  note_statistics(
+      R"({"msg_cnt":7,"msg_size":900,"tx_bytes":5,"brokers":{
+          "a:9092/bootstrap":{"nodeid":-1,"state":"UP"},
+          "a:9092/1":{"nodeid":1,"state":"UP","rtt":{"p99":2500}},
+          "b:9092/2":{"nodeid":2,"state":"DOWN","rtt":{"p99":0}}}})",
+      probe);
+  EXPECT_EQ(probe.producer_queue_records.value(), 7);
+  EXPECT_EQ(probe.brokers_up.value(), 1);
+  EXPECT_DOUBLE_EQ(probe.broker_rtt_seconds.value(), 0.0025);
+  for (const char* nonsense : {"", "[]", "{", R"({"brokers":[1]})", R"({"brokers":{"a":3}})"}) {
+    note_statistics(nonsense, probe);
+  }
+}
+
+/// The brokers of KAFKA_BOOTSTRAP_SERVERS; each test has topics of its own.
+struct RealWorld {
+  std::unique_ptr<Clock> clock = make_system_clock();
+  telemetry::Metrics metrics;
+  std::unique_ptr<KafkaLog> log;
+};
+
+std::vector<LogUnderTest (*)()> real_kafka() {
+  if (!std::getenv("KAFKA_BOOTSTRAP_SERVERS")) return {};
+  return {+[]() -> LogUnderTest {
+    static int made = 0;
+    auto world = std::make_shared<RealWorld>();
+    const auto prefix = "contract-" + std::to_string(getpid()) + "-" + std::to_string(++made) + ".";
+    auto opened = KafkaLog::open(
+        *world->clock, {.settings = {{"bootstrap.servers", std::getenv("KAFKA_BOOTSTRAP_SERVERS")}},
+                        .topic_prefix = prefix,
+                        .replication = 1,
+                        .answer_max = std::chrono::seconds(20),
+                        .metrics = &world->metrics});
+    EXPECT_TRUE(opened);
+    world->log = *std::move(opened);
+    auto* const log = world->log.get();
+    return {world, log};
+  }};
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(MessageLogContract);
+INSTANTIATE_TEST_SUITE_P(RealKafka, MessageLogContract, testing::ValuesIn(real_kafka()));
+
+}  // namespace
+}  // namespace tapeline::msglog

@@ -1,0 +1,249 @@
+#include "msglog/kafka/reader.h"
+
+#include <fmt/format.h>
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+
+namespace tapeline::msglog {
+namespace {
+
+constexpr std::size_t kLanesMax = 12;
+constexpr std::size_t kMessagesAtOnce = 1024;
+constexpr int kWaitMs = 100;
+constexpr int kWaitsMax = 50;
+constexpr Duration kIdleMax = std::chrono::minutes(1);
+
+void wake(rd_kafka_t*, void* wakeup) { static_cast<Wakeup*>(wakeup)->notify(); }
+
+}  // namespace
+
+/// A handle of librdkafka with its places.
+struct KafkaReader::Lane {
+  std::unique_ptr<KafkaClient> client;
+  std::map<std::pair<std::string, std::int32_t>, std::unique_ptr<Cursor>> cursors;
+};
+
+/// A place in a partition.
+/// threads: one at a time, that which has set `busy`
+struct KafkaReader::Cursor {
+  Cursor(std::shared_ptr<Lane> its_lane, const std::string& topic, std::int32_t its_partition)
+      : lane(its_lane),
+        handle(its_lane->client->handle()),
+        topic_handle(rd_kafka_topic_new(handle, topic.c_str(), nullptr)),
+        partition(its_partition) {}
+  ~Cursor() {
+    stop();
+    rd_kafka_topic_destroy(topic_handle);
+  }
+  Cursor(const Cursor&) = delete;
+  Cursor& operator=(const Cursor&) = delete;
+
+  bool start(Offset from, Wakeup* appended) {
+    stop();
+    queue = rd_kafka_queue_new(handle);
+    if (rd_kafka_consume_start_queue(topic_handle, partition, from, queue) != 0) {
+      rd_kafka_queue_destroy(queue);
+      queue = nullptr;
+      return false;
+    }
+    if (appended) rd_kafka_queue_cb_event_enable(queue, &wake, appended);
+    position = from;
+    return true;
+  }
+
+  void stop() {
+    for (rd_kafka_message_t* message : carried) rd_kafka_message_destroy(message);
+    carried.clear();
+    if (!queue) return;
+    rd_kafka_queue_cb_event_enable(queue, nullptr, nullptr);
+    rd_kafka_consume_stop(topic_handle, partition);
+    rd_kafka_queue_destroy(queue);
+    queue = nullptr;
+  }
+
+  /// Takes what librdkafka has; waits for the first of it if `wait_ms` says so.
+  void fill(int wait_ms) {
+    rd_kafka_message_t* messages[kMessagesAtOnce];
+    ssize_t count = rd_kafka_consume_batch_queue(queue, 0, messages, kMessagesAtOnce);
+    if (count <= 0 && wait_ms > 0) {
+      messages[0] = rd_kafka_consume_queue(queue, wait_ms);
+      count = messages[0] ? 1 : 0;
+    }
+    for (ssize_t i = 0; i < count; ++i) carried.push_back(messages[i]);
+  }
+
+  const std::weak_ptr<Lane> lane;
+  rd_kafka_t* const handle;
+  rd_kafka_topic_t* const topic_handle;
+  const std::int32_t partition;
+  rd_kafka_queue_t* queue = nullptr;
+  std::deque<rd_kafka_message_t*> carried;  // taken from the queue, not given yet
+  Offset position = 0;                      // of the next record to give
+  bool busy = false;
+  Duration used_at{};
+};
+
+/// Records that somebody looks at; their handle lives as long.
+struct KafkaReader::Fetched {
+  std::shared_ptr<Lane> lane;
+  std::vector<rd_kafka_message_t*> messages;
+  ~Fetched() {
+    for (rd_kafka_message_t* message : messages) rd_kafka_message_destroy(message);
+  }
+};
+
+KafkaReader::KafkaReader(const Clock& clock, KafkaState& state, KafkaSettings settings,
+                         Wakeup* appended)
+    : clock_(clock), state_(state), settings_(std::move(settings)), appended_(appended) {}
+
+KafkaReader::~KafkaReader() {
+  for (const auto& lane : lanes_) lane->cursors.clear();
+}
+
+Result<std::shared_ptr<KafkaReader::Lane>> KafkaReader::make_lane() {
+  if (lanes_.size() >= kLanesMax) {
+    return Error{ErrorCode::unavailable, "too many places of one partition are read at once",
+                 "It works again when one of the readers has ended."};
+  }
+  auto lane = std::make_shared<Lane>();
+  lane->client = TRY(KafkaClient::make(KafkaClient::Kind::consumer, settings_, state_));
+  lanes_.push_back(lane);
+  return lane;
+}
+
+/// A place to read from, marked busy: one that stands at `start` already, else one that is free.
+/// A look at a single record has a lane of its own, so that nobody who reads on loses his place.
+Result<KafkaReader::Cursor*> KafkaReader::take(const std::string& topic, std::int32_t partition,
+                                               Offset start, bool look) {
+  std::lock_guard lock(mutex_);
+  const std::pair place{topic, partition};
+  if (lanes_.empty()) TRY_STATUS(make_lane());
+  Cursor* chosen = nullptr;
+  std::shared_ptr<Lane> unused;
+  for (std::size_t i = look ? 0 : 1; i < (look ? 1 : lanes_.size()); ++i) {
+    const auto found = lanes_[i]->cursors.find(place);
+    if (found == lanes_[i]->cursors.end()) {
+      if (!unused) unused = lanes_[i];
+      continue;
+    }
+    Cursor& cursor = *found->second;
+    if (!cursor.busy && cursor.queue && cursor.position == start) {
+      cursor.busy = true;
+      return &cursor;
+    }
+    const bool idle = look || clock_.uptime() - cursor.used_at > std::chrono::seconds(10);
+    if (!cursor.busy && idle) chosen = &cursor;
+  }
+  if (!chosen) {
+    if (!unused) unused = TRY(make_lane());
+    auto made = std::make_unique<Cursor>(unused, topic, partition);
+    chosen = made.get();
+    unused->cursors.insert_or_assign(place, std::move(made));
+  }
+  if (!chosen->start(start, look ? nullptr : appended_)) {
+    return kafka_error(rd_kafka_last_error(), fmt::format("reading '{}'", topic));
+  }
+  chosen->busy = true;
+  return chosen;
+}
+
+void KafkaReader::give_back(Cursor& cursor, bool broken) {
+  std::lock_guard lock(mutex_);
+  if (broken) cursor.stop();
+  cursor.busy = false;
+  cursor.used_at = clock_.uptime();
+}
+
+void KafkaReader::close_idle() {
+  std::lock_guard lock(mutex_);
+  for (const auto& lane : lanes_) {
+    std::erase_if(lane->cursors, [&](const auto& entry) {
+      return !entry.second->busy && clock_.uptime() - entry.second->used_at > kIdleMax;
+    });
+  }
+  while (lanes_.size() > 1 && lanes_.back()->cursors.empty()) lanes_.pop_back();
+}
+
+Result<FetchedRecords> KafkaReader::fetch(const std::string& topic, std::int32_t partition,
+                                          Offset start, Offset known_end,
+                                          const FetchLimits& limits) {
+  const bool look = limits.records_max == 1;
+  Cursor* const cursor = TRY(take(topic, partition, start, look));
+  auto fetched = read(*cursor, known_end, limits);
+  give_back(*cursor, look || !fetched);
+  if (!fetched) return Error(fetched.error()).while_doing(fmt::format("reading '{}'", topic));
+  return fetched;
+}
+
+Result<FetchedRecords> KafkaReader::read(Cursor& cursor, Offset known_end,
+                                         const FetchLimits& limits) {
+  auto memory = std::make_shared<Fetched>();
+  memory->lane = cursor.lane.lock();
+  FetchedRecords fetched;
+  std::int64_t bytes = 0;
+  for (int waits = 0;;) {
+    if (cursor.carried.empty()) {
+      const bool wait = fetched.records.empty() && cursor.position < known_end;
+      if (wait && waits++ == kWaitsMax) {
+        return Error{ErrorCode::timed_out,
+                     fmt::format("no broker gave offset {} of partition {}: {}", cursor.position,
+                                 cursor.partition, state_.last_error()),
+                     "`tapeline doctor` tries the brokers."};
+      }
+      cursor.fill(wait ? kWaitMs : 0);
+      if (cursor.carried.empty()) {
+        if (wait) continue;
+        break;
+      }
+    }
+    rd_kafka_message_t* const message = cursor.carried.front();
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      const auto error = message->err;
+      const std::string text = rd_kafka_message_errstr(message);
+      const Offset offset = message->offset;
+      cursor.carried.pop_front();
+      rd_kafka_message_destroy(message);
+      if (error == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        // Offsets that hold no record, as the marks of transactions, are passed by.
+        cursor.position = std::max(cursor.position, offset);
+        continue;
+      }
+      if (error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
+        return Error{
+            ErrorCode::invalid_argument,
+            fmt::format("there is no offset {} in partition {}", cursor.position, cursor.partition),
+            ""};
+      }
+      const Error its = kafka_error(error, "a broker", text);
+      if (!its.retryable()) return its;
+      state_.note_error(text, false);
+      continue;
+    }
+    const auto size = static_cast<std::int64_t>(message->len + message->key_len);
+    const auto count = std::ssize(fetched.records);
+    if (count > 0 && (count >= limits.records_max || bytes + size > limits.bytes_max)) break;
+    bytes += size;
+    cursor.carried.pop_front();
+    cursor.position = message->offset + 1;
+    rd_kafka_timestamp_type_t kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+    const std::int64_t stamp_ms =
+        std::max<std::int64_t>(0, rd_kafka_message_timestamp(message, &kind));
+    fetched.records.push_back({message->offset,
+                               Timestamp(std::chrono::milliseconds(stamp_ms)),
+                               {static_cast<const char*>(message->key), message->key_len},
+                               {static_cast<const char*>(message->payload), message->len}});
+    memory->messages.push_back(message);
+  }
+  fetched.next = cursor.position;
+  if (!fetched.records.empty()) {
+    state_.note_answer();
+    state_.probe.records_fetched.add(std::ssize(fetched.records));
+  }
+  fetched.memory = std::move(memory);
+  return fetched;
+}
+
+}  // namespace tapeline::msglog

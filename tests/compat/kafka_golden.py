@@ -1,0 +1,419 @@
+#!/usr/bin/env python3
+"""Runs tapeline on real Kafka, breaks the brokers meanwhile, and holds the tables against the embedded log's and golden.
+
+    kafka_golden.py TAPELINE [--versions 3.4.0,4.3.1] [--only PART...] [--sets edge] [--data DIR] [--kills 3] [--seed N]
+
+Each part has a fresh broker for each version.
+
+    contract  tests_msglog beside TAPELINE: the contract of a message log, on this broker
+    golden    the golden script with TAPELINE_LOG=kafka, for each of the sets
+    kills     messages arrive over HTTP while the broker is killed with SIGKILL and started again, --kills times: none is
+              lost, none is doubled, the spool fills and drains, and every table equals that of the embedded log
+    original  bytes as the original's producer writes them load, and a consumer of the same group sees what is committed
+    commands  each topic command answers on Kafka
+    back      a topic that was cut, and one that was made anew, are noticed; so is what retention took; each goes on as it says
+    faults    partitions added, records removed by retention, a message too large, an unknown topic, a start without Kafka
+    tls       TLS, and SASL over it
+    three     three brokers, two partitions, replication 3: leaders are killed in turn
+
+Without Java, Maven or their repository everything is skipped. Prints a line a check and `N passed, N failed`.
+"""
+import argparse
+import contextlib
+import json
+import math
+import os
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / part) for part in ("e2e", "support", "compat")]
+from client import Checks, Tapeline, until
+from kafka_broker import PASSWORD, USER, Kafka, NoKafka
+from live_tapeline import metrics_of
+
+PARTS = ("contract", "golden", "kills", "original", "commands", "back", "faults", "tls", "three")
+# What depends on how a log cut the messages into loads, and on our own clock.
+TABLES = {
+    "raw_stocks.stock_prices": "symbol, \"timestamp\"",
+    "stg_stocks.stg_stock_prices": "symbol, \"timestamp\"",
+    "int_stocks.int_stock_daily_aggregates": "symbol, price_date",
+    "marts_stocks.stock_analytics": "symbol, price_date",
+    "marts_stocks.stock_bars_1m": "symbol, bar_start",
+}
+OURS = {"load_id", "run_id", "fetched_at", "appended_at", "loaded_at", "topic_offset", "received_at", "ingest_lag_seconds", "dbt_loaded_at",
+        "updated_at"}
+LINES_AT_ONCE = 40
+
+
+class KafkaTapeline(Tapeline):
+    """A tapeline whose topics are on these brokers."""
+
+    def __init__(self, binary, folder, bootstrap, **settings):
+        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(binary, folder)
+        self.settings = {"TAPELINE_LOG": "kafka", "KAFKA_BOOTSTRAP_SERVERS": bootstrap, "XDG_DATA_HOME": str(folder / "share"),
+                         "XDG_CONFIG_HOME": str(folder / "config"), **settings}
+
+    def call(self, *words, **more):
+        return super().call(*words, env={**os.environ, **self.settings}, **more)
+
+    def up(self, **more):
+        super().up(environment=self.settings, **more)
+
+    def spool(self):
+        return int(metrics_of(self.get("/metrics")[1].decode()).get(("tapeline_msglog_spool_records", ""), 0))
+
+    def metric(self, name):
+        return metrics_of(self.get("/metrics")[1].decode()).get((name, ""), 0)
+
+
+def tables(tapeline):
+    """Every row of every table, without what is ours."""
+    found = {}
+    for table, key in TABLES.items():
+        done = tapeline.call("sql", "-c", f"select * from {table} order by {key}", "--format", "json")
+        rows = json.loads(done.stdout or "[]") if done.returncode == 0 else [done.stderr]
+        found[table] = [{name: value for name, value in row.items() if name not in OURS} if isinstance(row, dict) else row for row in rows]
+    return found
+
+
+def same(name, want, got):
+    """As golden compares: sums of floating point depend on how the rows came in."""
+    if not isinstance(want, float) or not isinstance(got, (int, float)):
+        return want == got
+    tolerance = 1e-5 if name == "rsi_14" else 1e-7 if name.startswith(("pct_", "momentum_")) else 1e-9
+    return math.isclose(want, got, rel_tol=1e-9, abs_tol=tolerance)
+
+
+def same_tables(checks, name, want, got):
+    for table, rows in want.items():
+        differ = [f"{a.get('symbol')} {a.get('price_date')} {column}: {a[column]} is {b.get(column)}" for a, b in zip(rows, got[table])
+                  for column in a if not same(column, a[column], b.get(column) if isinstance(b, dict) else b)]
+        checks.check(f"{name}: {table} equals the embedded log's, {len(rows)} rows",
+                     not differ and len(rows) == len(got[table]) and (rows or "bars" in table), differ[:3] or f"{len(got[table])} rows: {got[table][:1]}")
+
+
+def counted(tapeline):
+    sums = ", ".join(f"coalesce(sum({c}), 0)::bigint as {c}" for c in ("consumed", "loaded", "duplicate", "superseded", "dead"))
+    return tapeline.rows(f"select {sums}, (select count(*) from raw_stocks.stock_prices) as raw from raw_stocks.loads")[0]
+
+
+def load_all(tapeline):
+    """Runs the DAG until nothing is left to load."""
+    for _ in range(10):
+        tapeline.call("dag", "trigger", "stock_data_ingestion", "--wait")
+        status = json.loads(tapeline.call("status", "--json").stdout or "{}")
+        if status.get("lag") == 0:
+            return
+
+
+def messages(binary, folder, files):
+    """A set's messages as tapeline makes them of its files, and the tables of the embedded log."""
+    embedded = Tapeline(binary, folder)
+    done = embedded.call("import", *files)
+    if done.returncode:
+        raise RuntimeError(f"import: {done.stderr[-400:]}")
+    lines = embedded.call("topic", "tail", "stock_prices", "--from", "beginning", "--no-follow", "--json").stdout.splitlines()
+    return [json.loads(line)["value"].encode() for line in lines], tables(embedded)
+
+
+def contract(checks, kafka, given, work):
+    tests = given.tapeline.parent / "tests_msglog"
+    done = subprocess.run([tests, "--gtest_filter=RealKafka*", "--gtest_brief=1"], capture_output=True, text=True,
+                          env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap})
+    passed = re.search(r"\[  PASSED  \] (\d+) test", done.stdout)
+    checks.check(f"{kafka.version}: contract of a message log, {passed and passed[1]} tests", done.returncode == 0 and passed and int(passed[1]) > 10,
+                 done.stdout[-500:])
+
+
+def golden(checks, kafka, given, work):
+    for name in given.sets:
+        with fresh(kafka, work / f"golden-{name}") as broker:
+            done = subprocess.run([sys.executable, ROOT / "tests" / "golden", given.tapeline, "--data", given.data, "--only", name],
+                                  capture_output=True, text=True, env={**os.environ, "TAPELINE_LOG": "kafka", "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap})
+            print(done.stdout.rstrip(), flush=True)
+            checks.check(f"{kafka.version}: golden {name}", done.returncode == 0, done.stdout[-300:] + done.stderr[-300:])
+
+
+@contextlib.contextmanager
+def fresh(kafka, folder, **more):
+    with Kafka(folder, kafka.version, **more) as broker:
+        yield broker
+
+
+class Poster(threading.Thread):
+    """Posts a set's messages, slowly while `slow` is set; a lot that is refused is offered again."""
+
+    def __init__(self, tapeline, lines):
+        super().__init__()
+        self.tapeline, self.lines, self.slow = tapeline, lines, threading.Event()
+        self.posted = self.refused = self.spooled_most = 0
+        self.slow.set()
+
+    def run(self):
+        while self.posted < len(self.lines):
+            lot = self.lines[self.posted:self.posted + LINES_AT_ONCE]
+            status, answer = self.tapeline.post(lot)
+            if status == 200:
+                self.posted += len(lot)
+            else:
+                self.refused += 1
+                print(f"     posting: {status} {answer[:200]}", flush=True)
+            self.spooled_most = max(self.spooled_most, self.tapeline.spool())
+            if self.slow.is_set() or status != 200:
+                time.sleep(0.3)
+
+
+def under_kills(checks, name, kafka, given, work, **settings):
+    """Posts a set's messages while brokers die, and compares the tables."""
+    chance = random.Random(given.seed)
+    files = [given.data / "daily" / f"{given.sets[0]}.csv.gz"]
+    lines, want = messages(given.tapeline, work / "embedded", files)
+    tapeline = KafkaTapeline(given.tapeline, work / "kafka", kafka.bootstrap, **settings)
+    tapeline.up()
+    poster = Poster(tapeline, lines)
+    poster.start()
+    try:
+        # The brokers are started on this thread: they die with the thread that did.
+        for at in range(given.kills):
+            time.sleep(chance.uniform(0.5, 2))
+            kafka.kill(1 + at % len(kafka.brokers))
+            time.sleep(chance.uniform(0.5, 3))
+            kafka.start()
+    finally:
+        poster.slow.clear()
+        poster.join(120)
+    until("the spool is empty", lambda: tapeline.spool() == 0, 120, 0.5)
+    tapeline.settle()
+    counts = counted(tapeline)
+    checks.check(f"{name}: {len(lines)} messages acknowledged over {given.kills} kills, {poster.refused} posts refused",
+                 poster.posted == len(lines) and poster.refused == 0)
+    checks.check(f"{name}: none lost, none doubled in raw ({counts})", counts["raw"] == len(lines) and counts["loaded"] == len(lines) and
+                 counts["dead"] == 0 and counts["consumed"] == counts["loaded"] + counts["duplicate"] + counts["superseded"], counts)
+    checks.check(f"{name}: the spool took over (at most {poster.spooled_most} records)", poster.spooled_most > 0 or len(kafka.brokers) > 1)
+    same_tables(checks, name, want, tables(tapeline))
+    done = tapeline.call("audit")
+    checks.check(f"{name}: audit", done.returncode == 0, done.stdout[-400:] + done.stderr[-400:])
+    checks.check(f"{name}: it stops as told", tapeline.stop() == 0, tapeline.last_words())
+
+
+def kills(checks, kafka, given, work):
+    under_kills(checks, f"{kafka.version}, broker killed", kafka, given, work / "kills")
+
+
+def three(checks, kafka, given, work):
+    with fresh(kafka, work / "three-brokers", brokers=3) as brokers:
+        under_kills(checks, f"{kafka.version}, three brokers, leaders killed", brokers, given, work / "three",
+                    TAPELINE_LOG_PARTITIONS="2", TAPELINE_LOG_REPLICATION="3")
+
+
+ORIGINAL = ('{"symbol": "%s", "price": %.2f, "high": 151.0, "low": 149.5, "open": 149.75, "volume": 0, '
+            '"timestamp": "2025-01-0%dT14:3%d:00", "data_source": "finnhub"}')
+
+
+def original(checks, kafka, given, work):
+    name = f"{kafka.version}, the original's messages"
+    tapeline = KafkaTapeline(given.tapeline, work / "original", kafka.bootstrap)
+    tapeline.call("import", "/dev/null")  # makes a market directory and the topic, whatever it says of the file
+    lines = [ORIGINAL % ("AAPL", 150 + i / 10, 2 + i // 10, i % 10) for i in range(40)]
+    sent = kafka.tool("ConsoleProducer", "--bootstrap-server", kafka.bootstrap, "--topic", "stock_prices", input="\n".join(lines) + "\n")
+    checks.check(f"{name}: Kafka's own producer wrote {len(lines)}", sent.returncode == 0, sent.stderr[-300:])
+    load_all(tapeline)
+    counts = counted(tapeline)
+    checks.check(f"{name}: loaded", counts["loaded"] == len(lines) and counts["dead"] == 0, counts)
+    row = tapeline.rows("select count(*) as n from raw_stocks.stock_prices where volume is null and data_source = 'finnhub'")
+    checks.check(f"{name}: volume 0 reads as unknown", row and row[0]["n"] == len(lines), row)
+    groups = json.loads(tapeline.call("topic", "groups", "stock_prices", "--json").stdout or "[]")
+    checks.check(f"{name}: the group's commits are Kafka's to see",
+                 any(g["group"] == "airflow-stock-ingestion-snowflake" and g["kept_in"] == "log" and g["lag"] == 0 for g in groups), groups)
+
+
+def commands(checks, kafka, given, work):
+    name = f"{kafka.version}, commands"
+    tapeline = KafkaTapeline(given.tapeline, work / "commands", kafka.bootstrap, TAPELINE_LOG_TOPIC_PREFIX="commands.",
+                             TAPELINE_KAFKA_SASL_PASSWORD="s3cr3t-of-the-test")
+    tapeline.call("import", given.data / "daily" / "edge.csv.gz")
+    answers = {}
+    for words, exit in ((("topic", "list"), 0), (("topic", "describe", "stock_prices"), 0), (("topic", "groups", "stock_prices"), 0),
+                        (("topic", "lag", "stock_prices"), 0), (("topic", "tail", "stock_prices", "--from", "beginning", "--no-follow"), 0),
+                        (("topic", "verify"), 2), (("topic", "accept", "stock_prices"), 0), (("backup", "create", work / "backup"), 2),
+                        (("topic", "describe", "stock_price"), 2), (("status",), 0), (("doctor",), None), (("audit",), 0), (("config", "show"), 0)):
+        done = tapeline.call(*words)
+        answers[" ".join(map(str, words[:2]))] = done.stdout + done.stderr
+        if exit is not None:
+            checks.check(f"{name}: {' '.join(map(str, words[:3]))} exits {exit}", done.returncode == exit, f"{done.returncode} {done.stdout[-200:]} {done.stderr[-300:]}")
+    checks.check(f"{name}: verify says what to use instead", "kafka-dump-log" in answers["topic verify"], answers["topic verify"])
+    checks.check(f"{name}: backup says what to use instead", "replicas" in answers["backup create"], answers["backup create"])
+    checks.check(f"{name}: doctor names the cluster", "1 broker of cluster" in answers["doctor"], answers["doctor"])
+    checks.check(f"{name}: the spool shows in status", "spool" in answers["status"], answers["status"])
+    checks.check(f"{name}: no secret is shown", not any("s3cr3t" in text for text in answers.values()) and "***" in answers["config show"])
+    page = (ROOT / "docs" / "how-to" / "use-kafka.md").read_text()
+    tapeline.up()
+    families = set(re.findall(r"^# TYPE (tapeline_msglog_(?:kafka|spool)_\w+) ", tapeline.get("/metrics")[1].decode(), re.M))
+    tapeline.stop()
+    said = set()
+    for row in re.findall(r"^\| (`tapeline_msglog_.*?) \|", page, re.M):
+        first, *more = re.findall(r"`(\w+)`", row)
+        place = re.match(r"tapeline_msglog_(?:kafka|spool)", first)[0]
+        said |= {first} | {(first.rsplit("_spooled", 1)[0] if "_drained" in one or "_refused" in one else place) + one for one in more}
+    checks.check(f"{name}: the page tells the metrics", families == said, sorted(families ^ said))
+    produced = tapeline.call("topic", "produce", "stock_prices", input="no quote at all\n")
+    checks.check(f"{name}: topic produce", produced.returncode == 0, produced.stderr)
+    load_all(tapeline)
+    checks.check(f"{name}: a poison message is a dead letter, and what comes after it loads", counted(tapeline)["dead"] == 1, counted(tapeline))
+
+
+def back(checks, kafka, given, work):
+    name = f"{kafka.version}, a log that is not what it was"
+    lines = [(ORIGINAL % ("AAPL", 150 + i / 10, 2 + i // 10 % 8, i % 10)).replace(":00\"", f":{i % 60:02}.{i:06}\"") for i in range(600)]
+    tapeline = KafkaTapeline(given.tapeline, work / "back", kafka.bootstrap)
+    tapeline.call("import", "/dev/null")
+    for i in range(0, 300, 50):
+        tapeline.call("topic", "produce", "stock_prices", input="\n".join(lines[i:i + 50]) + "\n")
+    load_all(tapeline)
+    before = counted(tapeline)
+    # A power cut: the tail that was only in the page cache is gone; then the topic outgrows what was loaded.
+    kafka.kill()
+    segment = kafka.segments("stock_prices")[-1]
+    with open(segment, "r+b") as file:
+        file.truncate(segment.stat().st_size // 2)
+    kafka.start()
+    for i in range(300, 600, 50):
+        tapeline.call("topic", "produce", "stock_prices", input="\n".join(lines[i:i + 50]) + "\n")
+    done = tapeline.call("dag", "trigger", "stock_data_ingestion", "--wait")
+    status = tapeline.call("status")
+    checks.check(f"{name}: a tail that was cut off is noticed, though the topic is longer now", done.returncode != 0 and
+                 "is not the one that was loaded" in status.stdout + status.stderr, done.stdout + status.stderr)
+    checks.check(f"{name}: nothing was loaded of it", counted(tapeline) == before, (before, counted(tapeline)))
+    tapeline.call("topic", "accept", "stock_prices", "--yes")
+    load_all(tapeline)
+    checks.check(f"{name}: after `topic accept` everything is in raw once", counted(tapeline)["raw"] == len(lines), counted(tapeline))
+    # Made anew.
+    kafka.topics("--delete", "--topic", "stock_prices")
+    time.sleep(2)
+    tapeline.call("topic", "produce", "stock_prices", input="\n".join(lines[:20]) + "\n")
+    done = tapeline.call("dag", "trigger", "stock_data_ingestion", "--wait")
+    said = tapeline.call("status")
+    checks.check(f"{name}: a topic made anew is noticed", done.returncode != 0 and "does not reach" in said.stdout + said.stderr, said.stdout + said.stderr)
+
+
+def faults(checks, kafka, given, work):
+    name = f"{kafka.version}, faults"
+    lines = [(ORIGINAL % (("AAPL", "MSFT", "IBM", "TSLA")[i % 4], 150 + i / 10, 2 + i // 10 % 8, i % 10)).replace(":00\"", f":{i % 60:02}.{i:06}\"")
+             for i in range(400)]
+    tapeline = KafkaTapeline(given.tapeline, work / "faults", kafka.bootstrap)
+    tapeline.call("import", "/dev/null")
+    produce = lambda some, **more: tapeline.call("topic", "produce", "stock_prices", input="\n".join(some) + "\n", **more)
+    produce(lines[:100])
+    load_all(tapeline)
+    # Partitions are added; the symbols spread over them.
+    kafka.topics("--alter", "--topic", "stock_prices", "--partitions", 3)
+    produce(lines[100:200])
+    load_all(tapeline)
+    done = tapeline.call("audit")
+    checks.check(f"{name}: partitions that were added are loaded", counted(tapeline)["raw"] == 200 and done.returncode == 0, done.stdout + done.stderr)
+    described = json.loads(tapeline.call("topic", "describe", "stock_prices", "--json").stdout or "[]")
+    checks.check(f"{name}: three partitions, and something in more than one",
+                 len(described) == 3 and sum(one["end"] > 0 for one in described) > 1, described)
+    # Retention takes what nobody has loaded: its records are deleted, as its own thread would.
+    ends = {one["partition"]: one["end"] for one in described}
+    produce(lines[200:300])
+    described = json.loads(tapeline.call("topic", "describe", "stock_prices", "--json").stdout)
+    lost = {one["partition"]: (one["end"] - ends[one["partition"]]) // 2 for one in described}
+    wanted = work / "delete.json"
+    wanted.write_text(json.dumps({"version": 1, "partitions": [{"topic": "stock_prices", "partition": at, "offset": ends[at] + gone}
+                                                              for at, gone in lost.items() if gone > 0]}))
+    deleted = kafka.tool("DeleteRecordsCommand", "--bootstrap-server", kafka.bootstrap, "--offset-json-file", wanted)
+    load_all(tapeline)
+    gaps = tapeline.rows("select feed, cause from raw_stocks.gaps where cause = 'retention'")
+    checks.check(f"{name}: what retention took ({sum(lost.values())} messages) is a gap in each partition",
+                 len(gaps) == sum(gone > 0 for gone in lost.values()) > 0, (gaps, deleted.stdout, deleted.stderr))
+    empty = tapeline.rows("select sum(next_offset - first_offset)::bigint as n from raw_stocks.loads where consumed = 0")
+    checks.check(f"{name}: and loads without messages say which", empty and empty[0]["n"] == sum(lost.values()), empty)
+    checks.check(f"{name}: the rest is loaded", counted(tapeline)["raw"] == 300 - sum(lost.values()), counted(tapeline))
+    # A topic that takes only short messages.
+    kafka.topics("--create", "--topic", "small.stock_prices", "--config", "max.message.bytes=300")
+    small = KafkaTapeline(given.tapeline, work / "small", kafka.bootstrap, TAPELINE_LOG_TOPIC_PREFIX="small.", TAPELINE_KAFKA_COMPRESSION_TYPE="none")
+    small.call("import", "/dev/null")
+    done = small.call("topic", "produce", "stock_prices", input=lines[0].replace("finnhub", "x" * 400) + "\n")
+    checks.check(f"{name}: a message that is too large for the topic is refused, and what to change is said",
+                 done.returncode == 2 and "max.message.bytes" in done.stderr, done.stderr)
+    checks.check(f"{name}: a short one goes", small.call("topic", "produce", "stock_prices", input=lines[0] + "\n").returncode == 0)
+    done = tapeline.call("topic", "tail", "nothing")
+    checks.check(f"{name}: an unknown topic is said to be", done.returncode == 2 and "there is no topic 'nothing'" in done.stderr, done.stderr)
+    # Away from the start: it starts all the same, takes messages, and loads them once Kafka is there.
+    kafka.stop()
+    done = produce(lines[300:])
+    checks.check(f"{name}: without Kafka messages are taken, and it is said that they wait", done.returncode == 0 and "100 records wait in the spool" in done.stderr,
+                 done.stdout + done.stderr)
+    status = tapeline.call("status")
+    checks.check(f"{name}: status shows them and since when", "100 records wait" in status.stdout and "the first for" in status.stdout, status.stdout + status.stderr)
+    kafka.start()
+    tapeline.up()
+    until("the spool is empty", lambda: tapeline.spool() == 0 and tapeline.metric("tapeline_msglog_spool_records_drained_total") >= 100, 60, 0.5)
+    until("all is loaded", lambda: tapeline.status().get("lag") == 0 and counted(tapeline)["raw"] == 400 - sum(lost.values()), 60, 0.5)
+    checks.check(f"{name}: and go to Kafka with the next `up`", counted(tapeline)["raw"] == 400 - sum(lost.values()), counted(tapeline))
+    checks.check(f"{name}: it stops as told", tapeline.stop() == 0, tapeline.last_words())
+
+
+def tls(checks, kafka, given, work):
+    with fresh(kafka, work / "tls-broker", tls=True, sasl=True) as broker:
+        ca = {"TAPELINE_KAFKA_SSL_CA_LOCATION": str(broker.ca)}
+        login = {**ca, "TAPELINE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "TAPELINE_KAFKA_SASL_USERNAME": USER}
+        plain = {**login, "TAPELINE_KAFKA_SASL_MECHANISM": "PLAIN", "TAPELINE_KAFKA_SASL_PASSWORD": PASSWORD}
+        cases = {"TLS": (broker.tls, {**ca, "TAPELINE_KAFKA_SECURITY_PROTOCOL": "SSL"}, True), "SASL PLAIN over TLS": (broker.sasl, plain, True),
+                 "an authority that nobody named": (broker.tls, {"TAPELINE_KAFKA_SECURITY_PROTOCOL": "SSL"}, False),
+                 "a wrong password": (broker.sasl, {**plain, "TAPELINE_KAFKA_SASL_PASSWORD": "wr0ng-one"}, False)}
+        if broker.has_scram:
+            cases["SCRAM over TLS"] = (broker.sasl, {**plain, "TAPELINE_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512"}, None)
+        for case, (bootstrap, settings, good) in cases.items():
+            tapeline = KafkaTapeline(given.tapeline, work / re.sub(r"\W", "-", case), bootstrap, TAPELINE_LOG_TOPIC_PREFIX=re.sub(r"\W", "-", case) + ".",
+                                     **settings)
+            said = tapeline.call("doctor").stdout
+            answered = "1 broker of cluster" in said
+            if good is None:  # as the librdkafka that this was built with can
+                checks.check(f"{kafka.version}: {case}: works, or doctor says why not", answered or "cannot do SCRAM with Kafka 4.x" in said, said)
+                continue
+            checks.check(f"{kafka.version}: {case}: {'answers' if good else 'is refused'}", answered == good, said)
+            checks.check(f"{kafka.version}: {case}: no password is shown", PASSWORD not in said and "wr0ng-one" not in said)
+            if good:
+                done = tapeline.call("import", given.data / "daily" / "edge.csv.gz")
+                checks.check(f"{kafka.version}: {case}: a set loads", done.returncode == 0 and counted(tapeline)["loaded"] > 0, done.stderr[-300:])
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("tapeline", type=lambda path: pathlib.Path(path).resolve())
+    words.add_argument("--versions", default="3.4.0", type=lambda text: text.split(","))
+    words.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
+    words.add_argument("--sets", default=["edge"], type=lambda text: text.split(","))
+    words.add_argument("--data", type=pathlib.Path, default=ROOT / "tests" / "data")
+    words.add_argument("--kills", type=int, default=3)
+    words.add_argument("--seed", type=int, default=int(time.time()))
+    given = words.parse_args()
+    print(f"seed {given.seed}", flush=True)
+    checks = Checks()
+    try:
+        for version in given.versions:
+            for part in given.only:
+                with tempfile.TemporaryDirectory() as folder, Kafka(pathlib.Path(folder) / "broker", version) as kafka:
+                    print(f"== Kafka {version}: {part}", flush=True)
+                    try:
+                        globals()[part](checks, kafka, given, pathlib.Path(folder))
+                    except (RuntimeError, subprocess.TimeoutExpired, LookupError, ValueError) as why:
+                        checks.check(f"{version}: {part} came to its end", False, repr(why))
+    except NoKafka as why:
+        print(f"skipped: real Kafka: {why}")
+    print(f"{checks.passed} passed, {checks.failed} failed")
+    return 0 if not checks.failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
