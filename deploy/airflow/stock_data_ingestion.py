@@ -1,8 +1,9 @@
 """stock_data_ingestion: Reads the topic, loads it exactly once, runs the dbt models and their data tests.
 
-Written by `tapeline generate airflow-dag stock_data_ingestion`, for Airflow 2.7 to 3.x. A task is done by the tapeline that owns
-the data directory, which runs with TAPELINE_DAG_SCHEDULER=outside. Of the workers' environment this reads TAPELINE,
-the program's path (else `tapeline` of the PATH); tapeline itself reads TAPELINE_DATA_DIR.
+Written by `tapeline generate airflow-dag stock_data_ingestion`, for Airflow 2.7 to 3.x. A task is done
+by the tapeline that owns the data directory, which runs with TAPELINE_DAG_SCHEDULER=outside. Of the
+workers' environment this reads TAPELINE, the program's path (else `tapeline` of the PATH); tapeline
+itself reads TAPELINE_DATA_DIR.
 """
 from datetime import timedelta
 
@@ -21,7 +22,7 @@ SCHEDULE = "*/5 * * * *"  # tapeline's own is @continuous
 
 
 def run(task, before=(), flags="", **settings):
-    """A task of tapeline's. What those before it returned, the last line that each wrote, goes in with --input."""
+    """A task of tapeline's. --input takes what those before it returned: the last line of each."""
     returned = (f'"{name}": {{{{ ti.xcom_pull(task_ids="{name}") or "null" }}}}' for name in before)
     return BashOperator(
         task_id=task,

@@ -8,7 +8,8 @@
 namespace tapeline::app {
 namespace {
 
-constexpr std::chrono::days kDaysMax{366 * 200};
+constexpr Date kFirst{std::chrono::year(1990) / 1 / 1};  // the rules are exact from here
+constexpr Date kLast{std::chrono::year(2040) / 12 / 31};
 
 Result<Date> date_flag(const Invocation& line, std::string_view flag) {
   if (const auto text = line.value(flag)) return parse_date(*text);
@@ -24,10 +25,13 @@ ExitCode show_calendar(const Call& call) {
   const auto calendar = TRY(make_calendar(call.line.value("calendar").value_or("XNYS")));
   const Date from = TRY(date_flag(call.line, "from"));
   const Date to = TRY(date_flag(call.line, "to"));
-  if (from > to || to - from > kDaysMax) {
-    return Error{ErrorCode::invalid_argument,
-                 from > to ? "the calendar ends before it begins" : "that is more than 200 years",
+  if (from > to) {
+    return Error{ErrorCode::invalid_argument, "the calendar ends before it begins",
                  "Give --from and --to as the first and the last date."};
+  }
+  if (from < kFirst || to > kLast) {
+    return Error{ErrorCode::invalid_argument, "the trading calendar does not know other years",
+                 "It knows 1990 to 2040."};
   }
   const RowsFormat format =
       call.json() ? RowsFormat::json

@@ -83,9 +83,7 @@ Finding check_directory(io::FileSystem& files, const std::string& directory) {
   const auto there = DataDirectory::exists(files, directory);
   if (!there) return must_fix(what, there.error());
   if (*there) return {what, Verdict::ok, directory + " is there, nobody uses it"};
-  const auto info = files.info(directory);
-  const bool foreign = info && *info && !files.list(directory).value_or({}).empty();
-  if (foreign) {
+  if (DataDirectory::is_foreign(files, directory).value_or(false)) {
     return {what, Verdict::fix, directory + " is no data directory, and it is not empty",
             "Name another with --data-dir or data_dir in tapeline.toml, or empty it."};
   }
@@ -96,14 +94,9 @@ Finding check_directory(io::FileSystem& files, const std::string& directory) {
 std::vector<Finding> check_files(io::FileSystem& files, const std::string& directory,
                                  bool has_log) {
   std::vector<Finding> findings;
-  const auto description = io::read_file(files, directory + "/tapeline.json");
-  if (!description) return findings;
-  const auto parsed = text::parse_json(*description);
-  if (!parsed || !parsed->is_object()) {
-    findings.push_back({"files", Verdict::fix, directory + "/tapeline.json is no description",
-                        "Restore it from a backup."});
-    return findings;
-  }
+  if (!DataDirectory::exists(files, directory).value_or(false)) return findings;
+  const auto kind = DataDirectory::kind_of(files, directory);
+  if (!kind) return {must_fix("files", kind.error())};
   for (const std::string_view name : {"log", "stocks_fin.duckdb", "state.sqlite"}) {
     if (name == "log" && !has_log) continue;  // the topics are Kafka's
     const std::string path = fmt::format("{}/{}", directory, name);
@@ -121,7 +114,7 @@ std::vector<Finding> check_files(io::FileSystem& files, const std::string& direc
   if (findings.empty()) {
     findings.push_back({"files", Verdict::ok,
                         fmt::format("{}warehouse and state are there ({} data)",
-                                    has_log ? "log, " : "", parsed->string_or("kind", "?"))});
+                                    has_log ? "log, " : "", app::to_string(*kind))});
   }
   return findings;
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 
@@ -16,16 +17,6 @@ namespace tapeline::app {
 namespace {
 
 constexpr std::size_t kSocketPathMax = 100;  // the kernel takes 107 bytes
-
-Result<text::Value> read_description(io::FileSystem& files, const std::string& path) {
-  const std::string bytes = TRY(io::read_file(files, path + "/tapeline.json"));
-  auto parsed = text::parse_json(bytes);
-  if (!parsed || !parsed->is_object()) {
-    return Error{ErrorCode::corrupt, fmt::format("'{}/tapeline.json' is no description", path),
-                 "Restore it from a backup."};
-  }
-  return parsed;
-}
 
 }  // namespace
 
@@ -43,6 +34,31 @@ std::string default_directory(const Environment& environment, DirectoryKind kind
 
 Result<bool> DataDirectory::exists(io::FileSystem& files, const std::string& path) {
   return TRY(files.info(path + "/tapeline.json")).has_value();
+}
+
+Result<bool> DataDirectory::is_foreign(io::FileSystem& files, const std::string& path) {
+  if (!TRY(files.info(path)) || TRY(exists(files, path))) return false;
+  // Who was killed as it made the directory left a lock, and nothing else.
+  return std::ranges::any_of(TRY(files.list(path)),
+                             [](const io::FileInfo& file) { return file.name != "lock"; });
+}
+
+Result<DirectoryKind> DataDirectory::kind_of(io::FileSystem& files, const std::string& path) {
+  const std::string bytes = TRY(io::read_file(files, path + "/tapeline.json"));
+  const auto description = text::parse_json(bytes);
+  const bool is_object = description && description->is_object();
+  if (is_object && description->int_or("layout", 0) > kDataLayout) {
+    return Error{ErrorCode::unsupported, fmt::format("'{}' was written by a newer tapeline", path),
+                 "Start that one."};
+  }
+  if (is_object && description->int_or("layout", 0) > 0) {
+    for (const auto kind : {DirectoryKind::market, DirectoryKind::simulated}) {
+      if (description->string_or("kind", "") == to_string(kind)) return kind;
+    }
+  }
+  return Error{ErrorCode::corrupt,
+               fmt::format("'{}/tapeline.json' does not describe a data directory", path),
+               "Restore it from a backup."};
 }
 
 Result<std::optional<Owner>> DataDirectory::owner(io::FileSystem& files, const std::string& path) {
@@ -67,7 +83,7 @@ Result<DataDirectory> DataDirectory::open(io::FileSystem& files, const Clock& cl
   DataDirectory directory(files, path);
   const bool is_new = !TRY(exists(files, path));
   if (is_new) {
-    if (TRY(files.info(path)) && !TRY(files.list(path)).empty()) {
+    if (TRY(is_foreign(files, path))) {
       return Error{ErrorCode::invalid_argument,
                    fmt::format("'{}' is no data directory, and it is not empty", path),
                    "Name another with --data-dir, or empty it."};
@@ -94,13 +110,7 @@ Result<DataDirectory> DataDirectory::open(io::FileSystem& files, const Clock& cl
     TRY_STATUS(io::write_file_atomically(files, directory.file("tapeline.json"),
                                          text::to_json(description, 2) + "\n"));
   } else {
-    const auto description = TRY(read_description(files, path));
-    if (description.int_or("layout", 0) > kDataLayout) {
-      return Error{ErrorCode::unsupported,
-                   fmt::format("'{}' was written by a newer tapeline", path), "Start that one."};
-    }
-    directory.kind_ = description.string_or("kind", "") == "simulated" ? DirectoryKind::simulated
-                                                                       : DirectoryKind::market;
+    directory.kind_ = TRY(kind_of(files, path));
     if (kind && *kind != directory.kind_) {
       return Error{ErrorCode::invalid_argument,
                    fmt::format("'{}' holds {} data, this needs {} data", path,

@@ -58,6 +58,13 @@ class DataDirectory {
   /// Whether there is a data directory at `path`.
   static Result<bool> exists(io::FileSystem& files, const std::string& path);
 
+  /// Whether something is there that is none: nothing of ours is put beside it.
+  static Result<bool> is_foreign(io::FileSystem& files, const std::string& path);
+
+  /// Which data one holds.
+  /// errors: unsupported (a newer layout), corrupt (tapeline.json says nothing of the kind)
+  static Result<DirectoryKind> kind_of(io::FileSystem& files, const std::string& path);
+
   const std::string& path() const { return path_; }
   DirectoryKind kind() const { return kind_; }
   std::string calendar() const { return kind_ == DirectoryKind::market ? "XNYS" : "SIM"; }

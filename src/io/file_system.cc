@@ -179,14 +179,16 @@ class PosixFileSystem final : public FileSystem {
   Result<std::optional<FileInfo>> info(const std::string& path) override {
     struct stat found {};
     if (::stat(path.c_str(), &found) != 0) {
-      if (errno == ENOENT || errno == ENOTDIR) return std::optional<FileInfo>();
+      const bool leads_nowhere = errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+      if (leads_nowhere) return std::optional<FileInfo>();
       return from_errno(errno, "looking at", path);
     }
     return std::optional<FileInfo>(FileInfo{
         path.substr(path.rfind('/') + 1), S_ISDIR(found.st_mode),
         static_cast<std::int64_t>(found.st_size), (found.st_mode & (S_IRWXG | S_IRWXO)) == 0,
         Timestamp(std::chrono::microseconds(std::int64_t{found.st_mtim.tv_sec} * 1'000'000 +
-                                            found.st_mtim.tv_nsec / 1000))});
+                                            found.st_mtim.tv_nsec / 1000)),
+        !S_ISDIR(found.st_mode) && !S_ISREG(found.st_mode)});
   }
 
   Status make_directory(const std::string& path) override {

@@ -66,6 +66,7 @@ struct FileInfo {
   std::int64_t size_bytes = 0;
   bool is_private = true;  // only its owner may read or write it
   Timestamp modified_at{};
+  bool is_special = false;  // a pipe, a device, a socket: reading it may never end
 };
 
 /// errors:  not_found, already_exists, unavailable; each names the path

@@ -26,7 +26,7 @@ Status add_folder(FileSystem& files, const std::string& folder,
     const std::string path = joined(folder, entry.name);
     if (entry.is_directory) {
       TRY_STATUS(add_folder(files, path, wanted, depth + 1, found));
-    } else if (wanted(entry.name)) {
+    } else if (!entry.is_special && wanted(entry.name)) {
       found.push_back(path);
     }
   }
@@ -80,6 +80,11 @@ Result<std::vector<std::string>> find_files(FileSystem& files, const std::string
   for (const std::string& path : named) {
     const auto info = TRY(files.info(path));
     if (!info) return Error{ErrorCode::not_found, fmt::format("there is no file '{}'", path), ""};
+    if (info->is_special) {
+      return Error{ErrorCode::invalid_argument,
+                   fmt::format("'{}' is a pipe or a device, no file", path),
+                   "Save what it gives in a file, and name that."};
+    }
     if (info->is_directory) {
       TRY_STATUS(add_folder(files, path, wanted, 0, found));
     } else {

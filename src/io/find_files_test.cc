@@ -1,6 +1,7 @@
 #include "io/find_files.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -62,6 +63,15 @@ TEST_F(Folder, a_link_that_leads_back_up_is_an_error_and_no_endless_search) {
   touch("loop/a.csv");
   fs::create_directory_symlink(root_ / "loop", root_ / "loop" / "again");
   EXPECT_TRUE(found("loop").starts_with("error: ")) << found("loop");
+}
+
+TEST_F(Folder, what_has_no_end_or_leads_nowhere_is_not_read) {
+  touch("odd/a.csv");
+  ASSERT_EQ(mkfifo((root_ / "odd" / "pipe.csv").c_str(), 0600), 0);
+  fs::create_symlink("self.csv", root_ / "odd" / "self.csv");
+  EXPECT_EQ(found("odd"), "odd/a.csv ");
+  EXPECT_TRUE(found("odd/pipe.csv").starts_with("error: '"));
+  EXPECT_TRUE(found("odd/self.csv").starts_with("error: there is no file"));
 }
 
 TEST_F(Folder, a_file_appears_whole_or_not_at_all) {

@@ -266,7 +266,7 @@ def exported(checks, tapeline):
                  "a file as a table": (["-c", "from read_csv('x')"], b"read_csv"), "no such column": (["loads", "--symbol", "X"], b"needs a column"),
                  "a date": (["stock_analytics", "--from", "1/2/2024"], b"not a date"), "a format": (["loads", "--format", "xls"], b"no format"),
                  "Parquet to stdout": (["loads", "--format", "parquet"], b"--output"), "a folder": (["loads", "--force", "-o", tapeline.folder], b"no file"),
-                 "a device": (["loads", "--force", "-o", "/dev/null"], b"no file"), "no such folder": (["loads", "-o", "no/such/x.csv"], b"No such file")}
+                 "a device": (["loads", "--force", "-o", "/dev/null"], b"no file"), "no such folder": (["loads", "-o", "no/such/x.csv"], b"no folder")}
         for name, (words, reason) in wrong.items():
             done = tapeline.call("export", *words)
             checks.check(f"exported, {where}: {name} is refused", done.returncode == 2 and reason in done.stderr, (done.returncode, done.stderr[-300:]))

@@ -99,9 +99,27 @@ def doctor(new):
     check("import", new.call("import", "d.csv", "--data-dir", str(data)).returncode == 0)
     code, found = new.doctor("--data-dir", str(data))
     check("a data directory in order", code == 0 and found["files"]["result"] == "ok", found)
+    whole = json.loads((data / "tapeline.json").read_text())
+    for what, change, reason in (("a newer layout", {"layout": 99}, "newer tapeline"), ("a kind that nobody knows", {"kind": "moon"}, "does not describe"),
+                                 ("a layout that is none", {"layout": "x"}, "does not describe")):
+        (data / "tapeline.json").write_text(json.dumps({**whole, **change}))
+        code, found = new.doctor("--data-dir", str(data))
+        done = new.call("status", "--data-dir", str(data))
+        check(what, code == 1 and found["files"]["result"] == "FIX" and reason in found["files"]["says"] and done.returncode == 2 and reason in done.stderr,
+              (found.get("files"), done.stderr))
+    (data / "tapeline.json").write_text(json.dumps(whole))
     (data / "stocks_fin.duckdb").rename(new.home / "away")
     code, found = new.doctor("--data-dir", str(data))
     check("a warehouse that is missing", code == 1 and found["files"]["result"] == "FIX", found.get("files"))
+    (new.home / "begun").mkdir()
+    (new.home / "begun" / "lock").touch()
+    done = new.call("import", "d.csv", "--data-dir", str(new.home / "begun"))
+    check("a directory in whose making somebody was killed", done.returncode == 0, done.stderr)
+    os.mkfifo(new.home / "pipe.csv")
+    done = new.call("import", "pipe.csv", "--data-dir", str(new.home / "begun"))
+    check("a pipe is not waited for", done.returncode == 2 and "pipe or a device" in done.stderr, done.stderr)
+    done = new.call("calendar", "--from", "1700-01-01", "--to", "1700-01-05")
+    check("years that the calendar does not know", done.returncode == 2 and "1990 to 2040" in done.stderr, done.stdout + done.stderr)
     code, found = new.doctor("--data-dir", str(new.home))
     check("a folder that is something else", code == 1 and found["data directory"]["result"] == "FIX", found.get("data directory"))
 
