@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <csignal>
 #include <deque>
@@ -27,6 +29,8 @@ using telemetry::Level;
 
 constexpr rlim_t kFilesWanted = 8192;  // 4,096 connections, and the rest
 constexpr Duration kRecoveryEvery = std::chrono::seconds(1);
+constexpr int kOpenAnew = SIGUSR1;                  // what the keeper tells the main thread
+constexpr std::int64_t kRoomToOpenAnew = 64 << 20;  // bytes of disk, beside what is to be folded
 constexpr Duration kTidyEvery = std::chrono::seconds(1);
 constexpr std::int64_t kWalBytesMax = 16 << 20;          // a start after a crash reads it again
 constexpr std::int64_t kCacheBytesMax = 64 << 20;        // of the warehouse, between runs
@@ -195,7 +199,8 @@ class Running {
         plan_(std::move(plan)),
         status_(clock) {}
 
-  Status start() {
+  /// `again`: one before it in this process stopped so that everything is opened anew.
+  Status start(bool again) {
     if (config_.text("log.engine") == "embedded" && !config_.text("log.brokers").empty()) {
       call_.terminal.err(fmt::format(
           "note: the topics stay in the embedded log, though Kafka's brokers are named (from {}); "
@@ -217,9 +222,11 @@ class Running {
     }
     TRY_STATUS(serve_directory());
     TRY_STATUS(start_feed());
-    greet();
+    if (!again) greet();
     return Ok{};
   }
+
+  std::uint16_t port() const { return server_->port(); }
 
   /// Stops feeds first, lets what they gave be loaded, then everything else.
   void stop() {
@@ -227,7 +234,7 @@ class Running {
     if (finnhub_) (void)keep_alive_at(*pipeline_, finnhub_->state(), state::Sync::now);
     if (pipeline_) pipeline_->scheduler().hurry();
     const Duration deadline = clock_.uptime() + kDrainMax;
-    while (pipeline_ && clock_.uptime() < deadline && pipeline_->makes_runs() &&
+    while (pipeline_ && !is_lost_ && clock_.uptime() < deadline && pipeline_->makes_runs() &&
            !pipeline_->paused(kIngestionDag) &&
            pipeline_->tasks().has_work(std::string(kIngestionDag)) != dag::Work::none) {
       pipeline_->queues().changed.notify();
@@ -359,7 +366,9 @@ class Running {
     if (clock_.uptime() >= next_recovery_) {
       (void)pipeline_->log_engine().recover().has_value();  // what is still wrong, /-/ready tells
       next_recovery_ = clock_.uptime() + kRecoveryEvery;
+      open_anew_if_lost();
     }
+    if (is_lost_) return Duration(kRecoveryEvery);
     const auto tidy = [&]() -> Status {
       TRY_STATUS(warehouse.checkpoint(kWalBytesMax));
       return warehouse.drop_cache(kCacheBytesMax);
@@ -368,6 +377,15 @@ class Running {
       next_tidying_ = clock_.uptime() + kTidyEvery;
     }
     return Duration(std::chrono::milliseconds(50));
+  }
+
+  /// Where the disk was full as DuckDB wrote its file, only another opening helps, and room.
+  void open_anew_if_lost() {
+    if (is_lost_ || !pipeline_->warehouse().is_lost()) return;
+    const auto free = files_.free_bytes(plan_.path);
+    if (!free || *free < kRoomToOpenAnew + pipeline_->warehouse().wal_bytes()) return;
+    is_lost_ = true;
+    ::kill(::getpid(), kOpenAnew);
   }
 
   Status start_feed() {
@@ -496,6 +514,7 @@ class Running {
   std::unique_ptr<warehouse::Connection> daily_;
   std::unique_ptr<warehouse::Connection> gap_connection_;
   std::unique_ptr<text::Columnar> columnar_;  // what a replay reads Parquet with
+  std::atomic<bool> is_lost_{false};          // the warehouse answers nothing more
   Duration next_recovery_{};                  // when the disk is tried again, if it failed
   Duration next_tidying_{};                   // of the warehouse
   std::unique_ptr<Clock> feed_clock_;         // where the feed has one of its own
@@ -514,7 +533,7 @@ class Running {
 
 ExitCode up(Clock& clock, io::FileSystem& files, const Environment& environment,
             const Config& config, const Call& call) {
-  const Plan plan = TRY(make_plan(environment, config, call));
+  Plan plan = TRY(make_plan(environment, config, call));
   const auto owner = TRY(DataDirectory::owner(files, plan.path));
   if (owner) {
     return Error{ErrorCode::already_exists,
@@ -527,21 +546,29 @@ ExitCode up(Clock& clock, io::FileSystem& files, const Environment& environment,
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, kOpenAnew);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
   raise_file_limit();
-  Running running(clock, files, config, call, plan);
-  const Status started = running.start();
-  if (!started) {
+  for (bool again = false;; again = true) {
+    Running running(clock, files, config, call, plan);
+    const Status started = running.start(again);
+    if (!started) {
+      running.stop();
+      return started.error();
+    }
+    int signal = 0;
+    sigwait(&signals, &signal);
+    if (signal != kOpenAnew) {
+      pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends the process at once
+      call.terminal.err("stopping\n");
+      running.stop();
+      return 0;
+    }
+    telemetry::log(Level::warn, "opening everything anew");
+    plan.address.port = running.port();
     running.stop();
-    return started.error();
   }
-  int signal = 0;
-  sigwait(&signals, &signal);
-  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends the process at once
-  call.terminal.err("stopping\n");
-  running.stop();
-  return 0;
 }
 
 }  // namespace tapeline::app

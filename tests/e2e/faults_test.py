@@ -246,6 +246,25 @@ def disk(checks, tapeline):
         tapeline.data = tapeline.folder / "data"
 
 
+def anew(checks, tapeline):
+    """As where a full disk has lost DuckDB its file: everything is opened again, in the same process."""
+    tapeline.up()
+    lines = [message(symbol=f"N{i % 7}", timestamp=f"2024-05-01T15:{i // 60:02}:{i % 60:02}Z") for i in range(600)]
+
+    def said():
+        return (tapeline.folder / "up.log").read_text().count("opening everything anew")
+
+    for end in (200, 400, 600):
+        checks.check(f"anew: messages up to {end} are taken", tapeline.post(lines[end - 200:end])[0] == 200)
+        tapeline.process.send_signal(signal.SIGUSR1)
+        until("it says so", lambda: said() == end // 200)
+        until("what was acknowledged is loaded", lambda: tapeline.status().get("equation", {}).get("consumed") == end)
+        until("the same address answers", lambda: tapeline.get("/-/ready")[0] == 200)
+    checks.check("anew: it stops", tapeline.stop() == 0)
+    checks.check("anew: it greets once", (tapeline.folder / "up.log").read_text().count("dashboard") == 1)
+    tapeline.sound(checks, "anew")
+
+
 def own_files(checks, tapeline):
     """Each of its own files damaged, in a copy of a sound directory: told, or mended."""
     path = tapeline.folder / "some.csv.gz"
@@ -401,7 +420,7 @@ def bad_http(checks, tapeline):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("tapeline", type=pathlib.Path)
-    parts = {part.__name__: part for part in (messages, files, sigterm, clock, disk, own_files, settings, user_sql, bad_http)}
+    parts = {part.__name__: part for part in (messages, files, sigterm, clock, disk, anew, own_files, settings, user_sql, bad_http)}
     arguments.add_argument("--only", choices=parts)
     options = arguments.parse_args()
     checks = Checks()

@@ -418,6 +418,12 @@ Status DuckDbWarehouse::checkpoint(std::int64_t wal_bytes_min) {
   return connection->execute("checkpoint");
 }
 
+bool DuckDbWarehouse::is_lost() {
+  const auto connection = make_connection(state_);
+  const Status answered = connection ? (*connection)->execute("select 1") : Status(Ok{});
+  return !answered && answered.error().message.find("has been invalidated") != std::string::npos;
+}
+
 Status DuckDbWarehouse::drop_cache(std::int64_t bytes_max) {
   const auto connection = TRY(connect());
   const auto held =

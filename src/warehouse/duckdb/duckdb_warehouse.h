@@ -53,6 +53,10 @@ class DuckDbWarehouse final : public Warehouse {
   /// crash is fast. For a quiet moment; does nothing below `wal_bytes_min`.
   Status checkpoint(std::int64_t wal_bytes_min = 64 << 20);
 
+  /// Whether DuckDB has given the database up, as it does where a checkpoint cannot be written: it
+  /// answers nothing more until it is opened anew. What was committed is in its files.
+  bool is_lost();
+
   /// Keeps no more than `bytes_max` of the file in memory, what was read last; without this,
   /// what was ever read stays there up to the limit of memory. For a quiet moment.
   Status drop_cache(std::int64_t bytes_max);

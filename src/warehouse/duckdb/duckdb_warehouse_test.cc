@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 #include <set>
 #include <thread>
@@ -160,6 +162,50 @@ TEST(DuckDb, what_a_kill_leaves_opens_again_before_the_first_checkpoint) {
   ASSERT_TRUE(killed);
   auto connection = *killed->connect();
   EXPECT_EQ(all_text(*connection->query("select count(*) from raw_stocks.stock_prices")), "0|\n");
+}
+
+/// While it lives, no file of this process grows beyond so many bytes: a disk that is full.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t file_bytes_max) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limited{file_bytes_max, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limited);
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+  ~FullDisk() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, SIG_DFL);
+  }
+
+ private:
+  rlimit before_{};
+};
+
+TEST(DuckDb, one_that_a_full_disk_has_lost_says_so_and_opens_again_with_what_was_committed) {
+  const Folder folder;
+  const auto file = folder.path / "w.duckdb";
+  {
+    const auto warehouse = open(file);
+    const auto connection = *warehouse->connect();
+    ASSERT_TRUE(warehouse->checkpoint(0));
+    ASSERT_TRUE(connection->execute("create table t (x double)"));
+    for (int i = 0; i < 20; ++i) {  // small enough to go to the write-ahead log
+      ASSERT_TRUE(connection->execute("insert into t select random() from range(50000)"));
+    }
+    EXPECT_FALSE(warehouse->is_lost());
+    {
+      const FullDisk full(static_cast<rlim_t>(warehouse->file_bytes()) + (1 << 20));
+      EXPECT_FALSE(warehouse->checkpoint(0));
+    }
+    EXPECT_TRUE(warehouse->is_lost());
+    EXPECT_FALSE(connection->execute("select 1"));
+  }
+  const auto warehouse = open(file);
+  EXPECT_FALSE(warehouse->is_lost());
+  EXPECT_EQ(all_text(*(*warehouse->connect())->query("select count(*) from t")), "1000000|\n");
 }
 
 TEST(DuckDb, a_newer_tapelines_warehouse_is_refused) {
