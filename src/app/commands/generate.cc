@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "app/commands_dag.h"
+#include "app/commands/dag.h"
 #include "text/value.h"
 
 namespace tapeline::app {

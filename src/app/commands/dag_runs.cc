@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "app/commands_dag.h"
+#include "app/commands/dag.h"
 #include "app/values.h"
 #include "text/value.h"
 

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "app/commands_dag.h"
+#include "app/commands/dag.h"
 #include "text/value.h"
 
 namespace tapeline::app {

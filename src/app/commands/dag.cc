@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "app/commands_dag.h"
+#include "app/commands/dag.h"
 #include "app/values.h"
 #include "text/value.h"
 

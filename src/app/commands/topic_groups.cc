@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "app/commands_topic.h"
+#include "app/commands/topic.h"
 
 namespace tapeline::app {
 namespace {

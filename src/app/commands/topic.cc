@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "app/commands_topic.h"
+#include "app/commands/topic.h"
 #include "text/value.h"
 
 namespace tapeline::app {
