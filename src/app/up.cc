@@ -9,6 +9,7 @@
 #include <charconv>
 #include <csignal>
 #include <deque>
+#include <utility>
 
 #include "app/finnhub.h"
 #include "app/loop.h"
@@ -370,7 +371,7 @@ class Running {
     }
     if (is_lost_) return Duration(kRecoveryEvery);
     const auto tidy = [&]() -> Status {
-      TRY_STATUS(warehouse.checkpoint(kWalBytesMax));
+      TRY_STATUS(warehouse.checkpoint(std::exchange(fold_from_, kWalBytesMax)));
       return warehouse.drop_cache(kCacheBytesMax);
     };
     if (clock_.uptime() >= next_tidying_ && TRY(pipeline_->tasks().between_runs(tidy))) {
@@ -515,9 +516,10 @@ class Running {
   std::unique_ptr<warehouse::Connection> gap_connection_;
   std::unique_ptr<text::Columnar> columnar_;  // what a replay reads Parquet with
   std::atomic<bool> is_lost_{false};          // the warehouse answers nothing more
-  Duration next_recovery_{};                  // when the disk is tried again, if it failed
-  Duration next_tidying_{};                   // of the warehouse
-  std::unique_ptr<Clock> feed_clock_;         // where the feed has one of its own
+  std::int64_t fold_from_ = 0;  // bytes of the warehouse's log; at first all that a crash has left
+  Duration next_recovery_{};    // when the disk is tried again, if it failed
+  Duration next_tidying_{};     // of the warehouse
+  std::unique_ptr<Clock> feed_clock_;  // where the feed has one of its own
   std::unique_ptr<feeds::Feed> feed_source_;
   feeds::finnhub::FinnhubFeed* finnhub_ = nullptr;  // feed_source_, where it is that
   Duration tell_at_{0};
