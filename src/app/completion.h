@@ -1,4 +1,4 @@
-// Completion: what shells and `man` are told of the command line, from the one table in command_table.cc.
+// Completion: what shells and `man` are told of the command line, from the table of commands.
 
 #pragma once
 
