@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/cli.h"
+#include "base/replaced.h"
 
 namespace tapeline::app {
 namespace {
@@ -18,17 +19,6 @@ struct Choice {
   std::string summary;
   bool takes_value = false;
 };
-
-/// Replaces each `what` in `text`.
-std::string replaced(std::string_view text, std::string_view what, std::string_view with) {
-  std::string out;
-  for (auto at = text.find(what); at != std::string_view::npos; at = text.find(what)) {
-    out += text.substr(0, at);
-    out += with;
-    text.remove_prefix(at + what.size());
-  }
-  return out += text;
-}
 
 /// First and second word of a command's name; its third, if it has one, is chosen with its flags.
 std::pair<std::string, std::string> names_of(const Command& command) {

@@ -26,9 +26,8 @@ struct ExternalDbt {
   /// Whether the data tests run too.
   bool tests() const;
 
-  /// errors: invalid_argument; also where the run's conf names one of them: who may trigger a run
-  /// may
-  ///         not say which program it starts
+  /// errors: invalid_argument; also where the run's conf names one of them, for who may trigger a
+  ///         run may not say which program it starts
   static Result<ExternalDbt> parse(const dag::TaskContext& context);
 };
 

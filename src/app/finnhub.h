@@ -33,7 +33,4 @@ Status keep_alive_at(Pipeline& pipeline, const feeds::finnhub::FeedState& state,
 /// {"state","error","last_frame_at","backoff_seconds","over_limit","symbols":[{"symbol","path"}]}
 text::Value state_value(const feeds::finnhub::FeedState& state);
 
-/// Writes a gap: a new row, or the same one grown or healed.
-Status record_gap(warehouse::Connection& connection, const feeds::Gap& gap);
-
 }  // namespace tapeline::app

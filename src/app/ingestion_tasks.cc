@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "app/external_dbt.h"
-#include "app/finnhub.h"
 #include "app/values.h"
+#include "ingest/gaps.h"
 #include "telemetry/logging.h"
 
 namespace tapeline::app {
@@ -275,11 +275,12 @@ Status IngestionTasks::note_lost(const TaskContext& context) {
           *next, earliest - 1, i);
       context.log->line(lost);
       telemetry::log(telemetry::Level::error, "messages lost to retention", {{"what", lost}});
-      TRY_STATUS(loader_.pass_over({partition, topic.id, *next, earliest}, context.run_id));
-      TRY_STATUS(record_gap(*connection_, {.feed = "kafka",
+      // First the gap: a crash after it finds both again.
+      TRY_STATUS(ingest::record_gap(*connection_, {.feed = "kafka",
                                            .begin = since ? std::min(*since, until) : until,
                                            .end = until,
                                            .cause = "retention"}));
+      TRY_STATUS(loader_.pass_over({partition, topic.id, *next, earliest}, context.run_id));
       any = true;
     }
   }

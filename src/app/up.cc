@@ -18,6 +18,7 @@
 #include "base/embedded_file.h"
 #include "feeds/replay/replay_feed.h"
 #include "feeds/simulator/simulator.h"
+#include "ingest/gaps.h"
 #include "ingest/producer.h"
 #include "serve/api.h"
 #include "telemetry/logging.h"
@@ -202,7 +203,8 @@ class Running {
 
   /// `again`: one before it in this process stopped so that everything is opened anew.
   Status start(bool again) {
-    if (config_.text("log.engine") == "embedded" && !config_.text("log.brokers").empty()) {
+    if (!again && config_.text("log.engine") == "embedded" &&
+        !config_.text("log.brokers").empty()) {
       call_.terminal.err(fmt::format(
           "note: the topics stay in the embedded log, though Kafka's brokers are named (from {}); "
           "add TAPELINE_LOG=kafka or --log kafka to use them\n",
@@ -413,7 +415,7 @@ class Running {
                                                    *feed_source_, pipeline_->log(),
                                                    *producer_probe_, wire::encode, options);
     producer_->on_gap([this](const feeds::Gap& gap) {
-      if (auto done = record_gap(*gap_connection_, gap); !done) log_error(done.error());
+      if (auto done = ingest::record_gap(*gap_connection_, gap); !done) log_error(done.error());
       api_->publish_gap({.feed = gap.feed,
                          .symbol = gap.symbol ? std::string(gap.symbol->text()) : "*",
                          .start = gap.begin,

@@ -8,6 +8,9 @@ namespace tapeline::app {
 
 /// Runs `tapeline up` or `tapeline replay`.
 ///
+/// SIGUSR1 stops and starts everything anew in this process, as its keeper asks for where a full
+/// disk has lost the warehouse.
+///
 /// blocks: until SIGINT or SIGTERM; then feeds stop first, what they gave is loaded, and all
 ///         ends within ten seconds
 /// errors: what keeps it from starting: configuration, a directory that another process owns,

@@ -49,10 +49,6 @@ bool read_date(std::string_view text, std::size_t& at, Date& date) {
   return true;
 }
 
-}  // namespace
-
-namespace {
-
 /// `count` digits of `value`, led by zeros: what answers have thousands of.
 void append_digits(std::string& text, std::int64_t value, std::size_t count) {
   const std::size_t end = text.size() + count;

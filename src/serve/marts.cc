@@ -22,7 +22,7 @@ constexpr warehouse::QueryLimits kLimits{.rows_max = 200'000, .time_max = std::c
 constexpr std::int64_t kGapsMax = 1000;
 constexpr int kDailyRows = 30;
 
-using Columns = std::vector<warehouse::Column>;
+using Columns = std::vector<Column>;
 using Row = std::vector<Cell>;
 
 /// Runs `sql` over one table, whose columns are answered; without columns and rows where that
@@ -247,6 +247,14 @@ std::optional<std::int64_t> bars_between(const BarsRequest& request) {
   return (*span.to - *span.from) / std::chrono::minutes(minutes_of(request.interval)) + kPartial;
 }
 
+/// "a,b" as SQL; everything where none are named.
+std::string columns_sql(std::string_view names) {
+  if (names.empty()) return "*";
+  std::string sql = "\"";
+  for (const char c : names) sql += c == ',' ? "\", \"" : std::string(1, c);
+  return sql + "\"";
+}
+
 std::optional<Price> price_of(const Cell& cell) {
   if (warehouse::is_null(cell)) return std::nullopt;
   const auto price = Price::parse(warehouse::to_text(cell));
@@ -289,18 +297,6 @@ Result<std::string> read_load_id(Connection& warehouse) {
   json.value(load.rows.empty() ? Cell() : load.rows[0][0]);
   return json.take();
 }
-
-namespace {
-
-/// "a,b" as SQL; everything where none are named.
-std::string columns_sql(std::string_view names) {
-  if (names.empty()) return "*";
-  std::string sql = "\"";
-  for (const char c : names) sql += c == ',' ? "\", \"" : std::string(1, c);
-  return sql + "\"";
-}
-
-}  // namespace
 
 Result<std::string> read_analytics(Connection& warehouse, const AnalyticsRequest& request,
                                    std::string_view load_id) {

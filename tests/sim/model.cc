@@ -272,11 +272,18 @@ void Model::check_marts(warehouse::Connection& connection) {
   }
 }
 
-void Model::check_live(const text::Value& quotes, Timestamp since) {
+Offset Model::first_at(Timestamp since) const {
+  for (const auto& [offset, record] : records_) {
+    if (record.appended_at && *record.appended_at >= since) return offset;
+  }
+  return end();
+}
+
+void Model::check_live(const text::Value& quotes, Offset first) {
   std::map<std::string, std::pair<Timestamp, Price>> newest;
   std::map<std::string, bool> is_history;
   for (const auto& [offset, record] : records_) {
-    if (!record.appended_at || *record.appended_at < since) continue;
+    if (offset < first) continue;
     const auto quote = meaning(record);
     if (!quote || !is_valid(*quote)) continue;
     const std::string symbol(quote->symbol.text());

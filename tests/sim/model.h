@@ -50,8 +50,12 @@ class Model {
   /// Daily aggregates against those of the rows that are loaded. Everything was transformed.
   void check_marts(warehouse::Connection& connection);
 
-  /// `quotes` of the API against the newest of the records appended at `since` or later.
-  void check_live(const text::Value& quotes, Timestamp since);
+  /// The first record that was appended at `since` or later; the end where there is none. A wall
+  /// clock that went back makes later ones older than that: they count.
+  Offset first_at(Timestamp since) const;
+
+  /// `quotes` of the API against the newest of the records from `first` on.
+  void check_live(const text::Value& quotes, Offset first);
 
   /// The greatest event time of each symbol in the log.
   std::map<Symbol, Timestamp> last_event_times() const;

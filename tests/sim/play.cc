@@ -67,12 +67,12 @@ void Play::start() {
     worker_lost_ = false;
     const Status started = world_.start();
     if (started) {
-      // A wall clock that went back makes the live table begin earlier: a page begins anew then.
-      const Timestamp since = process().backend->live.since;
-      if (since < live_since_) {
+      // Another day, or a wall clock that jumped, and the live table begins elsewhere: a page that
+      // remembers more or less than it begins anew.
+      const Offset first = world_.model.first_at(process().backend->live.since);
+      if (first != std::exchange(live_first_, first)) {
         for (auto& reader : readers_) reader = std::make_shared<Reader>(world_.problems);
       }
-      live_since_ = since;
       for (auto& reader : readers_) {
         if (rng_.below(2) == 0 && !world_.crashed()) reader->connect(*process().api);
       }
@@ -392,7 +392,7 @@ void Play::check_live() {
   if (!caller->response) serve::ApiWorker(*process().api).step({});
   const auto quotes = text::parse_json(caller->response ? caller->response->body : "");
   if (!quotes) return differ("the live table cannot be read");
-  world_.model.check_live(*quotes, process().backend->live.since);
+  world_.model.check_live(*quotes, live_first_);
 
   for (auto& reader : readers_) {
     if (!reader->connected()) reader->connect(*process().api);

@@ -83,7 +83,7 @@ class Play final : private dag::TaskRunner {
   bool worker_lost_ = false;  // only a restart helps
   bool at_rest_ = false;
   std::string action_;
-  Timestamp live_since_;
+  Offset live_first_ = 0;  // what the live table began with, at the last start
   Offset log_end_ = 0;
   Offset loaded_to_ = 0;
   std::int64_t load_id_ = 0;

@@ -150,10 +150,6 @@ ExitCode show_logs(Pipeline& pipeline, const Call& call) {
   return 0;
 }
 
-}  // namespace
-
-namespace {
-
 Error no_dag(const std::string& id, const std::vector<std::string>& ids) {
   const std::string near = nearest(id, ids);
   return Error{ErrorCode::not_found, fmt::format("there is no DAG '{}'", id),

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/commands/dag.h"
+#include "base/replaced.h"
 #include "text/value.h"
 
 namespace tapeline::app {
@@ -66,13 +67,6 @@ std::string python_time(Duration length) {
   const auto whole = std::chrono::duration_cast<std::chrono::milliseconds>(length).count();
   return whole % 1000 == 0 ? fmt::format("timedelta(seconds={})", whole / 1000)
                            : fmt::format("timedelta(milliseconds={})", whole);
-}
-
-std::string filled_in(std::string text, std::string_view what, std::string_view with) {
-  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size())) {
-    text.replace(at, what.size(), with);
-  }
-  return text;
 }
 
 /// Whether a task, or one before it, begins although one before that failed. Airflow looks at a
@@ -144,10 +138,10 @@ std::string airflow_dag(const dag::Dag& dag) {
                                     python_text(dag.id), python_text(kOriginalId))
                               : fmt::format("DAG_IDS = [{}]\n", python_text(dag.id));
   std::string out(kHead);
-  out = filled_in(out, "@DAG@", dag.id);
-  out = filled_in(out, "@IDS@", ids);
-  out = filled_in(out, "@SCHEDULE@", schedule_of(dag));
-  out = filled_in(out, "@TITLE@", filled_in(filled_in(title, "\\", " "), "\"\"\"", " "));
+  out = replaced(out, "@DAG@", dag.id);
+  out = replaced(out, "@IDS@", ids);
+  out = replaced(out, "@SCHEDULE@", schedule_of(dag));
+  out = replaced(out, "@TITLE@", replaced(replaced(title, "\\", " "), "\"\"\"", " "));
   out += fmt::format(
       "for dag_id in DAG_IDS:\n"
       "    with DAG(\n"

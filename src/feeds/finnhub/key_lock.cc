@@ -1,5 +1,6 @@
 #include "feeds/finnhub/key_lock.h"
 
+#include "base/replaced.h"
 #include "io/digest.h"
 #include "io/http_message.h"
 
@@ -8,14 +9,6 @@ namespace {
 
 constexpr std::string_view kOpen = "open\n";
 constexpr std::string_view kClosed = "closed\n";
-
-void replace_all(std::string& text, const std::string& what) {
-  constexpr std::string_view kMask = "***";
-  if (what.empty()) return;
-  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += kMask.size()) {
-    text.replace(at, what.size(), kMask);
-  }
-}
 
 }  // namespace
 
@@ -38,9 +31,8 @@ KeyLock::~KeyLock() {
 }
 
 std::string redacted(std::string text, const std::string& key) {
-  replace_all(text, key);
-  replace_all(text, io::percent_encode(key));
-  return text;
+  if (key.empty()) return text;
+  return replaced(replaced(text, key, "***"), io::percent_encode(key), "***");
 }
 
 }  // namespace tapeline::feeds::finnhub
