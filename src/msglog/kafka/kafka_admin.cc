@@ -12,6 +12,8 @@
 namespace tapeline::msglog {
 namespace {
 
+constexpr int kSoonMs = 500;
+
 /// Puts one question and waits for its answer.
 /// errors: those of the answer
 template <typename Ask>
@@ -205,10 +207,18 @@ Result<std::vector<GroupOffset>> KafkaLog::groups(const std::string& topic) {
   return all;
 }
 
+/// librdkafka waits the whole time even for brokers that nobody can reach. It says soon that they
+/// are away, and then nobody waits any longer.
 Result<Metadata> KafkaLog::metadata(KafkaClient& client, bool topics, const std::string& what) {
   const rd_kafka_metadata_t* answer = nullptr;
-  const auto error =
-      rd_kafka_metadata(client.handle(), topics ? 1 : 0, nullptr, &answer, answer_ms());
+  const int soon_ms = std::min(answer_ms(), kSoonMs);
+  const auto ask = [&](int wait_ms) {
+    return rd_kafka_metadata(client.handle(), topics ? 1 : 0, nullptr, &answer, wait_ms);
+  };
+  auto error = ask(soon_ms);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR && !state_.away() && answer_ms() > soon_ms) {
+    error = ask(answer_ms() - soon_ms);
+  }
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return kafka_error(error, what, state_.last_error());
   return Metadata(answer);
 }
