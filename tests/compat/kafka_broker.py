@@ -141,6 +141,7 @@ class Kafka:
         self.bootstrap, self.sasl, self.tls = (",".join(f"{host}:{broker.ports[at]}" for broker in self.brokers) for at in (0, 2, 3))
         # SCRAM without Zookeeper came with 3.5.
         self.has_scram = tuple(map(int, version.split("."))) >= (3, 5)
+        self.major = major(version)
         self._prepare()
 
     def __enter__(self):
@@ -197,7 +198,7 @@ class Kafka:
             # One that was killed may come back only when its old session has run out: nine seconds as Kafka comes.
             "broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500, "auto.create.topics.enable": "false",
         }
-        if major(self.version) >= 4:
+        if self.major >= 4:
             lines |= {"share.coordinator.state.topic.replication.factor": replicas, "share.coordinator.state.topic.min.isr": 1}
         if self.with_sasl:
             kinds = ["PLAIN", *(["SCRAM-SHA-256", "SCRAM-SHA-512"] if self.has_scram else [])]

@@ -185,7 +185,7 @@ def run(doc, parts, of):
                     print(f"== Kafka {version}: {part}", flush=True)
                     try:
                         of[part](checks, kafka, given, pathlib.Path(folder))
-                    except (RuntimeError, subprocess.TimeoutExpired, LookupError, ValueError) as why:
+                    except (RuntimeError, subprocess.SubprocessError, LookupError, OSError, ValueError) as why:
                         checks.check(f"{version}: {part} came to its end", False, repr(why))
                     finally:
                         while KafkaTapeline.made:

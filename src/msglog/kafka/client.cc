@@ -146,9 +146,13 @@ Error kafka_error(int code, const std::string& what, const std::string& detail) 
     case RD_KAFKA_RESP_ERR_INVALID_PARTITIONS:
     case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
     case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
       return {ErrorCode::invalid_argument, text, ""};
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+      // Not the record's fault: it is stamped anew each time it is sent.
+      return {ErrorCode::unavailable, text,
+              "This machine's clock is ahead of the brokers', or far behind. Set it right, or let "
+              "the topic have message.timestamp.type=LogAppendTime."};
     case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
       return {ErrorCode::invalid_argument, text,
               "log.replication is larger than the number of brokers that are up."};
