@@ -40,7 +40,6 @@ const KafkaSettings kProducerDefaults = {
     {"message.timeout.ms", "5000"},
     {"message.max.bytes", "1179648"},
     {"queue.buffering.max.messages", "1000000"},
-    {"compression.type", "lz4"},
 };
 const KafkaSettings kConsumerDefaults = {
     {"fetch.wait.max.ms", "100"},
