@@ -42,6 +42,8 @@ struct Owner {
   std::int64_t pid = 0;
   std::string address;  // "http://127.0.0.1:8787"; empty without TCP
   std::string socket;   // path; empty where it does not listen (an import, say)
+
+  friend bool operator==(const Owner&, const Owner&) = default;
 };
 
 class DataDirectory {
