@@ -67,6 +67,9 @@ class DataDirectory {
   /// errors: unsupported (a newer layout), corrupt (tapeline.json says nothing of the kind)
   static Result<DirectoryKind> kind_of(io::FileSystem& files, const std::string& path);
 
+  /// errors: those of kind_of; invalid_argument where it holds other data
+  static Status check_kind(io::FileSystem& files, const std::string& path, DirectoryKind wanted);
+
   const std::string& path() const { return path_; }
   DirectoryKind kind() const { return kind_; }
   std::string calendar() const { return kind_ == DirectoryKind::market ? "XNYS" : "SIM"; }

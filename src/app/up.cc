@@ -202,8 +202,8 @@ class Running {
       }
     });
     pipeline_->tasks().set_partitions([this](std::int32_t partitions) {
-      return pipeline_->members().loaded_here(
-          partitions, plan_.role != Role::produce && plan_.role != Role::serve);
+      const bool takes_part = plan_.role != Role::produce && plan_.role != Role::serve;
+      return pipeline_->members().loaded_here(partitions, takes_part ? plan_.name : "");
     });
     daily_ = TRY(pipeline_->warehouse().connect());
     backend_ = std::make_unique<serve::Backend>(

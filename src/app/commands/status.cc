@@ -307,7 +307,11 @@ ExitCode show_status(Pipeline& pipeline, const Call& call) {
   if (!faults.empty()) call.terminal.out(fmt::format("faults    {}, by the simulator\n", faults));
   if (spool) call.terminal.out(spool_text(pipeline, *spool));
   if (!feed.is_null()) call.terminal.out(feed_text(feed));
-  for (const MemberRow& member : members) call.terminal.out(member_text(member));
+  // One process that does all of it is not worth a word.
+  const auto alone = [&](const MemberRow& member) { return member.name == members[0].name; };
+  for (const MemberRow& member : members) {
+    if (!std::ranges::all_of(members, alone)) call.terminal.out(member_text(member));
+  }
   if (!healthy) call.terminal.error(healthy.error());
   return healthy ? 0 : 1;
 }

@@ -160,6 +160,7 @@ Result<Followed> follow(Clock& clock, io::FileSystem& files, const Config& confi
     }
     if (!owner) return Followed{.stopped = false, .carried = std::move(carried)};
     if (!following && !owner->socket.empty()) {
+      if (plan.feed != "none") TRY_STATUS(DataDirectory::check_kind(files, plan.path, plan.kind));
       if (plan.role == Role::serve && !relay) {
         relay = TRY(io::Relay::open(
             {.address = plan.address.host, .port = plan.address.port, .refusal = refusal()}));

@@ -1,12 +1,6 @@
 #include "app/members/members.h"
 
 namespace tapeline::app {
-namespace {
-
-constexpr std::string_view kOwner = "owner";
-
-}  // namespace
-
 Duration Members::end_of(Duration lease) const {
   return lease == kForever ? kForever : clock_.uptime() + lease;
 }
@@ -34,18 +28,17 @@ void Members::leave(std::string_view group, const std::string& name) {
   });
 }
 
-std::set<std::int32_t> Members::loaded_here(std::int32_t partitions, bool takes_part) {
+std::set<std::int32_t> Members::loaded_here(std::int32_t partitions, const std::string& own_name) {
+  const std::string group(kLoadGroup);
+  if (!own_name.empty()) {
+    const auto own = renew({group, own_name, ""}, partitions, kForever);
+    return {own.begin(), own.end()};
+  }
   const Duration now = clock_.uptime();
   return state_.with([&](State& state) {
-    if (takes_part) {
-      (void)state.leases.renew({std::string(kLoadGroup), std::string(kOwner), ""}, partitions, now,
-                               kForever);
-    }
     std::set<std::int32_t> here;
     for (std::int32_t i = 0; i < partitions; ++i) {
-      if (state.leases.holder(kLoadGroup, i, now).value_or(std::string(kOwner)) == kOwner) {
-        here.insert(i);
-      }
+      if (!state.leases.holder(group, i, now)) here.insert(i);
     }
     return here;
   });

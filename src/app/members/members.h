@@ -39,9 +39,9 @@ class Members {
                                   Duration lease);
   void leave(std::string_view group, const std::string& name);
 
-  /// The partitions that the DAG's own tasks load: those that no other process has. `takes_part`:
-  /// the owner shares them as a member does, and not only takes what is left.
-  std::set<std::int32_t> loaded_here(std::int32_t partitions, bool takes_part);
+  /// The partitions that the DAG's own tasks load: those that no other process has. `own_name`: of
+  /// the owner, where it shares them as a member does, and does not only take what is left.
+  std::set<std::int32_t> loaded_here(std::int32_t partitions, const std::string& own_name);
 
   /// How a producer's feed is; forgotten with its lease.
   void report(const std::string& name, FeedReport report, Duration lease);

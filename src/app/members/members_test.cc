@@ -21,21 +21,21 @@ class MembersTest : public testing::Test {
 using Loaded = std::set<std::int32_t>;
 
 TEST_F(MembersTest, the_owner_loads_what_no_loader_has) {
-  EXPECT_EQ(members_.loaded_here(4, false), (Loaded{0, 1, 2, 3}));
+  EXPECT_EQ(members_.loaded_here(4, ""), (Loaded{0, 1, 2, 3}));
   load("a");
-  EXPECT_EQ(members_.loaded_here(4, false), Loaded{});
+  EXPECT_EQ(members_.loaded_here(4, ""), Loaded{});
   clock_.advance(5s + 1us);
-  EXPECT_EQ(members_.loaded_here(4, false), (Loaded{0, 1, 2, 3}));
+  EXPECT_EQ(members_.loaded_here(4, ""), (Loaded{0, 1, 2, 3}));
 }
 
 TEST_F(MembersTest, an_owner_that_takes_part_shares_with_the_loaders) {
-  EXPECT_EQ(members_.loaded_here(4, true), (Loaded{0, 1, 2, 3}));
+  EXPECT_EQ(members_.loaded_here(4, "up"), (Loaded{0, 1, 2, 3}));
   EXPECT_TRUE(load("a").empty());
-  EXPECT_EQ(members_.loaded_here(4, true), (Loaded{0, 1, 2, 3}));  // until a has been heard
+  EXPECT_EQ(members_.loaded_here(4, "up"), (Loaded{0, 2}));
   EXPECT_EQ(load("a"), (std::vector<std::int32_t>{1, 3}));
-  EXPECT_EQ(members_.loaded_here(4, true), (Loaded{0, 2}));
+  EXPECT_EQ(members_.loaded_here(4, "up"), (Loaded{0, 2}));
   members_.leave(kLoadGroup, "a");
-  EXPECT_EQ(members_.loaded_here(4, true), (Loaded{0, 1, 2, 3}));
+  EXPECT_EQ(members_.loaded_here(4, "up"), (Loaded{0, 1, 2, 3}));
 }
 
 TEST_F(MembersTest, feeds_are_forgotten_with_their_lease_but_not_what_they_gave) {
