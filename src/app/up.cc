@@ -33,7 +33,7 @@ constexpr rlim_t kFilesWanted = 8192;  // 4,096 connections, and the rest
 constexpr Duration kRecoveryEvery = std::chrono::seconds(1);
 constexpr int kOpenAnew = SIGUSR1;                  // what the keeper tells the main thread
 constexpr std::int64_t kRoomToOpenAnew = 64 << 20;  // bytes of disk, beside what is to be folded
-constexpr Duration kFeedToldEvery = std::chrono::milliseconds(100);
+constexpr Duration kFinnhubToldEvery = std::chrono::milliseconds(100);  // it says much of itself
 constexpr Duration kTidyEvery = std::chrono::seconds(1);
 constexpr std::int64_t kWalBytesMax = 16 << 20;          // a start after a crash reads it again
 constexpr std::int64_t kCacheBytesMax = 64 << 20;        // of the warehouse, between runs
@@ -317,8 +317,8 @@ class Running {
                              .name = plan_.name,
                              .own_symbols = plan_.own_symbols,
                              .lock_folder = plan_.lock_folder,
-                             .renew_every = kFeedToldEvery,
                              .carried = std::move(carried)};
+    if (plan_.feed == "finnhub") options.renew_every = kFinnhubToldEvery;
     if (plan_.role == Role::replay) {
       columnar_ = TRY(warehouse::make_columnar());
       options.replay = TRY(make_replay(*pipeline_, call_, *columnar_));
