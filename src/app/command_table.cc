@@ -37,7 +37,12 @@ constexpr std::array kImport = {
     Flag{"bar-length", "LENGTH", "", "1m, 5m, 15m, 30m, 1h, 4h or 1d [found from the files]"},
 };
 constexpr std::array kProduce = {
-    kUp[0], kUp[2], kUp[3], kUp[4], kUp[5], kUp[6],
+    Flag{"feed", "NAME", "", "simulator or finnhub [finnhub with a key, else simulator]"},
+    kUp[2],
+    kUp[3],
+    kUp[4],
+    kUp[5],
+    kUp[6],
 };
 constexpr std::array kServe = {
     kUp[1],
