@@ -8,60 +8,17 @@
 // Messages are 137 bytes; every append of 10,000 and every commit is synced. The appender gets the
 // same columns, ready made, in as many commits. One line of JSON comes for each pair.
 
-#include <fmt/format.h>
-#include <sys/resource.h>
-
-#include <cstdlib>
 #include <string>
 
 #include "app/loop.h"
 #include "ingest/loader.h"
 #include "ingest/raw_columns.h"
+#include "measure.h"
 #include "msglog/embedded/embedded_log.h"
 #include "warehouse/duckdb/duckdb_warehouse.h"
 
 namespace tapeline {
 namespace {
-
-constexpr std::int64_t kMessagesPerAppend = 10'000;
-constexpr int kSymbols = 50;
-
-/// Ends the program where a step failed: a bench has no one to hand an error to.
-template <typename T>
-T need(Result<T> result) {
-  if (result) return *std::move(result);
-  fmt::print(stderr, "bench_loader: {}\n", result.error().message);
-  std::exit(1);
-}
-void need(Status status) {
-  if (status) return;
-  fmt::print(stderr, "bench_loader: {}\n", status.error().message);
-  std::exit(1);
-}
-
-double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
-
-double cpu_seconds() {
-  rusage used{};
-  getrusage(RUSAGE_SELF, &used);
-  const auto of = [](const timeval& t) { return double(t.tv_sec) + double(t.tv_usec) / 1e6; };
-  return of(used.ru_utime) + of(used.ru_stime);
-}
-
-constexpr std::int64_t kStart = 1'451'919'600'000'000;  // 2016-01-04 15:00 UTC, a Monday
-std::int64_t quotes_a_day = 2'160'000;
-
-/// Message `i`: 50 symbols in turn, spread over six hours of each weekday.
-std::string message(std::int64_t i) {
-  const std::int64_t day = i / quotes_a_day;
-  const Timestamp at =
-      Timestamp(std::chrono::microseconds(kStart)) + std::chrono::days(day / 5 * 7 + day % 5) +
-      std::chrono::microseconds(i % quotes_a_day * (21'600'000'000 / quotes_a_day));
-  return fmt::format(
-      R"({{"symbol":"S{:02}","price":{}.{:02},"high":110.5,"low":99.5,"open":101,"volume":{},)"
-      R"("timestamp":"{}","data_source":"replay"}})",
-      i % kSymbols, 100 + i % 10, i * 7919 % 100, i % 900 + 100, format_rfc3339(at));
-}
 
 struct Bench {
   std::unique_ptr<Clock> clock = make_system_clock();
@@ -77,7 +34,7 @@ struct Bench {
     for (std::int64_t i = 0; i < messages;) {
       records.clear();
       for (; i < messages && std::ssize(records) < kMessagesPerAppend; ++i) {
-        records.push_back({fmt::format("S{:02}", i % kSymbols), message(i)});
+        records.push_back({symbol(i), message(i)});
       }
       need(log.append("stock_prices", records));
     }
@@ -140,7 +97,7 @@ struct Bench {
     std::vector<std::string> symbols;
 
     Columns(std::int64_t first, std::int64_t end, std::int64_t load_id) {
-      for (int i = 0; i < kSymbols; ++i) symbols.push_back(fmt::format("S{:02}", i));
+      for (int i = 0; i < kSymbols; ++i) symbols.push_back(symbol(i));
       const auto rows = static_cast<std::size_t>(end - first);
       batch.rows = rows;
       const auto integers = [&](auto value_of) {
