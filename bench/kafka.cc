@@ -89,8 +89,19 @@ struct Measured {
 class Bench {
  public:
   explicit Bench(std::string brokers) : brokers_(std::move(brokers)) {
-    log_ = need(msglog::KafkaLog::open(
-        *clock_, {.settings = {{"bootstrap.servers", brokers_}}, .appended = &appended_}));
+    msglog::KafkaSettings st{{"bootstrap.servers", brokers_}};
+    if (const char* e = getenv("KS")) {
+      std::string t = e;
+      std::size_t a = 0;
+      while (a < t.size()) {
+        auto c = t.find(',', a);
+        if (c == std::string::npos) c = t.size();
+        auto one = t.substr(a, c - a);
+        st[one.substr(0, one.find('='))] = one.substr(one.find('=') + 1);
+        a = c + 1;
+      }
+    }
+    log_ = need(msglog::KafkaLog::open(*clock_, {.settings = st, .appended = &appended_}));
   }
 
   /// Pairs, each on topics of its own; who goes first changes.
@@ -98,12 +109,32 @@ class Bench {
     for (std::int64_t i = 0; i < std::min(kMade, messages); ++i) {
       made_.push_back({symbol(i), message(i)});
     }
+    if (const char* t = getenv("CT")) {
+      std::string tt = t;
+      if (tt == "new") {
+        tt = topic("c", 0);
+        bare_produce(tt, messages);
+        fmt::print("{}\n", tt);
+        return;
+      }
+      for (int i = 0; i < pairs; ++i) {
+        auto m = getenv("CB") ? bare_consume(tt, messages) : consume(tt, messages);
+        fmt::print("{:.0f} cpu {:.3f}\n", double(messages) / m.seconds,
+                   m.cpu / double(messages) * 1e6);
+      }
+      return;
+    }
     for (int pair = 0; pair < pairs; ++pair) {
       const std::string ours = topic("log", pair);
       const std::string theirs = topic("bare", pair);
       const auto [p_log, p_bare] = in_turn(
-          pair, [&] { return produce(ours, messages); },
+          pair, [&] { return produce(ours, messages, getenv("PT") ? atoi(getenv("PT")) : 1); },
           [&] { return bare_produce(theirs, messages); });
+      if (getenv("PO")) {
+        fmt::print("log {:.0f} bare {:.0f} ratio {:.2f}\n", double(messages) / p_log.seconds,
+                   double(messages) / p_bare.seconds, p_bare.seconds / p_log.seconds);
+        continue;
+      }
       const auto [c_log, c_bare] = in_turn(
           pair, [&] { return consume(theirs, messages); },
           [&] { return bare_consume(theirs, messages); });
@@ -111,6 +142,12 @@ class Bench {
         return fmt::format(R"({{"per_s":{:.0f},"cpu_us":{:.3f}}})", double(messages) / it.seconds,
                            it.cpu / double(messages) * 1e6);
       };
+      if (getenv("CO")) {
+        fmt::print("log {:.0f} {:.2f} bare {:.0f} {:.2f} ratio {:.2f}\n",
+                   double(messages) / c_log.seconds, c_log.cpu, double(messages) / c_bare.seconds,
+                   c_bare.cpu, c_bare.seconds / c_log.seconds);
+        continue;
+      }
       fmt::print(R"({{"produce":{},"bare_produce":{},"consume":{},"bare_consume":{}}})"
                  "\n",
                  print(p_log), print(p_bare), print(c_log), print(c_bare));
@@ -175,16 +212,19 @@ class Bench {
     return {first(), two};
   }
 
-  Measured produce(const std::string& to, std::int64_t messages) {
-    return measure([&] {
-      for (std::int64_t sent = 0; sent < messages;) {
-        const std::int64_t at = sent % std::ssize(made_);
-        const std::int64_t count =
-            std::min({kMessagesPerAppend, messages - sent, std::ssize(made_) - at});
-        need(log_->append(to, std::span(made_).subspan(static_cast<std::size_t>(at),
-                                                       static_cast<std::size_t>(count))));
-        sent += count;
+  Measured produce(const std::string& to, std::int64_t messages, int threads) {
+    const auto append = [&](int first) {
+      const auto made = std::span(made_);
+      for (std::int64_t at = first * kMessagesPerAppend; at < messages;
+           at += threads * kMessagesPerAppend) {
+        const auto count = static_cast<std::size_t>(std::min(kMessagesPerAppend, messages - at));
+        need(log_->append(to, made.subspan(static_cast<std::size_t>(at % kMade), count)));
       }
+    };
+    return measure([&] {
+      std::vector<std::jthread> others;
+      for (int i = 1; i < threads; ++i) others.emplace_back([&, i] { append(i); });
+      append(0);
     });
   }
 

@@ -3,6 +3,7 @@
 //   bench_loader FOLDER [MESSAGES] [PAIRS]           measures; FOLDER is made and removed
 //   bench_loader fill LOG_FOLDER MESSAGES [A_DAY]    only appends them to the log of a directory
 //   bench_loader print MESSAGES [FIRST [A_DAY]]      writes them to stdout, one a line, from FIRST
+//   bench_loader csv MESSAGES                        writes them to stdout as a file for import
 //
 // A_DAY is how many quotes a weekday has; 2160000, a hundred a second, where it is not said.
 // Messages are 137 bytes; every append of 10,000 and every commit is synced. The appender gets the
@@ -144,7 +145,8 @@ int main(int argc, char** argv) {
   if (argc < 2) {
     fmt::print(stderr,
                "bench_loader FOLDER [MESSAGES] [PAIRS]\nbench_loader fill LOG_FOLDER "
-               "MESSAGES [A_DAY]\nbench_loader print MESSAGES [FIRST [A_DAY]]\n");
+               "MESSAGES [A_DAY]\nbench_loader print MESSAGES [FIRST [A_DAY]]\n"
+               "bench_loader csv MESSAGES\n");
     return 2;
   }
   if (argc >= 4 && argv[1] == std::string_view("fill")) {
@@ -158,6 +160,11 @@ int main(int argc, char** argv) {
     const std::int64_t end = first + std::atoll(argv[2]);
     if (argc == 5) tapeline::quotes_a_day = std::atoll(argv[4]);
     for (std::int64_t i = first; i < end; ++i) fmt::print("{}\n", tapeline::message(i));
+    return 0;
+  }
+  if (argc == 3 && argv[1] == std::string_view("csv")) {
+    fmt::print("symbol,price,high,low,open,volume,timestamp\n");
+    for (std::int64_t i = 0; i < std::atoll(argv[2]); ++i) fmt::print("{}\n", tapeline::row(i));
     return 0;
   }
   const std::int64_t messages = argc > 2 ? std::atoll(argv[2]) : 1'000'000;

@@ -45,16 +45,26 @@ inline std::int64_t quotes_a_day = 2'160'000;
 
 inline std::string symbol(std::int64_t i) { return fmt::format("S{:02}", i % kSymbols); }
 
-/// Message `i`, 137 bytes: 50 symbols in turn, spread over six hours of each weekday.
-inline std::string message(std::int64_t i) {
+/// When quote `i` was made: spread over six hours of each weekday.
+inline std::string instant(std::int64_t i) {
   const std::int64_t day = i / quotes_a_day;
-  const Timestamp at =
+  return format_rfc3339(
       Timestamp(std::chrono::microseconds(kStart)) + std::chrono::days(day / 5 * 7 + day % 5) +
-      std::chrono::microseconds(i % quotes_a_day * (21'600'000'000 / quotes_a_day));
+      std::chrono::microseconds(i % quotes_a_day * (21'600'000'000 / quotes_a_day)));
+}
+
+/// Message `i`, 137 bytes: 50 symbols in turn.
+inline std::string message(std::int64_t i) {
   return fmt::format(
       R"({{"symbol":"{}","price":{}.{:02},"high":110.5,"low":99.5,"open":101,"volume":{},)"
       R"("timestamp":"{}","data_source":"replay"}})",
-      symbol(i), 100 + i % 10, i * 7919 % 100, i % 900 + 100, format_rfc3339(at));
+      symbol(i), 100 + i % 10, i * 7919 % 100, i % 900 + 100, instant(i));
+}
+
+/// The same quote as a row of a file.
+inline std::string row(std::int64_t i) {
+  return fmt::format("{},{}.{:02},110.5,99.5,101,{},{}", symbol(i), 100 + i % 10, i * 7919 % 100,
+                     i % 900 + 100, instant(i));
 }
 
 }  // namespace tapeline
