@@ -4,8 +4,9 @@
 //   bench_kafka latency BROKERS RATE SECONDS     from when a record was due to when a reader has it
 //
 // Records are those of bench_loader: 137 bytes, keyed by symbol, acks=all, idempotent, lz4. The
-// log appends 10,000 at a time and waits for them, as feeds and imports do; the bare program sends
-// all of them and waits once. Both read one partition from its beginning. Each prints JSON lines.
+// log appends 10,000 at a time and waits for them, as an import does, on one thread and on two; the
+// bare program sends all of them and waits once. Both read one partition from its beginning. Each
+// prints JSON lines.
 
 #include <librdkafka/rdkafka.h>
 
@@ -89,19 +90,8 @@ struct Measured {
 class Bench {
  public:
   explicit Bench(std::string brokers) : brokers_(std::move(brokers)) {
-    msglog::KafkaSettings st{{"bootstrap.servers", brokers_}};
-    if (const char* e = getenv("KS")) {
-      std::string t = e;
-      std::size_t a = 0;
-      while (a < t.size()) {
-        auto c = t.find(',', a);
-        if (c == std::string::npos) c = t.size();
-        auto one = t.substr(a, c - a);
-        st[one.substr(0, one.find('='))] = one.substr(one.find('=') + 1);
-        a = c + 1;
-      }
-    }
-    log_ = need(msglog::KafkaLog::open(*clock_, {.settings = st, .appended = &appended_}));
+    log_ = need(msglog::KafkaLog::open(
+        *clock_, {.settings = {{"bootstrap.servers", brokers_}}, .appended = &appended_}));
   }
 
   /// Pairs, each on topics of its own; who goes first changes.
@@ -109,32 +99,14 @@ class Bench {
     for (std::int64_t i = 0; i < std::min(kMade, messages); ++i) {
       made_.push_back({symbol(i), message(i)});
     }
-    if (const char* t = getenv("CT")) {
-      std::string tt = t;
-      if (tt == "new") {
-        tt = topic("c", 0);
-        bare_produce(tt, messages);
-        fmt::print("{}\n", tt);
-        return;
-      }
-      for (int i = 0; i < pairs; ++i) {
-        auto m = getenv("CB") ? bare_consume(tt, messages) : consume(tt, messages);
-        fmt::print("{:.0f} cpu {:.3f}\n", double(messages) / m.seconds,
-                   m.cpu / double(messages) * 1e6);
-      }
-      return;
-    }
     for (int pair = 0; pair < pairs; ++pair) {
       const std::string ours = topic("log", pair);
+      const std::string ours_by_two = topic("log-by-two", pair);
       const std::string theirs = topic("bare", pair);
       const auto [p_log, p_bare] = in_turn(
-          pair, [&] { return produce(ours, messages, getenv("PT") ? atoi(getenv("PT")) : 1); },
+          pair, [&] { return produce(ours, messages, 1); },
           [&] { return bare_produce(theirs, messages); });
-      if (getenv("PO")) {
-        fmt::print("log {:.0f} bare {:.0f} ratio {:.2f}\n", double(messages) / p_log.seconds,
-                   double(messages) / p_bare.seconds, p_bare.seconds / p_log.seconds);
-        continue;
-      }
+      const Measured p_two = produce(ours_by_two, messages, 2);
       const auto [c_log, c_bare] = in_turn(
           pair, [&] { return consume(theirs, messages); },
           [&] { return bare_consume(theirs, messages); });
@@ -142,15 +114,10 @@ class Bench {
         return fmt::format(R"({{"per_s":{:.0f},"cpu_us":{:.3f}}})", double(messages) / it.seconds,
                            it.cpu / double(messages) * 1e6);
       };
-      if (getenv("CO")) {
-        fmt::print("log {:.0f} {:.2f} bare {:.0f} {:.2f} ratio {:.2f}\n",
-                   double(messages) / c_log.seconds, c_log.cpu, double(messages) / c_bare.seconds,
-                   c_bare.cpu, c_bare.seconds / c_log.seconds);
-        continue;
-      }
-      fmt::print(R"({{"produce":{},"bare_produce":{},"consume":{},"bare_consume":{}}})"
-                 "\n",
-                 print(p_log), print(p_bare), print(c_log), print(c_bare));
+      fmt::print(
+          R"({{"produce":{},"produce_by_two":{},"bare_produce":{},"consume":{},"bare_consume":{}}})"
+          "\n",
+          print(p_log), print(p_two), print(p_bare), print(c_log), print(c_bare));
       std::fflush(stdout);
     }
   }

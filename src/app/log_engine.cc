@@ -30,6 +30,15 @@ Result<std::optional<msglog::KafkaLog::Options>> kafka_options(const Config& con
                  "tapeline.toml."};
   }
   msglog::KafkaLog::Options options;
+  for (const auto& [name, ours] :
+       {std::pair("bootstrap.servers", "log.brokers"), std::pair("group.id", "log.group")}) {
+    const auto found = config.kafka().find(name);
+    if (found == config.kafka().end()) continue;
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("Kafka's setting '{}' (from {}) is said by {}", name,
+                             found->second.origin, ours),
+                 "Take it out of [log.kafka]."};
+  }
   for (const auto& [name, value] : config.kafka()) options.settings[name] = value.text;
   options.settings["bootstrap.servers"] = config.text("log.brokers");
   options.topic_prefix = config.text("log.topic_prefix");

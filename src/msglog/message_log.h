@@ -58,11 +58,14 @@ struct FetchedRecords {
 struct FetchLimits {
   std::int64_t records_max = 10'000;
   std::int64_t bytes_max = 16 << 20;  // of keys and values; one record is always given
+  // For records that a broker has still to send. At zero nobody waits: an empty answer says
+  // nothing of the end then, and the log's wakeup tells when they are here.
+  Duration wait_max = std::chrono::seconds(5);
 };
 
 struct PartitionInfo {
-  Offset earliest = 0;  // the first record that retention has left
-  Offset end = 0;       // one past the last record known to survive a crash
+  Offset earliest = 0;          // the first record that retention has left
+  Offset end = 0;               // one past the last record known to survive a crash
   std::int64_t size_bytes = 0;  // on disk; -1 where the log does not tell
 };
 

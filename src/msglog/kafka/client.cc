@@ -3,6 +3,11 @@
 #include <fmt/format.h>
 #include <librdkafka/rdkafka.h>
 
+#include <charconv>
+#include <limits>
+#include <set>
+
+#include "msglog/kafka/handles.h"
 #include "msglog/kafka/statistics.h"
 #include "telemetry/logging.h"
 
@@ -47,12 +52,54 @@ const KafkaSettings kOwn = {
     {"enable.idempotence", "true"},
     {"acks", "all"},
     {"partitioner", "murmur2_random"},
+    {"delivery.report.only.error", "false"},
 };
 const KafkaSettings kConsumerOwn = {
     {"enable.auto.commit", "false"},       {"auto.commit.enable", "false"},
     {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
-    {"enable.partition.eof", "true"},
+    {"enable.partition.eof", "true"},      {"isolation.level", "read_committed"},
 };
+/// Other names of these, and what would put others in their place.
+const std::set<std::string> kNotToBeSet = {"request.required.acks", "transactional.id",
+                                           "metadata.broker.list", "test.mock.num.brokers"};
+
+/// A number that is taken only within bounds, and why.
+struct Bound {
+  const char* name;
+  std::int64_t least;
+  std::int64_t most;
+  const char* why;
+};
+constexpr std::int64_t kNoBound = std::numeric_limits<std::int64_t>::max();
+constexpr const char* kSpoolsAfter =
+    "It is how long an append waits for a broker before the spool takes over.";
+constexpr Bound kBounds[] = {
+    {"message.timeout.ms", 1, 60'000, kSpoolsAfter},
+    {"delivery.timeout.ms", 1, 60'000, kSpoolsAfter},
+    {"queue.buffering.max.kbytes", 2048, kNoBound, "A message of one MiB has to fit."},
+};
+
+Status check_setting(const std::string& name, const std::string& value) {
+  if (kOwn.contains(name) || kConsumerOwn.contains(name) || kNotToBeSet.contains(name)) {
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("Kafka's setting '{}' is tapeline's own", name),
+                 "Exactly once rests on it. Take it out of [log.kafka]."};
+  }
+  for (const Bound& bound : kBounds) {
+    if (name != bound.name) continue;
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    const bool is_number = error == std::errc() && end == value.data() + value.size();
+    if (is_number && number >= bound.least && number <= bound.most) continue;
+    return Error{
+        ErrorCode::invalid_argument,
+        fmt::format("Kafka's setting '{}' is {}; it may be {}", name, value,
+                    bound.most == kNoBound ? fmt::format("{} or more", bound.least)
+                                           : fmt::format("{} to {}", bound.least, bound.most)),
+        bound.why};
+  }
+  return Ok{};
+}
 
 Status set_one(rd_kafka_conf_t* conf, const std::string& name, const std::string& value) {
   char text[512];
@@ -99,9 +146,13 @@ Error kafka_error(int code, const std::string& what, const std::string& detail) 
     case RD_KAFKA_RESP_ERR_INVALID_PARTITIONS:
     case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
     case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
       return {ErrorCode::invalid_argument, text, ""};
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+      // Not the record's fault: it is stamped anew each time it is sent.
+      return {ErrorCode::unavailable, text,
+              "This machine's clock is ahead of the brokers', or far behind. Set it right, or let "
+              "the topic have message.timestamp.type=LogAppendTime."};
     case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
       return {ErrorCode::invalid_argument, text,
               "log.replication is larger than the number of brokers that are up."};
@@ -166,6 +217,7 @@ void KafkaState::note_error(std::string text, bool all_are_away) {
 /// What librdkafka calls on its own thread.
 struct KafkaEvents {
   static void on_event(rd_kafka_t*, rd_kafka_event_t* event, void* opaque) {
+    const Event owned(event);
     auto& client = *static_cast<KafkaClient*>(opaque);
     switch (rd_kafka_event_type(event)) {
       case RD_KAFKA_EVENT_DR:
@@ -182,7 +234,6 @@ struct KafkaEvents {
       default:
         break;
     }
-    rd_kafka_event_destroy(event);
   }
 
   static void on_error(KafkaClient& client, rd_kafka_event_t* event) {
@@ -206,19 +257,16 @@ Result<std::unique_ptr<KafkaClient>> KafkaClient::make(Kind kind, const KafkaSet
                                                        KafkaState& state, OnDelivery on_delivery) {
   const bool sends = kind == Kind::producer;
   auto client = std::unique_ptr<KafkaClient>(new KafkaClient(state, std::move(on_delivery)));
-  std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> conf(rd_kafka_conf_new(),
-                                                                          &rd_kafka_conf_destroy);
+  Conf conf(rd_kafka_conf_new());
   KafkaSettings all = kDefaults;
   const auto add = [&](const KafkaSettings& more) {
     for (const auto& [name, value] : more) all[name] = value;
   };
   add(sends ? kProducerDefaults : kConsumerDefaults);
+  // Where there is no such setting, KafkaReader sees to it.
+  if (!sends && rd_kafka_version() >= 0x02020000) all["fetch.queue.backoff.ms"] = "5";
   for (const auto& [name, value] : settings) {
-    if (kOwn.contains(name) || kConsumerOwn.contains(name)) {
-      return Error{ErrorCode::invalid_argument,
-                   fmt::format("Kafka's setting '{}' is tapeline's own", name),
-                   "Exactly once rests on it. Take it out of [log.kafka]."};
-    }
+    TRY_STATUS(check_setting(name, value));
     all[name] = value;
   }
   add(sends ? kOwn : kConsumerOwn);
@@ -242,11 +290,9 @@ Result<std::unique_ptr<KafkaClient>> KafkaClient::make(Kind kind, const KafkaSet
   }
   (void)conf.release();  // the handle's now
   // Events go to librdkafka's own thread, so that nobody has to poll for them.
-  rd_kafka_queue_t* const main = rd_kafka_queue_get_main(client->handle_);
-  rd_kafka_queue_t* const background = rd_kafka_queue_get_background(client->handle_);
-  rd_kafka_queue_forward(main, background);
-  rd_kafka_queue_destroy(background);
-  rd_kafka_queue_destroy(main);
+  const Queue main(rd_kafka_queue_get_main(client->handle_));
+  const Queue background(rd_kafka_queue_get_background(client->handle_));
+  rd_kafka_queue_forward(main.get(), background.get());
   return client;
 }
 

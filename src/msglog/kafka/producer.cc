@@ -6,6 +6,8 @@
 #include <atomic>
 #include <condition_variable>
 
+#include "msglog/kafka/handles.h"
+
 namespace tapeline::msglog {
 namespace {
 
@@ -79,20 +81,26 @@ Result<std::vector<Position>> KafkaProducer::append(const std::string& topic,
   Delivery delivery;
   delivery.missing = records.size();
   std::vector<Slot> slots(records.size());
-  // By its handle: by name each record would look it up, under a lock that librdkafka's threads
-  // use.
-  const std::unique_ptr<rd_kafka_topic_t, decltype(&rd_kafka_topic_destroy)> handle(
-      rd_kafka_topic_new(client->handle(), topic.c_str(), nullptr), &rd_kafka_topic_destroy);
+  // By name each record would look it up, under a lock that librdkafka's threads use, too.
+  const Topic handle(rd_kafka_topic_new(client->handle(), topic.c_str(), nullptr));
   if (!handle) return kafka_error(rd_kafka_last_error(), fmt::format("appending to '{}'", topic));
   for (std::size_t i = 0; i < records.size(); ++i) {
     slots[i].delivery = &delivery;
     const Record& record = records[i];
     // The bytes stay the caller's: nobody leaves before every report has come.
-    const auto error = rd_kafka_producev(
-        client->handle(), RD_KAFKA_V_RKT(handle.get()),
-        RD_KAFKA_V_KEY(record.key.empty() ? nullptr : record.key.data(), record.key.size()),
-        RD_KAFKA_V_VALUE(const_cast<char*>(record.value.data()), record.value.size()),
-        RD_KAFKA_V_TIMESTAMP(now.count()), RD_KAFKA_V_OPAQUE(&slots[i]), RD_KAFKA_V_END);
+    const auto send = [&] {
+      return rd_kafka_producev(
+          client->handle(), RD_KAFKA_V_RKT(handle.get()),
+          RD_KAFKA_V_KEY(record.key.empty() ? nullptr : record.key.data(), record.key.size()),
+          RD_KAFKA_V_VALUE(const_cast<char*>(record.value.data()), record.value.size()),
+          RD_KAFKA_V_TIMESTAMP(now.count()), RD_KAFKA_V_OPAQUE(&slots[i]), RD_KAFKA_V_END);
+    };
+    auto error = send();
+    // Whatever stands in librdkafka's queue leaves it within message.timeout.ms.
+    while (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+      clock_.wait_for(std::chrono::milliseconds(1), {});
+      error = send();
+    }
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
     delivery.report(error, records.size() - i);
     break;
