@@ -11,6 +11,8 @@
 namespace tapeline::msglog {
 namespace {
 
+constexpr int kFlushMs = 1;
+
 /// One append: what it waits for.
 struct Delivery {
   std::atomic<std::size_t> missing = 0;  // reports
@@ -105,6 +107,9 @@ Result<std::vector<Position>> KafkaProducer::append(const std::string& topic,
     delivery.report(error, records.size() - i);
     break;
   }
+  // Nothing comes behind these that lingering could wait for: librdkafka sends at once while
+  // somebody flushes. How that ends is the reports' to say; others' records may be under way, too.
+  rd_kafka_flush(client->handle(), kFlushMs);
   if (const auto error = delivery.wait(); error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     state_.probe.append_errors.add();
     return kafka_error(error, fmt::format("appending to '{}'", topic),
