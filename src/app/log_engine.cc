@@ -30,6 +30,15 @@ Result<std::optional<msglog::KafkaLog::Options>> kafka_options(const Config& con
                  "tapeline.toml."};
   }
   msglog::KafkaLog::Options options;
+  for (const auto& [name, ours] :
+       {std::pair("bootstrap.servers", "log.brokers"), std::pair("group.id", "log.group")}) {
+    const auto found = config.kafka().find(name);
+    if (found == config.kafka().end()) continue;
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("Kafka's setting '{}' (from {}) is said by {}", name,
+                             found->second.origin, ours),
+                 "Take it out of [log.kafka]."};
+  }
   for (const auto& [name, value] : config.kafka()) options.settings[name] = value.text;
   options.settings["bootstrap.servers"] = config.text("log.brokers");
   options.topic_prefix = config.text("log.topic_prefix");
@@ -47,11 +56,11 @@ void note_kafka_error(const Error& error) {
 Result<std::unique_ptr<LogEngine>> LogEngine::open(const Surroundings& surroundings,
                                                    const Config& config, Options options) {
   auto engine = std::unique_ptr<LogEngine>(new LogEngine(surroundings, std::move(options)));
+  engine->partitions_ = static_cast<std::int32_t>(TRY(config.integer("log.partitions", 1, 1000)));
   if (auto kafka = TRY(kafka_options(config))) {
     kafka->appended = &surroundings.appended;
     kafka->metrics = &surroundings.metrics;
     engine->group_ = config.text("log.group");
-    engine->partitions_ = static_cast<std::int32_t>(TRY(config.integer("log.partitions", 1, 1000)));
     const auto spool_bytes = TRY(config.integer("log.spool_bytes", 1 << 20, kLogBytesMost));
     engine->kafka_ = TRY(msglog::KafkaLog::open(surroundings.clock, *std::move(kafka)));
     engine->spooled_ =

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "ingest/raw_columns.h"
 #include "wire/message.h"
@@ -29,7 +30,7 @@ ProducerProbe::ProducerProbe(telemetry::Metrics& metrics, std::string_view feed)
                            {{"feed", std::string(feed)}})) {}
 
 Producer::Producer(Clock& clock, const Calendar& calendar, feeds::Feed& feed,
-                   msglog::MessageLog& log, ProducerProbe& probe, Encode encode, Options options)
+                   msglog::RecordSink& log, ProducerProbe& probe, Encode encode, Options options)
     : clock_(clock),
       calendar_(calendar),
       feed_(feed),
@@ -50,6 +51,17 @@ Result<Producer::StepReport> Producer::step() {
   if (pending_.empty()) report.rows = TRY(poll());
   report.records = TRY(append());
   return report;
+}
+
+Status Producer::flush() {
+  TRY(append());
+  return Ok{};
+}
+
+std::vector<msglog::Record> Producer::take_pending() {
+  auto left = std::exchange(pending_, {});
+  left.erase(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(std::exchange(appended_, 0)));
+  return left;
 }
 
 Result<std::int64_t> Producer::poll() {

@@ -26,6 +26,7 @@
 #include <unordered_set>
 
 #include "io/http_peer.h"
+#include "io/listening.h"
 
 namespace tapeline::io {
 namespace {
@@ -549,42 +550,16 @@ void HttpServer::Shared::close_all() {
   for (const auto& connection : open) connection->close();
 }
 
-namespace {
-
-Error listen_error(const std::string& where, const error_code& error) {
-  if (error == asio::error::address_in_use)
-    return Error{ErrorCode::already_exists, fmt::format("another program listens on '{}'", where),
-                 "Stop it, or choose another port."};
-  return Error{ErrorCode::unavailable,
-               fmt::format("listening on '{}' failed: {}", where, error.message()), ""};
-}
-
-template <typename Acceptor, typename Endpoint>
-error_code listen(Acceptor& acceptor, const Endpoint& endpoint) {
-  error_code error;
-  if (!error) acceptor.bind(endpoint, error);
-  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-  return error;
-}
-
-}  // namespace
-
 Result<std::unique_ptr<HttpServer>> HttpServer::open(Clock& clock, HttpHandler& handler,
                                                      Options options) {
   auto shared = std::make_shared<Shared>(clock, handler, std::move(options));
   const Options& set = shared->options;
   error_code error;
   if (!set.address.empty()) {
-    const auto address = asio::ip::make_address(set.address, error);
-    if (error)
-      return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no IP address", set.address),
-                   "Give an address such as 127.0.0.1 or ::1."};
-    const asio::ip::tcp::endpoint endpoint(address, set.port);
-    shared->tcp.emplace(shared->io, endpoint.protocol());
-    shared->tcp->set_option(asio::socket_base::reuse_address(true), error);
-    error = listen(*shared->tcp, endpoint);
-    if (error) return listen_error(fmt::format("{}:{}", set.address, set.port), error);
-    shared->port = shared->tcp->local_endpoint(error).port();
+    const auto listening = TRY(listen_tcp(set.address, set.port));
+    shared->port = listening.port;
+    const auto protocol = listening.is_ipv6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4();
+    shared->tcp.emplace(shared->io, protocol, listening.fd);
     shared->hosts = {"localhost", "127.0.0.1", "::1", set.address};
     shared->hosts.insert(shared->hosts.end(), set.hosts.begin(), set.hosts.end());
   }
@@ -597,8 +572,9 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(Clock& clock, HttpHandler& 
     shared->local.emplace(shared->io, asio::local::stream_protocol());
     // Linux gives the file the socket's own mode, so it is never open to others, not even briefly.
     ::fchmod(shared->local->native_handle(), 0600);
-    error = listen(*shared->local, asio::local::stream_protocol::endpoint(set.socket_path));
-    if (error) return listen_error(set.socket_path, error);
+    shared->local->bind(asio::local::stream_protocol::endpoint(set.socket_path), error);
+    if (!error) shared->local->listen(asio::socket_base::max_listen_connections, error);
+    if (error) return listen_error(set.socket_path, error.value());
   }
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(shared)));
 }

@@ -58,11 +58,14 @@ struct FetchedRecords {
 struct FetchLimits {
   std::int64_t records_max = 10'000;
   std::int64_t bytes_max = 16 << 20;  // of keys and values; one record is always given
+  // For records that a broker has still to send. At zero nobody waits: an empty answer says
+  // nothing of the end then, and the log's wakeup tells when they are here.
+  Duration wait_max = std::chrono::seconds(5);
 };
 
 struct PartitionInfo {
-  Offset earliest = 0;  // the first record that retention has left
-  Offset end = 0;       // one past the last record known to survive a crash
+  Offset earliest = 0;          // the first record that retention has left
+  Offset end = 0;               // one past the last record known to survive a crash
   std::int64_t size_bytes = 0;  // on disk; -1 where the log does not tell
 };
 
@@ -79,15 +82,10 @@ struct GroupOffset {
   Offset next = 0;  // it reads on from there
 };
 
-class MessageLog {
+/// What records can be appended to: a log, or the way to the process that has it.
+class RecordSink {
  public:
-  virtual ~MessageLog() = default;
-
-  /// errors: already_exists, invalid_argument (name, number of partitions), unavailable (disk)
-  virtual Status create_topic(const std::string& name, std::int32_t partitions) = 0;
-
-  /// Every topic, by name.
-  virtual Result<std::vector<TopicInfo>> topics() = 0;
+  virtual ~RecordSink() = default;
 
   /// Appends `records`, each to the partition of its key (as Kafka: murmur2), in order.
   ///
@@ -100,6 +98,15 @@ class MessageLog {
   /// threads:  any
   virtual Result<std::vector<Position>> append(const std::string& topic,
                                                std::span<const Record> records) = 0;
+};
+
+class MessageLog : public RecordSink {
+ public:
+  /// errors: already_exists, invalid_argument (name, number of partitions), unavailable (disk)
+  virtual Status create_topic(const std::string& name, std::int32_t partitions) = 0;
+
+  /// Every topic, by name.
+  virtual Result<std::vector<TopicInfo>> topics() = 0;
 
   /// Reads synced records from `start` on. An empty answer means "nothing yet", not "the end".
   ///

@@ -42,7 +42,9 @@ Result<bool> Live::step() {
   bool any = false;
   for (std::size_t i = 0; i < position.next.size(); ++i) {
     const auto partition = static_cast<std::int32_t>(i);
-    auto fetched = log_.fetch({options_.topic, partition}, position.next[i], {});
+    // A partition whose broker is away holds up no other.
+    auto fetched =
+        log_.fetch({options_.topic, partition}, position.next[i], {.wait_max = Duration(0)});
     if (!fetched && fetched.error().code == ErrorCode::invalid_argument) {
       // Retention was faster. The present is what counts here, so go on with what is left.
       const msglog::Offset left = TRY(log_.offset_at({options_.topic, partition}, options_.since));

@@ -12,10 +12,7 @@ load; a backfill; both of the file's DAGs at once. After each round all tables a
 load_id, run_id and tapeline's own times. Prints `N passed, N failed`; exit status 0 only if all passed.
 """
 import argparse
-import csv
-import io
 import json
-import math
 import os
 import pathlib
 import random
@@ -32,12 +29,10 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from client import Checks, Tapeline, free_port, until  # noqa: E402
+from tables import check_equal, read  # noqa: E402
 
 DAG, ALIAS = "stock_data_ingestion", "stock_data_ingestion_snowflake"
 FILE = ROOT / "deploy" / "airflow" / "stock_data_ingestion.py"
-TABLES = ["raw_stocks.stock_prices", "raw_stocks.dead_letters", "stg_stocks.stg_stock_prices",
-          "int_stocks.int_stock_daily_aggregates", "marts_stocks.stock_analytics", "marts_stocks.stock_bars_1m"]
-OURS = {"load_id", "run_id", "loaded_at", "received_at", "appended_at", "first_seen", "ingest_lag_seconds", "fingerprint"}
 
 # What the DAG file runs for tapeline: it goes wrong where a file FOLDER/TASK.N, of the N-th call of a task, says how.
 WRAPPER = """#!/usr/bin/env bash
@@ -237,11 +232,7 @@ class Case:
         done = self.built_in.call("dag", "trigger", DAG, "--wait")
         if done.returncode:
             raise RuntimeError(done.stderr)
-        ours, built_in = tables(self.ours), tables(self.built_in)
-        for table in ours:
-            wrong = [pair for pair in zip(ours[table], built_in[table]) if not same(*pair)]
-            self.check(f"{what}: {table}: {len(ours[table])} rows", ours[table] and len(ours[table]) == len(built_in[table]) and not wrong,
-                       f"{len(ours[table])} and {len(built_in[table])} rows, {wrong[:2]}")
+        same_tables(self.checks, f"{self.name}, {what}", self.built_in, self.ours)
 
     def history(self, run_id, dag=DAG):
         """What tapeline's own history has of a run of Airflow's: "task state try" of each."""
@@ -259,34 +250,14 @@ class Case:
         self.ours.stop()
 
 
-def tables(one):
-    """What a data directory has, by table: the rows of those that are compared, and sums over the loads."""
-    found = {}
-    for table in TABLES:
-        done = one.call("sql", "-c", f"from {table}", "--format", "csv")
-        rows = list(csv.reader(io.StringIO(done.stdout)))
-        keep = [i for i, name in enumerate(rows[0]) if name not in OURS and name != "topic_id"] if rows else []
-        found[table] = sorted(tuple(row[i] for i in keep) for row in rows)
-    sums = "select topic, topic_partition, min(first_offset), max(next_offset), sum(consumed), sum(loaded), sum(duplicate), " \
-           "sum(superseded), sum(dead) from raw_stocks.loads group by all"
-    found["the equation of raw_stocks.loads"] = one.rows(sums)
-    found["raw_stocks.consumer_offsets"] = one.rows("select topic, topic_partition, next_offset from raw_stocks.consumer_offsets")
-    return found
-
-
-def same(one, other):
-    if one == other:
-        return True
-    if isinstance(one, dict) or len(one) != len(other):
-        return False
-    return all(a == b or is_close(a, b) for a, b in zip(one, other))
-
-
-def is_close(one, other):
-    try:
-        return math.isclose(float(one), float(other), rel_tol=1e-9, abs_tol=1e-9)
-    except ValueError:
-        return False
+def same_tables(checks, name, one, other):
+    """Every table, cell by cell, and what the loads add up to."""
+    check_equal(checks, name, read(one), read(other), may_be_empty=())
+    for what, sql in (("the equation of raw_stocks.loads", "select topic, topic_partition, min(first_offset), max(next_offset), sum(consumed), sum(loaded), "
+                       "sum(duplicate), sum(superseded), sum(dead) from raw_stocks.loads group by all order by all"),
+                      ("raw_stocks.consumer_offsets", "select topic, topic_partition, next_offset from raw_stocks.consumer_offsets order by all")):
+        rows = [each.rows(sql) for each in (one, other)]
+        checks.check(f"{name}: {what}", rows[0] and rows[0] == rows[1], rows)
 
 
 ALL = ["consume success 1", "load success 1", "transform success 1", "test success 1", "log_stats success 1"]

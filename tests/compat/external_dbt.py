@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from airflow_runs import DAG, Messages, same, tables
+from airflow_runs import DAG, Messages, same_tables
 from client import Checks, Tapeline, until
 
 DAGS = """default_args: {retries: 0}
@@ -50,10 +50,7 @@ def main():
         def compare(what):
             done = built_in.call("dag", "trigger", DAG, "--wait")
             check(f"{what}: the built-in run", done.returncode == 0, done.stderr)
-            ours, other = tables(built_in), tables(theirs)
-            for table, rows in ours.items():
-                wrong = [pair for pair in zip(rows, other[table]) if not same(*pair)]
-                check(f"{what}: {table}: {len(rows)} rows", rows and len(rows) == len(other[table]) and not wrong, wrong[:2])
+            same_tables(checks, what, built_in, theirs)
 
         def trigger():
             return theirs.call("dag", "trigger", DAG, "--wait")

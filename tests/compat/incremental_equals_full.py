@@ -17,7 +17,8 @@ import time
 
 import duckdb
 
-from warehouse import RAW, TABLES, Dbt, differences
+from tables import MODELS
+from warehouse import RAW, Dbt, differences
 
 DAY = datetime.timedelta(days=1)
 START = datetime.date(2024, 1, 1)
@@ -139,7 +140,7 @@ def write(path, rows, load_id):
 def compare(left, right):
     with duckdb.connect() as connection:
         connection.execute(f"attach '{left}' as l1 (read_only); attach '{right}' as r1 (read_only)")
-        return [line for table in TABLES for line in differences(connection, table, "l1", "r1")]
+        return [line for table in MODELS for line in differences(connection, table, "l1", "r1")]
 
 
 def scenario(seed, steps):

@@ -97,11 +97,11 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def brokers_known(port):
+def brokers_known(host, port):
     """How many brokers the one at a port knows of: the answer to a Metadata request, version 4, for no topics."""
     request = struct.pack(">hhihi?", 3, 4, 1, -1, 0, False)
     try:
-        with socket.create_connection(("127.0.0.1", port), 1) as connection:
+        with socket.create_connection((host, port), 1) as connection:
             connection.settimeout(2)
             connection.sendall(struct.pack(">i", len(request)) + request)
             answer = b""
@@ -125,19 +125,23 @@ class Broker:
 
 
 class Kafka:
-    """Brokers in a folder. `bootstrap` is their address without login; `sasl` and `tls` where they were asked for."""
+    """Brokers in a folder. `bootstrap` is their address without login; `sasl` and `tls` where they were asked for.
 
-    def __init__(self, folder, version="3.4.0", brokers=1, sasl=False, tls=False, settings=()):
+    They listen at `host`, and are started by way of `inside`: a network namespace's address, and the words that lead there.
+    """
+
+    def __init__(self, folder, version="3.4.0", brokers=1, sasl=False, tls=False, settings=(), host="127.0.0.1", inside=()):
         if not shutil.which("java"):
             raise NoKafka("java is not installed (make deps-real)")
         self.folder, self.version, self.jars = pathlib.Path(folder).resolve(), version, fetch(version)
-        self.with_sasl, self.with_tls, self.settings = sasl, tls, list(settings)
+        self.with_sasl, self.with_tls, self.settings, self.host, self.inside = sasl, tls, list(settings), host, list(inside)
         self.folder.mkdir(parents=True, exist_ok=True)
         ports = free_ports(4 * brokers)
         self.brokers = [Broker(i + 1, self.folder / str(i + 1), ports[4 * i:4 * i + 4]) for i in range(brokers)]
-        self.bootstrap, self.sasl, self.tls = (",".join(f"127.0.0.1:{broker.ports[at]}" for broker in self.brokers) for at in (0, 2, 3))
+        self.bootstrap, self.sasl, self.tls = (",".join(f"{host}:{broker.ports[at]}" for broker in self.brokers) for at in (0, 2, 3))
         # SCRAM without Zookeeper came with 3.5.
         self.has_scram = tuple(map(int, version.split("."))) >= (3, 5)
+        self.major = major(version)
         self._prepare()
 
     def __enter__(self):
@@ -171,13 +175,13 @@ class Kafka:
 
     def _properties(self, broker):
         plain, controller, sasl, tls = broker.ports
-        listeners = [f"PLAINTEXT://127.0.0.1:{plain}"]
+        listeners = [f"PLAINTEXT://{self.host}:{plain}"]
         protocols = ["CONTROLLER:PLAINTEXT", "PLAINTEXT:PLAINTEXT"]
         if self.with_sasl:
-            listeners.append(f"SASL://127.0.0.1:{sasl}")
+            listeners.append(f"SASL://{self.host}:{sasl}")
             protocols.append("SASL:SASL_SSL" if self.with_tls else "SASL:SASL_PLAINTEXT")
         if self.with_tls:
-            listeners.append(f"TLS://127.0.0.1:{tls}")
+            listeners.append(f"TLS://{self.host}:{tls}")
             protocols.append("TLS:SSL")
         replicas = min(3, len(self.brokers))
         lines = {
@@ -194,7 +198,7 @@ class Kafka:
             # One that was killed may come back only when its old session has run out: nine seconds as Kafka comes.
             "broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500, "auto.create.topics.enable": "false",
         }
-        if major(self.version) >= 4:
+        if self.major >= 4:
             lines |= {"share.coordinator.state.topic.replication.factor": replicas, "share.coordinator.state.topic.min.isr": 1}
         if self.with_sasl:
             kinds = ["PLAIN", *(["SCRAM-SHA-256", "SCRAM-SHA-512"] if self.has_scram else [])]
@@ -218,11 +222,11 @@ class Kafka:
             if not broker.running():
                 with open(broker.log, "ab") as log:
                     broker.process = subprocess.Popen(
-                        [*self._java("-Xms64m", "-Xmx512m", "-XX:+UseSerialGC"), "kafka.Kafka", broker.properties],
+                        [*self.inside, *self._java("-Xms64m", "-Xmx512m", "-XX:+UseSerialGC"), "kafka.Kafka", broker.properties],
                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=die_with_parent)
         deadline = time.monotonic() + seconds
         for broker in self.brokers:
-            while brokers_known(broker.ports[0]) != len(self.brokers):
+            while brokers_known(self.host, broker.ports[0]) != len(self.brokers):
                 if not broker.running() or time.monotonic() > deadline:
                     raise NoKafka(f"broker {broker.number} does not answer: {broker.log.read_text()[-800:]}")
                 time.sleep(0.2)
@@ -249,12 +253,18 @@ class Kafka:
     def tool(self, name, *words, **more):
         """Runs one of Kafka's own command line tools, where this version has it."""
         for place in {"TopicCommand": ("kafka.admin", "org.apache.kafka.tools"), "DeleteRecordsCommand": ("kafka.admin", "org.apache.kafka.tools"),
-                      "ConsoleProducer": ("kafka.tools", "org.apache.kafka.tools")}[name]:
+                      "MetadataQuorumCommand": ("kafka.admin", "org.apache.kafka.tools"), "ConsoleProducer": ("kafka.tools", "org.apache.kafka.tools")}[name]:
             done = subprocess.run([*self._java("-XX:TieredStopAtLevel=1", "-Xmx128m"), f"{place}.{name}", *map(str, words)], capture_output=True,
                                   text=True, **more)
             if "ClassNotFoundException" not in done.stderr:
                 return done
         return done
+
+    def controller(self):
+        """The number of the broker that controls the others; None where nobody does."""
+        up = ",".join(f"{self.host}:{broker.ports[0]}" for broker in self.brokers if broker.running())
+        found = re.search(r"LeaderId:\s+(\d+)", self.tool("MetadataQuorumCommand", "--bootstrap-server", up, "describe", "--status").stdout)
+        return int(found[1]) if found else None
 
     def topics(self, *words):
         done = self.tool("TopicCommand", "--bootstrap-server", self.bootstrap, *words)

@@ -1,127 +1,31 @@
 #!/usr/bin/env python3
-"""Runs tapeline on real Kafka, breaks the brokers meanwhile, and holds the tables against the embedded log's and golden.
+"""Runs tapeline on real Kafka and holds what it does against golden, and against what the original did.
 
-    kafka_golden.py TAPELINE [--versions 3.4.0,4.3.1] [--only PART...] [--sets edge] [--data DIR] [--kills 3] [--seed N]
+    kafka_golden.py TAPELINE [--versions 3.4.0,4.3.1] [--only PART...] [--sets edge] [--data DIR]
 
-Each part has a fresh broker for each version.
+Each part has a fresh broker for each version. What breaks while messages come in is in kafka_faults.py.
 
     contract  tests_msglog beside TAPELINE: the contract of a message log, on this broker
     golden    the golden script with TAPELINE_LOG=kafka, for each of the sets
-    kills     messages arrive over HTTP while the broker is killed with SIGKILL and started again, --kills times: none is
-              lost, none is doubled, the spool fills and drains, and every table equals that of the embedded log
     original  bytes as the original's producer writes them load, and a consumer of the same group sees what is committed
     commands  each topic command answers on Kafka
     back      a topic that was cut, and one that was made anew, are noticed; so is what retention took; each goes on as it says
     faults    partitions added, records removed by retention, a message too large, an unknown topic, a start without Kafka
-    tls       TLS, and SASL over it
-    three     three brokers, two partitions, replication 3: leaders are killed in turn
+    logins    TLS, and over it PLAIN, SCRAM and OAUTHBEARER: works, or it is said what to change
 
 Without Java, Maven or their repository everything is skipped. Prints a line a check and `N passed, N failed`.
 """
-import argparse
-import contextlib
 import json
-import math
 import os
-import pathlib
-import random
 import re
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / part) for part in ("e2e", "support", "compat")]
-from client import Checks, Tapeline, until
-from kafka_broker import PASSWORD, USER, Kafka, NoKafka
-from live_tapeline import metrics_of
+from kafka_tapeline import ROOT, KafkaTapeline, counted, fresh, load_all, run, until
+from kafka_broker import PASSWORD, USER, Kafka
 
-PARTS = ("contract", "golden", "kills", "original", "commands", "back", "faults", "tls", "three")
-# What depends on how a log cut the messages into loads, and on our own clock.
-TABLES = {
-    "raw_stocks.stock_prices": "symbol, \"timestamp\"",
-    "stg_stocks.stg_stock_prices": "symbol, \"timestamp\"",
-    "int_stocks.int_stock_daily_aggregates": "symbol, price_date",
-    "marts_stocks.stock_analytics": "symbol, price_date",
-    "marts_stocks.stock_bars_1m": "symbol, bar_start",
-}
-OURS = {"load_id", "run_id", "fetched_at", "appended_at", "loaded_at", "topic_offset", "received_at", "ingest_lag_seconds", "dbt_loaded_at",
-        "updated_at"}
-LINES_AT_ONCE = 40
-
-
-class KafkaTapeline(Tapeline):
-    """A tapeline whose topics are on these brokers."""
-
-    def __init__(self, binary, folder, bootstrap, **settings):
-        folder.mkdir(parents=True, exist_ok=True)
-        super().__init__(binary, folder)
-        self.settings = {"TAPELINE_LOG": "kafka", "KAFKA_BOOTSTRAP_SERVERS": bootstrap, "XDG_DATA_HOME": str(folder / "share"),
-                         "XDG_CONFIG_HOME": str(folder / "config"), **settings}
-
-    def call(self, *words, **more):
-        return super().call(*words, env={**os.environ, **self.settings}, **more)
-
-    def up(self, **more):
-        super().up(environment=self.settings, **more)
-
-    def spool(self):
-        return int(metrics_of(self.get("/metrics")[1].decode()).get(("tapeline_msglog_spool_records", ""), 0))
-
-    def metric(self, name):
-        return metrics_of(self.get("/metrics")[1].decode()).get((name, ""), 0)
-
-
-def tables(tapeline):
-    """Every row of every table, without what is ours."""
-    found = {}
-    for table, key in TABLES.items():
-        done = tapeline.call("sql", "-c", f"select * from {table} order by {key}", "--format", "json")
-        rows = json.loads(done.stdout or "[]") if done.returncode == 0 else [done.stderr]
-        found[table] = [{name: value for name, value in row.items() if name not in OURS} if isinstance(row, dict) else row for row in rows]
-    return found
-
-
-def same(name, want, got):
-    """As golden compares: sums of floating point depend on how the rows came in."""
-    if not isinstance(want, float) or not isinstance(got, (int, float)):
-        return want == got
-    tolerance = 1e-5 if name == "rsi_14" else 1e-7 if name.startswith(("pct_", "momentum_")) else 1e-9
-    return math.isclose(want, got, rel_tol=1e-9, abs_tol=tolerance)
-
-
-def same_tables(checks, name, want, got):
-    for table, rows in want.items():
-        differ = [f"{a.get('symbol')} {a.get('price_date')} {column}: {a[column]} is {b.get(column)}" for a, b in zip(rows, got[table])
-                  for column in a if not same(column, a[column], b.get(column) if isinstance(b, dict) else b)]
-        checks.check(f"{name}: {table} equals the embedded log's, {len(rows)} rows",
-                     not differ and len(rows) == len(got[table]) and (rows or "bars" in table), differ[:3] or f"{len(got[table])} rows: {got[table][:1]}")
-
-
-def counted(tapeline):
-    sums = ", ".join(f"coalesce(sum({c}), 0)::bigint as {c}" for c in ("consumed", "loaded", "duplicate", "superseded", "dead"))
-    return tapeline.rows(f"select {sums}, (select count(*) from raw_stocks.stock_prices) as raw from raw_stocks.loads")[0]
-
-
-def load_all(tapeline):
-    """Runs the DAG until nothing is left to load."""
-    for _ in range(10):
-        tapeline.call("dag", "trigger", "stock_data_ingestion", "--wait")
-        status = json.loads(tapeline.call("status", "--json").stdout or "{}")
-        if status.get("lag") == 0:
-            return
-
-
-def messages(binary, folder, files):
-    """A set's messages as tapeline makes them of its files, and the tables of the embedded log."""
-    embedded = Tapeline(binary, folder)
-    done = embedded.call("import", *files)
-    if done.returncode:
-        raise RuntimeError(f"import: {done.stderr[-400:]}")
-    lines = embedded.call("topic", "tail", "stock_prices", "--from", "beginning", "--no-follow", "--json").stdout.splitlines()
-    return [json.loads(line)["value"].encode() for line in lines], tables(embedded)
+PARTS = ("contract", "golden", "original", "commands", "back", "faults", "logins")
 
 
 def contract(checks, kafka, given, work):
@@ -140,78 +44,6 @@ def golden(checks, kafka, given, work):
                                   capture_output=True, text=True, env={**os.environ, "TAPELINE_LOG": "kafka", "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap})
             print(done.stdout.rstrip(), flush=True)
             checks.check(f"{kafka.version}: golden {name}", done.returncode == 0, done.stdout[-300:] + done.stderr[-300:])
-
-
-@contextlib.contextmanager
-def fresh(kafka, folder, **more):
-    with Kafka(folder, kafka.version, **more) as broker:
-        yield broker
-
-
-class Poster(threading.Thread):
-    """Posts a set's messages, slowly while `slow` is set; a lot that is refused is offered again."""
-
-    def __init__(self, tapeline, lines):
-        super().__init__()
-        self.tapeline, self.lines, self.slow = tapeline, lines, threading.Event()
-        self.posted = self.refused = self.spooled_most = 0
-        self.slow.set()
-
-    def run(self):
-        while self.posted < len(self.lines):
-            lot = self.lines[self.posted:self.posted + LINES_AT_ONCE]
-            status, answer = self.tapeline.post(lot)
-            if status == 200:
-                self.posted += len(lot)
-            else:
-                self.refused += 1
-                print(f"     posting: {status} {answer[:200]}", flush=True)
-            self.spooled_most = max(self.spooled_most, self.tapeline.spool())
-            if self.slow.is_set() or status != 200:
-                time.sleep(0.3)
-
-
-def under_kills(checks, name, kafka, given, work, **settings):
-    """Posts a set's messages while brokers die, and compares the tables."""
-    chance = random.Random(given.seed)
-    files = [given.data / "daily" / f"{given.sets[0]}.csv.gz"]
-    lines, want = messages(given.tapeline, work / "embedded", files)
-    tapeline = KafkaTapeline(given.tapeline, work / "kafka", kafka.bootstrap, **settings)
-    tapeline.up()
-    poster = Poster(tapeline, lines)
-    poster.start()
-    try:
-        # The brokers are started on this thread: they die with the thread that did.
-        for at in range(given.kills):
-            time.sleep(chance.uniform(0.5, 2))
-            kafka.kill(1 + at % len(kafka.brokers))
-            time.sleep(chance.uniform(0.5, 3))
-            kafka.start()
-    finally:
-        poster.slow.clear()
-        poster.join(120)
-    until("the spool is empty", lambda: tapeline.spool() == 0, 120, 0.5)
-    tapeline.settle()
-    counts = counted(tapeline)
-    checks.check(f"{name}: {len(lines)} messages acknowledged over {given.kills} kills, {poster.refused} posts refused",
-                 poster.posted == len(lines) and poster.refused == 0)
-    checks.check(f"{name}: none lost, none doubled in raw ({counts})", counts["raw"] == len(lines) and counts["loaded"] == len(lines) and
-                 counts["dead"] == 0 and counts["consumed"] == counts["loaded"] + counts["duplicate"] + counts["superseded"], counts)
-    checks.check(f"{name}: the spool took over (at most {poster.spooled_most} records)", poster.spooled_most > 0 or len(kafka.brokers) > 1)
-    same_tables(checks, name, want, tables(tapeline))
-    done = tapeline.call("audit")
-    checks.check(f"{name}: audit", done.returncode == 0, done.stdout[-400:] + done.stderr[-400:])
-    checks.check(f"{name}: it stops as told", tapeline.stop() == 0, tapeline.last_words())
-
-
-def kills(checks, kafka, given, work):
-    under_kills(checks, f"{kafka.version}, broker killed", kafka, given, work / "kills")
-
-
-def three(checks, kafka, given, work):
-    with fresh(kafka, work / "three-brokers", brokers=3) as brokers:
-        under_kills(checks, f"{kafka.version}, three brokers, leaders killed", brokers, given, work / "three",
-                    TAPELINE_LOG_PARTITIONS="2", TAPELINE_LOG_REPLICATION="3")
 
 
 ORIGINAL = ('{"symbol": "%s", "price": %.2f, "high": 151.0, "low": 149.5, "open": 149.75, "volume": 0, '
@@ -363,57 +195,76 @@ def faults(checks, kafka, given, work):
     checks.check(f"{name}: it stops as told", tapeline.stop() == 0, tapeline.last_words())
 
 
-def tls(checks, kafka, given, work):
-    with fresh(kafka, work / "tls-broker", tls=True, sasl=True) as broker:
-        ca = {"TAPELINE_KAFKA_SSL_CA_LOCATION": str(broker.ca)}
-        login = {**ca, "TAPELINE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "TAPELINE_KAFKA_SASL_USERNAME": USER}
-        plain = {**login, "TAPELINE_KAFKA_SASL_MECHANISM": "PLAIN", "TAPELINE_KAFKA_SASL_PASSWORD": PASSWORD}
-        cases = {"TLS": (broker.tls, {**ca, "TAPELINE_KAFKA_SECURITY_PROTOCOL": "SSL"}, True), "SASL PLAIN over TLS": (broker.sasl, plain, True),
-                 "an authority that nobody named": (broker.tls, {"TAPELINE_KAFKA_SECURITY_PROTOCOL": "SSL"}, False),
-                 "a wrong password": (broker.sasl, {**plain, "TAPELINE_KAFKA_SASL_PASSWORD": "wr0ng-one"}, False)}
-        if broker.has_scram:
-            cases["SCRAM over TLS"] = (broker.sasl, {**plain, "TAPELINE_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512"}, None)
-        for case, (bootstrap, settings, good) in cases.items():
-            tapeline = KafkaTapeline(given.tapeline, work / re.sub(r"\W", "-", case), bootstrap, TAPELINE_LOG_TOPIC_PREFIX=re.sub(r"\W", "-", case) + ".",
-                                     **settings)
-            said = tapeline.call("doctor").stdout
-            answered = "1 broker of cluster" in said
-            if good is None:  # as the librdkafka that this was built with can
-                checks.check(f"{kafka.version}: {case}: works, or doctor says why not", answered or "cannot do SCRAM with Kafka 4.x" in said, said)
-                continue
-            checks.check(f"{kafka.version}: {case}: {'answers' if good else 'is refused'}", answered == good, said)
-            checks.check(f"{kafka.version}: {case}: no password is shown", PASSWORD not in said and "wr0ng-one" not in said)
-            if good:
-                done = tapeline.call("import", given.data / "daily" / "edge.csv.gz")
-                checks.check(f"{kafka.version}: {case}: a set loads", done.returncode == 0 and counted(tapeline)["loaded"] > 0, done.stderr[-300:])
+def newer_librdkafka():
+    """The folder with the librdkafka that Python's Kafka client brings along, in the name that tapeline looks for; None where it is not there."""
+    found = sorted((ROOT / "third_party" / "kafka-clients").glob("lib/python3*/site-packages/confluent_kafka.libs/librdkafka*.so.1"))
+    folder = ROOT / "third_party" / "kafka-clients" / "newer"
+    if found and not folder.exists():
+        folder.mkdir()
+        (folder / "librdkafka.so.1").symlink_to(found[0])
+    return folder if found else None
 
 
-def main():
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("tapeline", type=lambda path: pathlib.Path(path).resolve())
-    words.add_argument("--versions", default="3.4.0", type=lambda text: text.split(","))
-    words.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
-    words.add_argument("--sets", default=["edge"], type=lambda text: text.split(","))
-    words.add_argument("--data", type=pathlib.Path, default=ROOT / "tests" / "data")
-    words.add_argument("--kills", type=int, default=3)
-    words.add_argument("--seed", type=int, default=int(time.time()))
-    given = words.parse_args()
-    print(f"seed {given.seed}", flush=True)
-    checks = Checks()
-    try:
-        for version in given.versions:
-            for part in given.only:
-                with tempfile.TemporaryDirectory() as folder, Kafka(pathlib.Path(folder) / "broker", version) as kafka:
-                    print(f"== Kafka {version}: {part}", flush=True)
-                    try:
-                        globals()[part](checks, kafka, given, pathlib.Path(folder))
-                    except (RuntimeError, subprocess.TimeoutExpired, LookupError, ValueError) as why:
-                        checks.check(f"{version}: {part} came to its end", False, repr(why))
-    except NoKafka as why:
-        print(f"skipped: real Kafka: {why}")
-    print(f"{checks.passed} passed, {checks.failed} failed")
-    return 0 if not checks.failed else 1
+def logins(checks, kafka, given, work):
+    tokens = {"sasl.enabled.mechanisms": "PLAIN,OAUTHBEARER" + (",SCRAM-SHA-256,SCRAM-SHA-512" if kafka.has_scram else ""),
+              "oauthbearer.sasl.jaas.config": "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required "
+                                              f'unsecuredLoginStringClaim_sub="{USER}";'}
+    with fresh(kafka, work / "logins-broker", tls=True, sasl=True, settings=[f"listener.name.sasl.{name}={value}" for name, value in tokens.items()]) as broker:
+        login(checks, broker, given, work)
+    if not kafka.has_scram:  # that came with 3.5, where there is no Zookeeper
+        with Kafka(work / "scram-broker", "3.7.1", tls=True, sasl=True) as broker:
+            login(checks, broker, given, work / "scram", only="SCRAM")
+
+
+def login(checks, broker, given, work, only=""):
+    """Each way to log in, with the librdkafka of this machine, and with a newer one: works, or it is said what to change."""
+    ca = {"TAPELINE_KAFKA_SSL_CA_LOCATION": str(broker.ca)}
+    by = lambda mechanism, password=PASSWORD: {**ca, "TAPELINE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "TAPELINE_KAFKA_SASL_USERNAME": USER,
+                                               "TAPELINE_KAFKA_SASL_MECHANISM": mechanism, "TAPELINE_KAFKA_SASL_PASSWORD": password}
+    unsigned = {**ca, "TAPELINE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "TAPELINE_KAFKA_SASL_MECHANISM": "OAUTHBEARER"}
+    unsigned_now = {**unsigned, "TAPELINE_KAFKA_ENABLE_SASL_OAUTHBEARER_UNSECURE_JWT": "true",
+                    "TAPELINE_KAFKA_SASL_OAUTHBEARER_CONFIG": f"principal={USER} lifeSeconds=4"}
+    newer, refused = newer_librdkafka(), "refuses the login"
+    old_scram = "cannot do SCRAM with Kafka 4.x" if broker.major >= 4 else None
+    cases = [("TLS", broker.tls, {**ca, "TAPELINE_KAFKA_SECURITY_PROTOCOL": "SSL"}, None, None),
+             ("an authority that nobody named", broker.tls, {"TAPELINE_KAFKA_SECURITY_PROTOCOL": "SSL"}, "certificate", None),
+             ("PLAIN", broker.sasl, by("PLAIN"), None, None),
+             ("PLAIN with a wrong password", broker.sasl, by("PLAIN", "wr0ng-one"), refused, None),
+             ("OAUTHBEARER without tokens", broker.sasl, unsigned, "has no tokens", None),
+             ("OAUTHBEARER, unsigned tokens", broker.sasl, unsigned_now, "2.2.0 or later", None),
+             ("OAUTHBEARER, unsigned tokens, a newer librdkafka", broker.sasl, unsigned_now, None, newer)]
+    if broker.has_scram:
+        for kind in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+            cases += [(kind, broker.sasl, by(kind), old_scram, None),
+                      (f"{kind} with a wrong password", broker.sasl, by(kind, "wr0ng-one"), old_scram or "SCRAM", None),
+                      (f"{kind}, a newer librdkafka", broker.sasl, by(kind), None, newer),
+                      (f"{kind} with a wrong password, a newer librdkafka", broker.sasl, by(kind, "wr0ng-one"), refused, newer)]
+    for case, bootstrap, settings, wrong, library in cases:
+        if only not in case:
+            continue
+        if "newer" in case and not library:
+            print(f"skipped: {case}: third_party/kafka-clients is not there (make test-real-full)")
+            continue
+        folder, name = re.sub(r"\W+", "-", case), f"{broker.version}: {case}"
+        if library:
+            settings = {**settings, "LD_LIBRARY_PATH": str(library)}
+        tapeline = KafkaTapeline(given.tapeline, work / folder, bootstrap, TAPELINE_LOG_TOPIC_PREFIX=f"{folder}.", **settings)
+        said = tapeline.call("doctor").stdout
+        answered = "1 broker of cluster" in said
+        checks.check(f"{name}: {'answers' if wrong is None else 'is refused, and said to be: ' + wrong}", answered == (wrong is None) and (wrong or "") in said, said)
+        if wrong is None:
+            done = tapeline.call("import", given.data / "daily" / "edge.csv.gz")
+            checks.check(f"{name}: a set loads", done.returncode == 0 and counted(tapeline)["loaded"] > 0, done.stderr[-300:])
+            said += done.stdout + done.stderr
+        if wrong is None and "unsigned" in case:
+            tapeline.up()
+            time.sleep(10)  # two tokens' lives
+            status, answer = tapeline.post([(ORIGINAL % ("AAPL", 150, 2, 1)).encode()])
+            checks.check(f"{name}: tokens are renewed", status == 200 and tapeline.get("/-/ready")[0] == 200 and tapeline.spool() == 0, (status, answer))
+            tapeline.stop()
+            said += (tapeline.folder / "up.log").read_text()
+        checks.check(f"{name}: no password is shown", PASSWORD not in said and "wr0ng-one" not in said)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, PARTS, globals()))

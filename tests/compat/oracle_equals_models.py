@@ -18,7 +18,8 @@ import tempfile
 
 import duckdb
 
-from warehouse import RAW, TABLES, Dbt
+from tables import MODELS
+from warehouse import RAW, Dbt
 
 ORACLE = pathlib.Path(__file__).resolve().parents[1] / "oracle/marts.py"
 
@@ -51,7 +52,7 @@ def messages(rng, count):
 
 
 def export(connection, folder):
-    for table in TABLES:
+    for table in MODELS:
         found = connection.execute(f"select * from {table}")
         names = [c[0] for c in found.description]
         with open(folder / f"{table.split('.')[1]}.csv", "w", newline="") as text:

@@ -18,7 +18,8 @@ import tempfile
 
 import duckdb
 
-from warehouse import PROJECT, TABLES, differences
+from tables import MODELS
+from warehouse import PROJECT, differences
 
 
 def copy(source, folder):
@@ -45,7 +46,7 @@ def compare(name, original, copied):
     with duckdb.connect() as connection:
         connection.execute(f"attach '{original}' as left_side (read_only); attach '{copied}' as right_side (read_only)")
         good = True
-        for table in TABLES:
+        for table in MODELS:
             lines = differences(connection, table, "left_side", "right_side")
             count = connection.execute(f"select count(*) from left_side.{table}").fetchone()[0]
             print(f"{'FAIL' if lines else 'ok  '} {name} {table}: {count} rows", flush=True)
@@ -69,7 +70,7 @@ def main():
             pass  # replays the write-ahead log, so that the file can be attached read-only
         emptied, as_it_is = copy(original, folder / "emptied"), copy(original, folder / "as_it_is")
         with duckdb.connect(str(emptied)) as connection:
-            for table in TABLES:
+            for table in MODELS:
                 connection.execute(f"drop table if exists {table}")
         good = True
         for name, warehouse in (("full refresh", emptied), ("incremental", as_it_is)):

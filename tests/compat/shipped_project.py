@@ -147,11 +147,11 @@ class Check:
         path = self.place()
         shutil.copyfile(raw, path)
         with duckdb.connect(str(path)) as connection:
-            for table in TABLES:
+            for table in MODELS:
                 connection.execute(f"drop table if exists {table}")
             if models:
                 connection.execute(f"attach '{models}' as other (read_only)")
-                for table in TABLES:
+                for table in MODELS:
                     connection.execute(f"create table {table} as from other.{table}")
         return path
 
@@ -171,7 +171,7 @@ class Check:
     def equal(self, what, ours, theirs, left_out=()):
         with duckdb.connect() as connection:
             connection.execute(f"attach '{ours}' as ours (read_only); attach '{theirs}' as theirs (read_only)")
-            for table in TABLES:
+            for table in MODELS:
                 lines = differences(connection, table, "ours", "theirs", left_out)
                 rows = connection.execute(f"select count(*) from ours.{table}").fetchone()[0]
                 self.count(rows > 0 and not lines, f"{what}: {table}: {rows} rows", lines[:10])
@@ -259,6 +259,7 @@ if __name__ == "__main__":
         if not beside or not beside.exists() or beside == pathlib.Path(sys.executable):
             raise
         os.execv(beside, [str(beside), *sys.argv])
-    from warehouse import PROJECT, TABLES, differences
+    from tables import MODELS
+    from warehouse import PROJECT, differences
 
     sys.exit(main())

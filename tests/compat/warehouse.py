@@ -1,9 +1,10 @@
-"""What the scripts of this folder share: the raw tables, dbt in this process, and what equal means."""
-import math
+"""What the scripts of this folder share: the raw tables, dbt in this process, and what differs between two files."""
 import os
 import pathlib
 
 import duckdb
+
+from tables import MODELS, tolerance
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2] / "dbt"
 
@@ -26,32 +27,6 @@ create table raw_stocks.gaps(
   feed varchar, symbol varchar, gap_start timestamp, gap_end timestamp, cause varchar, healed_at timestamp);
 """
 
-TABLES = {
-    "stg_stocks.stg_stock_prices": ("symbol", "timestamp"),
-    "int_stocks.int_stock_daily_aggregates": ("symbol", "price_date"),
-    "marts_stocks.stock_analytics": ("symbol", "price_date"),
-    "marts_stocks.stock_bars_1m": ("symbol", "bar_start"),
-}
-
-
-def tolerance(column):
-    """(relative, absolute) for a column of doubles."""
-    if column == "rsi_14":
-        return 0.0, 1e-5
-    if column.startswith(("pct_", "momentum_")):
-        return 0.0, 1e-7
-    return 1e-9, 1e-12  # the absolute part: sums that cancel to nothing
-
-
-def same(column, one, other):
-    if one is None or other is None:
-        return one is None and other is None
-    if isinstance(one, float) or isinstance(other, float):
-        relative, absolute = tolerance(column)
-        return math.isclose(float(one), float(other), rel_tol=relative, abs_tol=absolute)
-    return one == other
-
-
 def differences(connection, table, left, right, left_out=()):
     """What differs in a table of two attached databases, as lines of text; doubles by `tolerance`."""
     described = connection.execute(f"describe {left}.{table}").fetchall()
@@ -59,7 +34,7 @@ def differences(connection, table, left, right, left_out=()):
     found = {name: kind for name, kind, *_ in connection.execute(f"describe {right}.{table}").fetchall()}
     if kinds != found:
         return [f"{table}: columns differ: {sorted(set(kinds.items()) ^ set(found.items()))}"]
-    key = TABLES[table]
+    key = MODELS[table]
     checks = []
     for name, kind in kinds.items():
         if name in key or name in left_out:

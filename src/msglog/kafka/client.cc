@@ -3,6 +3,12 @@
 #include <fmt/format.h>
 #include <librdkafka/rdkafka.h>
 
+#include <charconv>
+#include <limits>
+#include <set>
+
+#include "base/check.h"
+#include "msglog/kafka/handles.h"
 #include "msglog/kafka/statistics.h"
 #include "telemetry/logging.h"
 
@@ -47,12 +53,54 @@ const KafkaSettings kOwn = {
     {"enable.idempotence", "true"},
     {"acks", "all"},
     {"partitioner", "murmur2_random"},
+    {"delivery.report.only.error", "false"},
 };
 const KafkaSettings kConsumerOwn = {
     {"enable.auto.commit", "false"},       {"auto.commit.enable", "false"},
     {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
-    {"enable.partition.eof", "true"},
+    {"enable.partition.eof", "true"},      {"isolation.level", "read_committed"},
 };
+/// Other names of these, and what would put others in their place.
+const std::set<std::string> kNotToBeSet = {"request.required.acks", "transactional.id",
+                                           "metadata.broker.list", "test.mock.num.brokers"};
+
+/// A number that is taken only within bounds, and why.
+struct Bound {
+  const char* name;
+  std::int64_t least;
+  std::int64_t most;
+  const char* why;
+};
+constexpr std::int64_t kNoBound = std::numeric_limits<std::int64_t>::max();
+constexpr const char* kSpoolsAfter =
+    "It is how long an append waits for a broker before the spool takes over.";
+constexpr Bound kBounds[] = {
+    {"message.timeout.ms", 1, 60'000, kSpoolsAfter},
+    {"delivery.timeout.ms", 1, 60'000, kSpoolsAfter},
+    {"queue.buffering.max.kbytes", 2048, kNoBound, "A message of one MiB has to fit."},
+};
+
+Status check_setting(const std::string& name, const std::string& value) {
+  if (kOwn.contains(name) || kConsumerOwn.contains(name) || kNotToBeSet.contains(name)) {
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("Kafka's setting '{}' is tapeline's own", name),
+                 "Exactly once rests on it. Take it out of [log.kafka]."};
+  }
+  for (const Bound& bound : kBounds) {
+    if (name != bound.name) continue;
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    const bool is_number = error == std::errc() && end == value.data() + value.size();
+    if (is_number && number >= bound.least && number <= bound.most) continue;
+    return Error{
+        ErrorCode::invalid_argument,
+        fmt::format("Kafka's setting '{}' is {}; it may be {}", name, value,
+                    bound.most == kNoBound ? fmt::format("{} or more", bound.least)
+                                           : fmt::format("{} to {}", bound.least, bound.most)),
+        bound.why};
+  }
+  return Ok{};
+}
 
 Status set_one(rd_kafka_conf_t* conf, const std::string& name, const std::string& value) {
   char text[512];
@@ -66,6 +114,25 @@ Status set_one(rd_kafka_conf_t* conf, const std::string& name, const std::string
                "Its settings are listed in librdkafka's CONFIGURATION.md."};
 }
 
+/// That there are tokens to log in with: librdkafka would wait for ever for one that nobody gives.
+Status check_tokens(const KafkaSettings& settings) {
+  const auto is = [&](const char* name, std::string_view value) {
+    const auto found = settings.find(name);
+    return found != settings.end() && found->second == value;
+  };
+  const bool unsigned_ones = is("enable.sasl.oauthbearer.unsecure.jwt", "true");
+  if (unsigned_ones && rd_kafka_version() < 0x020200ff) {
+    return Error{ErrorCode::unsupported,
+                 fmt::format("librdkafka {} crashes when it renews an unsigned token",
+                             kafka_library_version()),
+                 "Build against 2.2.0 or later, or log in another way."};
+  }
+  if (unsigned_ones || is("sasl.oauthbearer.method", "oidc")) return Ok{};
+  return Error{ErrorCode::invalid_argument, "OAUTHBEARER has no tokens to log in with",
+               "Set sasl.oauthbearer.method = \"oidc\" with a token endpoint, or, for brokers that "
+               "take unsigned tokens, enable.sasl.oauthbearer.unsecure.jwt = \"true\"."};
+}
+
 }  // namespace
 
 bool is_secret_setting(const std::string& name) {
@@ -76,6 +143,14 @@ bool is_secret_setting(const std::string& name) {
 }
 
 std::string kafka_library_version() { return rd_kafka_version_str(); }
+
+std::string sasl_mechanism(const KafkaSettings& settings) {
+  for (const char* name : {"sasl.mechanisms", "sasl.mechanism"}) {
+    const auto found = settings.find(name);
+    if (found != settings.end()) return found->second;
+  }
+  return "";
+}
 
 bool kafka_library_scram_is_old() { return rd_kafka_version() < 0x020601ff; }
 
@@ -99,9 +174,13 @@ Error kafka_error(int code, const std::string& what, const std::string& detail) 
     case RD_KAFKA_RESP_ERR_INVALID_PARTITIONS:
     case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
     case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
       return {ErrorCode::invalid_argument, text, ""};
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+      // Not the record's fault: it is stamped anew each time it is sent.
+      return {ErrorCode::unavailable, text,
+              "This machine's clock is ahead of the brokers', or far behind. Set it right, or let "
+              "the topic have message.timestamp.type=LogAppendTime."};
     case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
       return {ErrorCode::invalid_argument, text,
               "log.replication is larger than the number of brokers that are up."};
@@ -114,6 +193,12 @@ Error kafka_error(int code, const std::string& what, const std::string& detail) 
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
       return {ErrorCode::unavailable, text, "Kafka's ACLs do not let this user do it."};
     default:
+      // What librdkafka says of a login: that of its own end, and that of a broker's.
+      if (detail.find("SASL") != std::string::npos) {
+        return {ErrorCode::unavailable, text,
+                "A broker is there and refuses the login: look at sasl.mechanism, user and "
+                "password under [log.kafka] and in secrets.env."};
+      }
       return {ErrorCode::unavailable, text, "`tapeline doctor` tries the brokers."};
   }
 }
@@ -166,6 +251,7 @@ void KafkaState::note_error(std::string text, bool all_are_away) {
 /// What librdkafka calls on its own thread.
 struct KafkaEvents {
   static void on_event(rd_kafka_t*, rd_kafka_event_t* event, void* opaque) {
+    const Event owned(event);
     auto& client = *static_cast<KafkaClient*>(opaque);
     switch (rd_kafka_event_type(event)) {
       case RD_KAFKA_EVENT_DR:
@@ -182,7 +268,6 @@ struct KafkaEvents {
       default:
         break;
     }
-    rd_kafka_event_destroy(event);
   }
 
   static void on_error(KafkaClient& client, rd_kafka_event_t* event) {
@@ -206,19 +291,14 @@ Result<std::unique_ptr<KafkaClient>> KafkaClient::make(Kind kind, const KafkaSet
                                                        KafkaState& state, OnDelivery on_delivery) {
   const bool sends = kind == Kind::producer;
   auto client = std::unique_ptr<KafkaClient>(new KafkaClient(state, std::move(on_delivery)));
-  std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> conf(rd_kafka_conf_new(),
-                                                                          &rd_kafka_conf_destroy);
+  Conf conf(rd_kafka_conf_new());
   KafkaSettings all = kDefaults;
   const auto add = [&](const KafkaSettings& more) {
     for (const auto& [name, value] : more) all[name] = value;
   };
   add(sends ? kProducerDefaults : kConsumerDefaults);
   for (const auto& [name, value] : settings) {
-    if (kOwn.contains(name) || kConsumerOwn.contains(name)) {
-      return Error{ErrorCode::invalid_argument,
-                   fmt::format("Kafka's setting '{}' is tapeline's own", name),
-                   "Exactly once rests on it. Take it out of [log.kafka]."};
-    }
+    TRY_STATUS(check_setting(name, value));
     all[name] = value;
   }
   add(sends ? kOwn : kConsumerOwn);
@@ -226,8 +306,11 @@ Result<std::unique_ptr<KafkaClient>> KafkaClient::make(Kind kind, const KafkaSet
     for (const auto& [name, value] : kProducerDefaults) all.erase(name);
     all.erase("statistics.interval.ms");  // the producer's say enough
   }
+  const bool has_tokens = sasl_mechanism(all) == "OAUTHBEARER";
+  if (has_tokens) TRY_STATUS(check_tokens(all));
   for (const auto& [name, value] : all) TRY_STATUS(set_one(conf.get(), name, value));
 
+  rd_kafka_conf_enable_sasl_queue(conf.get(), has_tokens ? 1 : 0);
   rd_kafka_conf_set_opaque(conf.get(), client.get());
   rd_kafka_conf_set_log_cb(conf.get(), &log_line);
   rd_kafka_conf_set_background_event_cb(conf.get(), &KafkaEvents::on_event);
@@ -242,11 +325,13 @@ Result<std::unique_ptr<KafkaClient>> KafkaClient::make(Kind kind, const KafkaSet
   }
   (void)conf.release();  // the handle's now
   // Events go to librdkafka's own thread, so that nobody has to poll for them.
-  rd_kafka_queue_t* const main = rd_kafka_queue_get_main(client->handle_);
-  rd_kafka_queue_t* const background = rd_kafka_queue_get_background(client->handle_);
-  rd_kafka_queue_forward(main, background);
-  rd_kafka_queue_destroy(background);
-  rd_kafka_queue_destroy(main);
+  const Queue main(rd_kafka_queue_get_main(client->handle_));
+  const Queue background(rd_kafka_queue_get_background(client->handle_));
+  rd_kafka_queue_forward(main.get(), background.get());
+  if (has_tokens) {  // and tokens are renewed there
+    rd_kafka_error_t* const error = rd_kafka_sasl_background_callbacks_enable(client->handle_);
+    TL_ASSERT(!error);
+  }
   return client;
 }
 

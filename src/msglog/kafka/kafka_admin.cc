@@ -5,25 +5,14 @@
 
 #include <algorithm>
 
+#include "msglog/kafka/handles.h"
 #include "msglog/kafka/kafka_log.h"
 #include "msglog/rules.h"
 
 namespace tapeline::msglog {
 namespace {
 
-template <auto destroy>
-struct Destroyer {
-  template <typename T>
-  void operator()(T* its) const {
-    destroy(its);
-  }
-};
-using Event = std::unique_ptr<rd_kafka_event_t, Destroyer<rd_kafka_event_destroy>>;
-using Queue = std::unique_ptr<rd_kafka_queue_t, Destroyer<rd_kafka_queue_destroy>>;
-using AdminOptions =
-    std::unique_ptr<rd_kafka_AdminOptions_t, Destroyer<rd_kafka_AdminOptions_destroy>>;
-using Partitions = std::unique_ptr<rd_kafka_topic_partition_list_t,
-                                   Destroyer<rd_kafka_topic_partition_list_destroy>>;
+constexpr int kSoonMs = 500;
 
 /// Puts one question and waits for its answer.
 /// errors: those of the answer
@@ -61,7 +50,7 @@ auto of_coordinator(Clock& clock, const KafkaState& state, Ask&& ask) {
 
 Status KafkaLog::create_on_cluster(const std::string& name, std::int32_t partitions) {
   char text[512];
-  const std::unique_ptr<rd_kafka_NewTopic_t, Destroyer<rd_kafka_NewTopic_destroy>> topic(
+  const NewTopic topic(
       rd_kafka_NewTopic_new(name.c_str(), partitions, options_.replication, text, sizeof text));
   if (!topic) return Error{ErrorCode::invalid_argument, text, ""};
   // A value of one MiB has to fit, with its key and Kafka's own framing.
@@ -166,9 +155,7 @@ Result<std::vector<GroupOffset>> KafkaLog::offsets_of_once(const std::string& gr
   for (int i = 0; i < partitions; ++i) {
     rd_kafka_topic_partition_list_add(list.get(), full.c_str(), i);
   }
-  const std::unique_ptr<rd_kafka_ListConsumerGroupOffsets_t,
-                        Destroyer<rd_kafka_ListConsumerGroupOffsets_destroy>>
-      wanted(rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), list.get()));
+  const WantedOffsets wanted(rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), list.get()));
   const std::string what = fmt::format("asking for the group '{}'", group);
   const Event event =
       TRY(ask(client->handle(), RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, answer_ms(), what,
@@ -220,21 +207,36 @@ Result<std::vector<GroupOffset>> KafkaLog::groups(const std::string& topic) {
   return all;
 }
 
+/// librdkafka waits the whole time even for brokers that nobody can reach. It says soon that they
+/// are away, and then nobody waits any longer.
+Result<Metadata> KafkaLog::metadata(KafkaClient& client, bool topics, const std::string& what) {
+  const rd_kafka_metadata_t* answer = nullptr;
+  const int soon_ms = std::min(answer_ms(), kSoonMs);
+  const auto ask = [&](int wait_ms) {
+    return rd_kafka_metadata(client.handle(), topics ? 1 : 0, nullptr, &answer, wait_ms);
+  };
+  auto error = ask(soon_ms);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR && !state_.away() && answer_ms() > soon_ms) {
+    error = ask(answer_ms() - soon_ms);
+  }
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return kafka_error(error, what, state_.last_error());
+  return Metadata(answer);
+}
+
+Result<std::string> KafkaLog::cluster_id(KafkaClient& client) {
+  char* const its = rd_kafka_clusterid(client.handle(), answer_ms());
+  if (!its) return kafka_error(RD_KAFKA_RESP_ERR__TIMED_OUT, "asking Kafka for its cluster's id");
+  std::string id = its;
+  rd_kafka_mem_free(client.handle(), its);
+  return id;
+}
+
 Result<std::string> KafkaLog::describe_cluster() {
   const auto client = TRY(this->client());
-  const rd_kafka_metadata_t* answer = nullptr;
-  const auto error = rd_kafka_metadata(client->handle(), 0, nullptr, &answer, answer_ms());
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return kafka_error(error, "asking Kafka for its brokers", state_.last_error());
-  }
-  const int brokers = answer->broker_cnt;
-  rd_kafka_metadata_destroy(answer);
+  const int brokers = TRY(metadata(*client, false, "asking Kafka for its brokers"))->broker_cnt;
   state_.note_answer();
-  char* const id = rd_kafka_clusterid(client->handle(), answer_ms());
-  std::string text =
-      fmt::format("{} broker{} of cluster {}", brokers, brokers == 1 ? "" : "s", id ? id : "?");
-  if (id) rd_kafka_mem_free(client->handle(), id);
-  return text;
+  return fmt::format("{} broker{} of cluster {}", brokers, brokers == 1 ? "" : "s",
+                     TRY(cluster_id(*client)));
 }
 
 }  // namespace tapeline::msglog

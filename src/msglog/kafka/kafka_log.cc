@@ -23,13 +23,6 @@ std::string topic_id(const std::string& cluster, const std::string& topic) {
   return id;
 }
 
-struct MetadataDeleter {
-  void operator()(const rd_kafka_metadata_t* metadata) const {
-    rd_kafka_metadata_destroy(metadata);
-  }
-};
-using Metadata = std::unique_ptr<const rd_kafka_metadata_t, MetadataDeleter>;
-
 }  // namespace
 
 KafkaLog::KafkaLog(Clock& clock, Options options)
@@ -63,10 +56,7 @@ Result<KafkaLog::Ends> KafkaLog::ask_ends(KafkaClient& client,
   Ends ends;
   if (partitions.empty()) return ends;
   for (const std::int64_t what : {RD_KAFKA_OFFSET_BEGINNING, RD_KAFKA_OFFSET_END}) {
-    std::unique_ptr<rd_kafka_topic_partition_list_t,
-                    decltype(&rd_kafka_topic_partition_list_destroy)>
-        list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())),
-             &rd_kafka_topic_partition_list_destroy);
+    const Partitions list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
     for (const TopicPartition& one : partitions) {
       rd_kafka_topic_partition_list_add(list.get(), one.topic.c_str(), one.partition)->offset =
           what;
@@ -116,12 +106,7 @@ Status KafkaLog::ask_all() {
   const std::uint64_t look = known_.with([](Known& known) { return ++known.looks; });
   std::vector<TopicPartition> all;  // those that have a leader, who can be asked
   const auto ask = [&]() -> Result<std::map<std::string, std::vector<TopicPartition>>> {
-    const rd_kafka_metadata_t* answer = nullptr;
-    const auto error = rd_kafka_metadata(client->handle(), 1, nullptr, &answer, answer_ms());
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return kafka_error(error, "asking Kafka for its topics", state_.last_error());
-    }
-    const Metadata metadata(answer);
+    const Metadata metadata = TRY(this->metadata(*client, true, "asking Kafka for its topics"));
     std::map<std::string, std::vector<TopicPartition>> found;
     for (int i = 0; i < metadata->topic_cnt; ++i) {
       const rd_kafka_metadata_topic_t& topic = metadata->topics[i];
@@ -138,10 +123,7 @@ Status KafkaLog::ask_all() {
   };
   const auto found = TRY(ask());
   const Ends ends = TRY(ask_ends(*client, all));
-  char* const id = rd_kafka_clusterid(client->handle(), answer_ms());
-  if (!id) return kafka_error(RD_KAFKA_RESP_ERR__TIMED_OUT, "asking Kafka for its cluster's id");
-  const std::string cluster = id;
-  rd_kafka_mem_free(client->handle(), id);
+  const std::string cluster = TRY(cluster_id(*client));
   state_.note_answer();
 
   known_.with([&](Known& known) {
@@ -276,8 +258,7 @@ Result<Offset> KafkaLog::offset_at(const TopicPartition& from, Timestamp at) {
   const auto at_ms = std::chrono::ceil<std::chrono::milliseconds>(at).time_since_epoch().count();
   if (at_ms <= 0) return info.earliest;
   const auto client = TRY(producer_->client());
-  std::unique_ptr<rd_kafka_topic_partition_list_t, decltype(&rd_kafka_topic_partition_list_destroy)>
-      list(rd_kafka_topic_partition_list_new(1), &rd_kafka_topic_partition_list_destroy);
+  const Partitions list(rd_kafka_topic_partition_list_new(1));
   const std::string topic = options_.topic_prefix + from.topic;
   rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), from.partition)->offset = at_ms;
   auto error = rd_kafka_offsets_for_times(client->handle(), list.get(), answer_ms());

@@ -20,6 +20,7 @@
 #include "base/guarded.h"
 #include "base/wakeup.h"
 #include "msglog/kafka/client.h"
+#include "msglog/kafka/handles.h"
 #include "msglog/kafka/producer.h"
 #include "msglog/kafka/reader.h"
 #include "msglog/message_log.h"
@@ -97,6 +98,8 @@ class KafkaLog : public MessageLog {
 
   Status ask_all();
   int answer_ms() const;
+  Result<Metadata> metadata(KafkaClient& client, bool topics, const std::string& what);
+  Result<std::string> cluster_id(KafkaClient& client);
   Result<Ends> ask_ends(KafkaClient& client, const std::vector<TopicPartition>& partitions);
   Status refresh_if_old();
   Result<PartitionInfo> known(const TopicPartition& at);

@@ -85,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(KafkaMock, MessageLogContract, testing::Values(&make_mo
 
 class KafkaLogTest : public testing::Test, protected MockWorld {
  protected:
-  KafkaLogTest() : MockWorld(KafkaSettings{{"message.timeout.ms", "1000"}}) {
+  KafkaLogTest() : MockWorld(KafkaSettings{{"message.timeout.ms", "3000"}}) {
     EXPECT_TRUE(log->create_topic("prices", 1));
   }
   Result<std::vector<Position>> append(const std::string& value) {
@@ -158,12 +158,73 @@ TEST_F(KafkaLogTest, two_who_read_one_partition_at_two_places_do_not_disturb_eac
   EXPECT_EQ(fast, 20);
 }
 
+TEST_F(KafkaLogTest, who_does_not_wait_gets_what_has_come_though_the_broker_is_away) {
+  ASSERT_TRUE(append("1"));
+  ASSERT_EQ(log->fetch({"prices", 0}, 0, {})->records.size(), 1U);
+  cluster.set_up(false);
+  // The end is known from here: something has still to come below it, and nobody sends it.
+  const auto at_once = log->fetch({"prices", 0}, 0, {.wait_max = Duration(0)});
+  ASSERT_TRUE(at_once) << at_once.error().message;
+  EXPECT_TRUE(at_once->records.empty());
+  EXPECT_EQ(at_once->next, 0);
+  const auto waited = log->fetch({"prices", 0}, 0, {.wait_max = std::chrono::milliseconds(200)});
+  ASSERT_FALSE(waited);
+  EXPECT_EQ(waited.error().code, ErrorCode::timed_out);
+  cluster.set_up(true);
+  FetchedRecords later;
+  std::uint64_t seen = appended.count();
+  for (int wakes = 0; wakes < 5 && later.records.empty(); ++wakes) {
+    later = *log->fetch({"prices", 0}, 0, {.wait_max = Duration(0)});
+    if (later.records.empty()) seen = appended.wait(seen, std::chrono::seconds(10), {});
+  }
+  EXPECT_EQ(later.records.size(), 1U);
+}
+
 TEST_F(KafkaLogTest, a_setting_that_the_promises_stand_on_is_not_to_be_set) {
-  for (const char* name : {"enable.idempotence", "acks", "auto.offset.reset", "partitioner"}) {
+  for (const char* name :
+       {"enable.idempotence", "acks", "request.required.acks", "auto.offset.reset", "partitioner",
+        "enable.auto.commit", "isolation.level", "transactional.id", "metadata.broker.list",
+        "delivery.report.only.error", "test.mock.num.brokers"}) {
     const auto refused = KafkaLog::open(*clock, {.settings = {{name, "1"}}});
     ASSERT_FALSE(refused) << name;
     EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+    EXPECT_NE(refused.error().message.find(name), std::string::npos);
   }
+}
+
+TEST_F(KafkaLogTest, a_setting_may_not_keep_an_append_waiting_for_ever) {
+  for (const auto& [name, value] :
+       {std::pair("message.timeout.ms", "0"), std::pair("message.timeout.ms", "60001"),
+        std::pair("message.timeout.ms", "5s"), std::pair("delivery.timeout.ms", "0"),
+        std::pair("queue.buffering.max.kbytes", "1")}) {
+    const auto refused = KafkaLog::open(*clock, {.settings = {{name, value}}});
+    ASSERT_FALSE(refused) << name << "=" << value;
+    EXPECT_NE(refused.error().message.find(name), std::string::npos) << refused.error().message;
+  }
+  EXPECT_TRUE(KafkaLog::open(*clock, {.settings = {{"message.timeout.ms", "60000"}}}));
+}
+
+TEST_F(KafkaLogTest, an_append_that_librdkafkas_queue_cannot_hold_at_once_goes_in_parts) {
+  MockKafkaLog narrow(*clock, cluster,
+                      {.settings = {{"bootstrap.servers", cluster.brokers()},
+                                    {"queue.buffering.max.messages", "7"}}});
+  const std::vector<Record> records(100, Record{"A", "x"});
+  const auto positions = narrow.append("prices", records);
+  ASSERT_TRUE(positions) << positions.error().message;
+  for (std::size_t i = 0; i < positions->size(); ++i) {
+    EXPECT_EQ((*positions)[i].offset, static_cast<Offset>(i));
+  }
+}
+
+TEST_F(KafkaLogTest, a_login_by_token_says_what_it_lacks) {
+  KafkaSettings settings = {{"security.protocol", "SASL_PLAINTEXT"},
+                            {"sasl.mechanism", "OAUTHBEARER"}};
+  const auto without = KafkaLog::open(*clock, {.settings = settings});
+  ASSERT_FALSE(without);
+  EXPECT_NE(without.error().message.find("no tokens"), std::string::npos);
+  settings["enable.sasl.oauthbearer.unsecure.jwt"] = "true";
+  const auto old = KafkaLog::open(*clock, {.settings = settings});
+  EXPECT_EQ(bool(old), rd_kafka_version() >= 0x020200ff);
 }
 
 TEST_F(KafkaLogTest, a_setting_that_nobody_knows_is_named_and_secrets_are_known) {

@@ -69,11 +69,19 @@ Result<std::vector<Position>> KafkaProducer::append(const std::string& topic,
     slots[i].delivery = &delivery;
     const Record& record = records[i];
     // The bytes stay the caller's: nobody leaves before every report has come.
-    const auto error = rd_kafka_producev(
-        client->handle(), RD_KAFKA_V_TOPIC(topic.c_str()),
-        RD_KAFKA_V_KEY(record.key.empty() ? nullptr : record.key.data(), record.key.size()),
-        RD_KAFKA_V_VALUE(const_cast<char*>(record.value.data()), record.value.size()),
-        RD_KAFKA_V_TIMESTAMP(now.count()), RD_KAFKA_V_OPAQUE(&slots[i]), RD_KAFKA_V_END);
+    const auto send = [&] {
+      return rd_kafka_producev(
+          client->handle(), RD_KAFKA_V_TOPIC(topic.c_str()),
+          RD_KAFKA_V_KEY(record.key.empty() ? nullptr : record.key.data(), record.key.size()),
+          RD_KAFKA_V_VALUE(const_cast<char*>(record.value.data()), record.value.size()),
+          RD_KAFKA_V_TIMESTAMP(now.count()), RD_KAFKA_V_OPAQUE(&slots[i]), RD_KAFKA_V_END);
+    };
+    auto error = send();
+    // Whatever stands in librdkafka's queue leaves it within message.timeout.ms.
+    while (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+      clock_.wait_for(std::chrono::milliseconds(1), {});
+      error = send();
+    }
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
     for (std::size_t rest = i; rest < records.size(); ++rest) delivery.report(error);
     break;

@@ -7,13 +7,14 @@
 #include <deque>
 #include <optional>
 
+#include "msglog/kafka/handles.h"
+
 namespace tapeline::msglog {
 namespace {
 
 constexpr std::size_t kLanesMax = 12;
 constexpr std::size_t kMessagesAtOnce = 1024;
 constexpr int kWaitMs = 100;
-constexpr int kWaitsMax = 50;
 constexpr Duration kIdleMax = std::chrono::minutes(1);
 
 void wake(rd_kafka_t*, void* wakeup) { static_cast<Wakeup*>(wakeup)->notify(); }
@@ -34,54 +35,48 @@ struct KafkaReader::Cursor {
         handle(its_lane->client->handle()),
         topic_handle(rd_kafka_topic_new(handle, topic.c_str(), nullptr)),
         partition(its_partition) {}
-  ~Cursor() {
-    stop();
-    rd_kafka_topic_destroy(topic_handle);
-  }
+  ~Cursor() { stop(); }
   Cursor(const Cursor&) = delete;
   Cursor& operator=(const Cursor&) = delete;
 
   bool start(Offset from, Wakeup* appended) {
     stop();
-    queue = rd_kafka_queue_new(handle);
-    if (rd_kafka_consume_start_queue(topic_handle, partition, from, queue) != 0) {
-      rd_kafka_queue_destroy(queue);
-      queue = nullptr;
+    queue.reset(rd_kafka_queue_new(handle));
+    if (rd_kafka_consume_start_queue(topic_handle.get(), partition, from, queue.get()) != 0) {
+      queue.reset();
       return false;
     }
-    if (appended) rd_kafka_queue_cb_event_enable(queue, &wake, appended);
+    if (appended) rd_kafka_queue_cb_event_enable(queue.get(), &wake, appended);
     position = from;
     return true;
   }
 
   void stop() {
-    for (rd_kafka_message_t* message : carried) rd_kafka_message_destroy(message);
     carried.clear();
     if (!queue) return;
-    rd_kafka_queue_cb_event_enable(queue, nullptr, nullptr);
-    rd_kafka_consume_stop(topic_handle, partition);
-    rd_kafka_queue_destroy(queue);
-    queue = nullptr;
+    rd_kafka_queue_cb_event_enable(queue.get(), nullptr, nullptr);
+    rd_kafka_consume_stop(topic_handle.get(), partition);
+    queue.reset();
   }
 
   /// Takes what librdkafka has; waits for the first of it if `wait_ms` says so.
   void fill(int wait_ms) {
     rd_kafka_message_t* messages[kMessagesAtOnce];
-    ssize_t count = rd_kafka_consume_batch_queue(queue, 0, messages, kMessagesAtOnce);
+    ssize_t count = rd_kafka_consume_batch_queue(queue.get(), 0, messages, kMessagesAtOnce);
     if (count <= 0 && wait_ms > 0) {
-      messages[0] = rd_kafka_consume_queue(queue, wait_ms);
+      messages[0] = rd_kafka_consume_queue(queue.get(), wait_ms);
       count = messages[0] ? 1 : 0;
     }
-    for (ssize_t i = 0; i < count; ++i) carried.push_back(messages[i]);
+    for (ssize_t i = 0; i < count; ++i) carried.emplace_back(messages[i]);
   }
 
   const std::weak_ptr<Lane> lane;
   rd_kafka_t* const handle;
-  rd_kafka_topic_t* const topic_handle;
+  const Topic topic_handle;
   const std::int32_t partition;
-  rd_kafka_queue_t* queue = nullptr;
-  std::deque<rd_kafka_message_t*> carried;  // taken from the queue, not given yet
-  Offset position = 0;                      // of the next record to give
+  Queue queue;
+  std::deque<Message> carried;  // taken from the queue, not given yet
+  Offset position = 0;          // of the next record to give
   bool busy = false;
   Duration used_at{};
 };
@@ -89,10 +84,7 @@ struct KafkaReader::Cursor {
 /// Records that somebody looks at; their handle lives as long.
 struct KafkaReader::Fetched {
   std::shared_ptr<Lane> lane;
-  std::vector<rd_kafka_message_t*> messages;
-  ~Fetched() {
-    for (rd_kafka_message_t* message : messages) rd_kafka_message_destroy(message);
-  }
+  std::vector<Message> messages;
 };
 
 KafkaReader::KafkaReader(const Clock& clock, KafkaState& state, KafkaSettings settings,
@@ -184,10 +176,11 @@ Result<FetchedRecords> KafkaReader::read(Cursor& cursor, Offset known_end,
   memory->lane = cursor.lane.lock();
   FetchedRecords fetched;
   std::int64_t bytes = 0;
-  for (int waits = 0;;) {
+  const auto waits_max = limits.wait_max / std::chrono::milliseconds(kWaitMs);
+  for (std::int64_t waits = 0;;) {
     if (cursor.carried.empty()) {
-      const bool wait = fetched.records.empty() && cursor.position < known_end;
-      if (wait && waits++ == kWaitsMax) {
+      const bool wait = waits_max > 0 && fetched.records.empty() && cursor.position < known_end;
+      if (wait && waits++ == waits_max) {
         return Error{ErrorCode::timed_out,
                      fmt::format("no broker gave offset {} of partition {}: {}", cursor.position,
                                  cursor.partition, state_.last_error()),
@@ -199,13 +192,12 @@ Result<FetchedRecords> KafkaReader::read(Cursor& cursor, Offset known_end,
         break;
       }
     }
-    rd_kafka_message_t* const message = cursor.carried.front();
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      const auto error = message->err;
-      const std::string text = rd_kafka_message_errstr(message);
-      const Offset offset = message->offset;
+    const Message& first = cursor.carried.front();
+    if (first->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      const auto error = first->err;
+      const std::string text = rd_kafka_message_errstr(first.get());
+      const Offset offset = first->offset;
       cursor.carried.pop_front();
-      rd_kafka_message_destroy(message);
       if (error == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         // Offsets that hold no record, as the marks of transactions, are passed by.
         cursor.position = std::max(cursor.position, offset);
@@ -222,20 +214,20 @@ Result<FetchedRecords> KafkaReader::read(Cursor& cursor, Offset known_end,
       state_.note_error(text, false);
       continue;
     }
-    const auto size = static_cast<std::int64_t>(message->len + message->key_len);
+    const auto size = static_cast<std::int64_t>(first->len + first->key_len);
     const auto count = std::ssize(fetched.records);
     if (count > 0 && (count >= limits.records_max || bytes + size > limits.bytes_max)) break;
     bytes += size;
+    const auto& message = memory->messages.emplace_back(std::move(cursor.carried.front()));
     cursor.carried.pop_front();
     cursor.position = message->offset + 1;
     rd_kafka_timestamp_type_t kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
     const std::int64_t stamp_ms =
-        std::max<std::int64_t>(0, rd_kafka_message_timestamp(message, &kind));
+        std::max<std::int64_t>(0, rd_kafka_message_timestamp(message.get(), &kind));
     fetched.records.push_back({message->offset,
                                Timestamp(std::chrono::milliseconds(stamp_ms)),
                                {static_cast<const char*>(message->key), message->key_len},
                                {static_cast<const char*>(message->payload), message->len}});
-    memory->messages.push_back(message);
   }
   fetched.next = cursor.position;
   if (!fetched.records.empty()) {

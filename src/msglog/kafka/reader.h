@@ -32,8 +32,8 @@ class KafkaReader {
 
   /// What stands in a partition from `start` on.
   ///
-  /// blocks:  not at `known_end` or past it; below it, until something of it has come, five
-  ///          seconds at most
+  /// blocks:  not at `known_end` or past it; below it, until something of it has come,
+  ///          `limits.wait_max` at most
   /// errors:  invalid_argument (the topic does not hold that offset), not_found, timed_out
   Result<FetchedRecords> fetch(const std::string& topic, std::int32_t partition, Offset start,
                                Offset known_end, const FetchLimits& limits);
