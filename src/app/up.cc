@@ -252,6 +252,11 @@ class Running {
         }
       });
     }
+    for (int i = 0; i < pipeline_->warehouse().helpers(); ++i) {
+      loops_.emplace_back(fmt::format("helper-{}", i), [this](std::stop_token stop) {
+        pipeline_->warehouse().help(std::move(stop));
+      });
+    }
     loops_.emplace_back(
         "keeper", clock_, [this](std::stop_token) { return keep(); }, log_error);
     return Ok{};
@@ -278,11 +283,11 @@ class Running {
     return Duration(0);
   }
 
-  /// Ends queries past their time; finds out that a disk takes writes again; once a second, between
+  /// Watches queries; finds out that a disk takes writes again; once a second, between
   /// runs, folds the warehouse's log into its file and drops what nobody reads.
   Result<Duration> keep() {
     auto& warehouse = pipeline_->warehouse();
-    warehouse.interrupt_overdue();
+    warehouse.watch();
     if (clock_.uptime() >= next_recovery_) {
       (void)pipeline_->log_engine().recover().has_value();  // what is still wrong, /-/ready tells
       next_recovery_ = clock_.uptime() + kRecoveryEvery;
