@@ -225,8 +225,8 @@ class Running {
           note_kafka_error);
     }
     loops_.emplace_back(
-        "http-1", clock_, [this](std::stop_token stop) { return follow(stop); }, log_error,
-        Turns::soon);
+        "http-1", clock_, [this](std::stop_token stop) { return follow(stop); },
+        pipeline_->log_engine().is_kafka() ? note_kafka_error : log_error, Turns::soon);
     for (int i = 2; i < 4; ++i) {
       loops_.emplace_back(fmt::format("http-{}", i), [this](std::stop_token stop) {
         serve::ApiWorker worker(*api_);
