@@ -3,65 +3,23 @@
 //   bench_loader FOLDER [MESSAGES] [PAIRS]           measures; FOLDER is made and removed
 //   bench_loader fill LOG_FOLDER MESSAGES [A_DAY]    only appends them to the log of a directory
 //   bench_loader print MESSAGES [FIRST [A_DAY]]      writes them to stdout, one a line, from FIRST
+//   bench_loader csv MESSAGES                        writes them to stdout as a file for import
 //
 // A_DAY is how many quotes a weekday has; 2160000, a hundred a second, where it is not said.
 // Messages are 137 bytes; every append of 10,000 and every commit is synced. The appender gets the
 // same columns, ready made, in as many commits. One line of JSON comes for each pair.
 
-#include <fmt/format.h>
-#include <sys/resource.h>
-
-#include <cstdlib>
 #include <string>
 
 #include "app/loop.h"
 #include "ingest/loader.h"
 #include "ingest/raw_columns.h"
+#include "measure.h"
 #include "msglog/embedded/embedded_log.h"
 #include "warehouse/duckdb/duckdb_warehouse.h"
 
 namespace tapeline {
 namespace {
-
-constexpr std::int64_t kMessagesPerAppend = 10'000;
-constexpr int kSymbols = 50;
-
-/// Ends the program where a step failed: a bench has no one to hand an error to.
-template <typename T>
-T need(Result<T> result) {
-  if (result) return *std::move(result);
-  fmt::print(stderr, "bench_loader: {}\n", result.error().message);
-  std::exit(1);
-}
-void need(Status status) {
-  if (status) return;
-  fmt::print(stderr, "bench_loader: {}\n", status.error().message);
-  std::exit(1);
-}
-
-double seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
-
-double cpu_seconds() {
-  rusage used{};
-  getrusage(RUSAGE_SELF, &used);
-  const auto of = [](const timeval& t) { return double(t.tv_sec) + double(t.tv_usec) / 1e6; };
-  return of(used.ru_utime) + of(used.ru_stime);
-}
-
-constexpr std::int64_t kStart = 1'451'919'600'000'000;  // 2016-01-04 15:00 UTC, a Monday
-std::int64_t quotes_a_day = 2'160'000;
-
-/// Message `i`: 50 symbols in turn, spread over six hours of each weekday.
-std::string message(std::int64_t i) {
-  const std::int64_t day = i / quotes_a_day;
-  const Timestamp at =
-      Timestamp(std::chrono::microseconds(kStart)) + std::chrono::days(day / 5 * 7 + day % 5) +
-      std::chrono::microseconds(i % quotes_a_day * (21'600'000'000 / quotes_a_day));
-  return fmt::format(
-      R"({{"symbol":"S{:02}","price":{}.{:02},"high":110.5,"low":99.5,"open":101,"volume":{},)"
-      R"("timestamp":"{}","data_source":"replay"}})",
-      i % kSymbols, 100 + i % 10, i * 7919 % 100, i % 900 + 100, format_rfc3339(at));
-}
 
 struct Bench {
   std::unique_ptr<Clock> clock = make_system_clock();
@@ -77,7 +35,7 @@ struct Bench {
     for (std::int64_t i = 0; i < messages;) {
       records.clear();
       for (; i < messages && std::ssize(records) < kMessagesPerAppend; ++i) {
-        records.push_back({fmt::format("S{:02}", i % kSymbols), message(i)});
+        records.push_back({symbol(i), message(i)});
       }
       need(log.append("stock_prices", records));
     }
@@ -140,7 +98,7 @@ struct Bench {
     std::vector<std::string> symbols;
 
     Columns(std::int64_t first, std::int64_t end, std::int64_t load_id) {
-      for (int i = 0; i < kSymbols; ++i) symbols.push_back(fmt::format("S{:02}", i));
+      for (int i = 0; i < kSymbols; ++i) symbols.push_back(symbol(i));
       const auto rows = static_cast<std::size_t>(end - first);
       batch.rows = rows;
       const auto integers = [&](auto value_of) {
@@ -187,7 +145,8 @@ int main(int argc, char** argv) {
   if (argc < 2) {
     fmt::print(stderr,
                "bench_loader FOLDER [MESSAGES] [PAIRS]\nbench_loader fill LOG_FOLDER "
-               "MESSAGES [A_DAY]\nbench_loader print MESSAGES [FIRST [A_DAY]]\n");
+               "MESSAGES [A_DAY]\nbench_loader print MESSAGES [FIRST [A_DAY]]\n"
+               "bench_loader csv MESSAGES\n");
     return 2;
   }
   if (argc >= 4 && argv[1] == std::string_view("fill")) {
@@ -201,6 +160,11 @@ int main(int argc, char** argv) {
     const std::int64_t end = first + std::atoll(argv[2]);
     if (argc == 5) tapeline::quotes_a_day = std::atoll(argv[4]);
     for (std::int64_t i = first; i < end; ++i) fmt::print("{}\n", tapeline::message(i));
+    return 0;
+  }
+  if (argc == 3 && argv[1] == std::string_view("csv")) {
+    fmt::print("symbol,price,high,low,open,volume,timestamp\n");
+    for (std::int64_t i = 0; i < std::atoll(argv[2]); ++i) fmt::print("{}\n", tapeline::row(i));
     return 0;
   }
   const std::int64_t messages = argc > 2 ? std::atoll(argv[2]) : 1'000'000;

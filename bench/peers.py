@@ -1,6 +1,7 @@
 """The peers of bench/run, each in a process of its own: PYTHON bench/peers.py WHAT, arguments as JSON on stdin.
 
-Prints one line of JSON with the seconds that the measured part took. Needs the package duckdb; `pandas` needs pandas.
+Prints one line of JSON with the seconds that the measured part took. Needs the package duckdb; `pandas` needs pandas,
+what sends and reads on Kafka kafka-python.
 """
 
 import json
@@ -93,7 +94,42 @@ def original(database, ndjson, messages):
     return time.monotonic() - began
 
 
-PEERS = {"plain_sql": plain_sql, "models": models, "read_json": read_json, "pandas": pandas, "original": original}
+def original_produce(brokers, topic, ndjson, messages):
+    """As the original's producer: a message, its answer, a flush, the next message."""
+    import kafka
+    with open(ndjson, encoding="utf-8") as file:
+        quotes = [json.loads(next(file)) for _ in range(messages)]
+    producer = kafka.KafkaProducer(bootstrap_servers=brokers, value_serializer=lambda value: json.dumps(value).encode(),
+                                   acks="all", retries=3)
+    producer.send(topic, quotes[0]).get(timeout=10)  # connected
+    began = time.monotonic()
+    for quote in quotes:
+        producer.send(topic, quote).get(timeout=10)
+        producer.flush()
+    took = time.monotonic() - began
+    producer.close()
+    return took
+
+
+def original_consume(brokers, topic, messages):
+    """As the original's task: joins its group, reads up to 100 records, leaves. From the start, or it would read none."""
+    import kafka
+    began = time.monotonic()
+    consumer = kafka.KafkaConsumer(topic, bootstrap_servers=brokers, group_id="airflow-stock-ingestion-snowflake",
+                                   auto_offset_reset="earliest", enable_auto_commit=True, consumer_timeout_ms=10_000,
+                                   max_poll_records=messages, value_deserializer=json.loads)
+    read = 0
+    for _ in consumer:
+        read += 1
+        if read == messages:
+            break
+    consumer.close()
+    assert read == messages, read
+    return time.monotonic() - began
+
+
+PEERS = {"plain_sql": plain_sql, "models": models, "read_json": read_json, "pandas": pandas, "original": original,
+         "original_produce": original_produce, "original_consume": original_consume}
 
 if __name__ == "__main__":
     print(json.dumps({"seconds": PEERS[sys.argv[1]](**json.load(sys.stdin))}))

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "ingest/raw_columns.h"
@@ -47,8 +48,9 @@ Producer::Producer(Clock& clock, const Calendar& calendar, feeds::Feed& feed,
       to_skip_(options_.records_skipped) {}
 
 Result<Producer::StepReport> Producer::step() {
+  if (options_.aside) return step_with_aside();
   StepReport report;
-  if (pending_.empty()) report.rows = TRY(poll());
+  if (pending_.empty()) report.rows = TRY(poll(pending_));
   report.records = TRY(append());
   return report;
 }
@@ -61,10 +63,29 @@ Status Producer::flush() {
 std::vector<msglog::Record> Producer::take_pending() {
   auto left = std::exchange(pending_, {});
   left.erase(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(std::exchange(appended_, 0)));
+  std::ranges::move(std::exchange(next_, {}), std::back_inserter(left));
   return left;
 }
 
-Result<std::int64_t> Producer::poll() {
+Result<Producer::StepReport> Producer::step_with_aside() {
+  StepReport report;
+  Result<std::int64_t> appended = 0;
+  options_.aside->start([&] { appended = append(); });
+  if (next_.empty() && !failure_ && !feed_.finished()) {
+    const auto polled = poll(next_);
+    if (polled) report.rows = *polled;
+    if (!polled) failure_ = polled.error();
+  }
+  options_.aside->wait();
+  report.records = TRY(std::move(appended));
+  pending_.swap(next_);
+  if (pending_.empty() && report.records == 0 && failure_) {
+    return *std::exchange(failure_, std::nullopt);
+  }
+  return report;
+}
+
+Result<std::int64_t> Producer::poll(std::vector<msglog::Record>& into) {
   auto polled = feed_.poll(options_.rows_per_step);
   if (!polled) {
     probe_.poll_errors.add();
@@ -88,17 +109,17 @@ Result<std::int64_t> Producer::poll() {
   if (options_.stamps == StampRange::live) TRY_STATUS(stamp_quotes(batch.quotes));
   for (const feeds::Gap& gap : batch.gaps) report(gap);
 
-  pending_.reserve(quotes.size() + batch.quotes.size() + batch.raw.size());
+  into.reserve(quotes.size() + batch.quotes.size() + batch.raw.size());
   const Timestamp received_at = clock_.now();
   for (auto* list : {&quotes, &batch.quotes})
     for (Quote& quote : *list) {
       quote.received_at = received_at;
-      pending_.push_back({std::string(quote.symbol.text()), encode_(quote)});
+      into.push_back({std::string(quote.symbol.text()), encode_(quote)});
     }
   for (feeds::RawPayload& raw : batch.raw)
-    pending_.push_back({std::string(raw.symbol.text()), std::move(raw.bytes)});
-  const auto skipped = std::min(to_skip_, std::int64_t{std::ssize(pending_)});
-  appended_ = static_cast<std::size_t>(skipped);
+    into.push_back({std::string(raw.symbol.text()), std::move(raw.bytes)});
+  const auto skipped = std::min(to_skip_, std::int64_t{std::ssize(into)});
+  into.erase(into.begin(), into.begin() + skipped);
   to_skip_ -= skipped;
   return rows;
 }

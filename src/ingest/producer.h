@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/aside.h"
 #include "base/clock.h"
 #include "feeds/feed.h"
 #include "ingest/bars_to_quotes.h"
@@ -31,7 +32,7 @@ struct ProducerProbe {
 /// Polls a feed, makes quotes of its trades and bars, stamps received_at, encodes and appends.
 ///
 /// promise:  at least once. A batch that the log refused is kept and offered again on the next
-///           step; nothing new is polled until it is in.
+///           step; nothing new is polled until it is in (with an aside: the batch behind it is).
 /// threads:  has none; call step() from one thread
 /// lifetime: clock, feed, log and probe must outlive it
 class Producer {
@@ -46,6 +47,7 @@ class Producer {
     ConditionRule conditions = ConditionRule::plain;
     StampRange stamps = StampRange::file;  // live: the feed's own quotes are stamped too
     std::int64_t records_skipped = 0;      // so many of the first are in the log already
+    Aside* aside = nullptr;                // appends, while the step polls what comes next
   };
 
   struct StepReport {
@@ -78,7 +80,9 @@ class Producer {
   std::vector<msglog::Record> take_pending();
 
   /// The feed is at its end and everything it gave is in the log.
-  bool finished() const { return feed_.finished() && appended_ == pending_.size(); }
+  bool finished() const {
+    return feed_.finished() && appended_ == pending_.size() && next_.empty() && !failure_;
+  }
 
   const TradeCounts& trade_counts() const { return trades_.counts(); }
   std::int64_t bars_on_closed_dates() const { return bars_.on_closed_dates(); }
@@ -86,7 +90,8 @@ class Producer {
  private:
   static constexpr std::size_t kRecordsPerAppend = 10'000;
 
-  Result<std::int64_t> poll();
+  Result<StepReport> step_with_aside();
+  Result<std::int64_t> poll(std::vector<msglog::Record>& into);
   Result<std::int64_t> append();
   Status stamp_quotes(std::vector<Quote>& quotes);
   void report(const feeds::Gap& gap);
@@ -106,6 +111,8 @@ class Producer {
   std::optional<feeds::Gap> refused_;    // the log takes nothing since
   std::vector<msglog::Record> pending_;  // polled; those from `appended_` on are not in the log
   std::size_t appended_ = 0;
+  std::vector<msglog::Record> next_;  // polled meanwhile, behind those
+  std::optional<Error> failure_;      // of a poll, told once what it followed is appended
   std::int64_t to_skip_;
 };
 

@@ -181,6 +181,32 @@ TEST_F(ProducerTest, what_import_sends_is_history_and_large_polls_are_cut) {
   EXPECT_EQ(log_.records[24'999].value, "0 history");
 }
 
+TEST_F(ProducerTest, with_an_aside_one_batch_is_polled_ahead_and_the_order_holds) {
+  feeds::FeedBatch batch;
+  for (const std::int64_t price : {1, 3, 5}) {
+    batch.quotes = {quote(price), quote(price + 1)};
+    feed_.batches.emplace_back(batch);
+  }
+  feed_.batches.emplace_back(Error{ErrorCode::unavailable, "no answer", ""});
+  NobodyAside aside;
+  auto producer = make({.records_skipped = 1, .aside = &aside});
+  EXPECT_EQ(producer.step()->rows, 2);
+  log_.full = true;
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(producer.step());
+  EXPECT_EQ(feed_.polls, 2);
+  log_.full = false;
+  EXPECT_EQ(producer.step()->records, 1);
+  EXPECT_EQ(values(), (Values{"2"}));
+  EXPECT_EQ(producer.step()->records, 2);  // and the third is polled
+  EXPECT_EQ(producer.step()->records, 2);  // and the poll fails
+  EXPECT_FALSE(producer.finished());
+  const auto failed = producer.step();
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().message, "reading feed scripted: no answer");
+  EXPECT_EQ(values(), (Values{"2", "3", "4", "5", "6"}));
+  EXPECT_TRUE(producer.finished());
+}
+
 TEST_F(ProducerTest, an_error_of_the_feed_comes_up_with_its_name) {
   feed_.batches.emplace_back(Error{ErrorCode::unavailable, "no answer", ""});
   auto producer = make();

@@ -87,7 +87,7 @@ def under_kills(checks, name, kafka, given, work, **settings):
             time.sleep(chance.uniform(0, 0.2))
             strike()
     load.prove(checks, name, given.tapeline, work / "embedded", began)
-    print(f"     {name}: {given.kills} kills of a broker, {sum(met.values())} of tapeline (met {dict(met.most_common())}); seconds until tapeline was "
+    print(f"figures: {name}: {given.kills} kills of a broker, {sum(met.values())} of tapeline (met {dict(met.most_common())}); seconds until tapeline was "
           f"ready: median {statistics.median(ready):.1f}, most {max(ready):.1f}; until the spool was empty: median "
           f"{statistics.median(drained):.1f}, most {max(drained):.1f}", flush=True)
     checks.check(f"{name}: a post was refused only by one that was starting or stopping", all(said.startswith("503") for said in load.refused), load.refused[:3])
@@ -255,7 +255,7 @@ def twins(checks, kafka, given, work):
     until("both have loaded what the other sent", lambda: counted(one)["raw"] == counted(other)["raw"], 60, 0.5)
     keys = set().union(*(load.keys() for load in loads))
     counts = [counted(each) for each in (one, other)]
-    print(f"     {name}: {time.monotonic() - began:.0f} s: {sum(load.posted for load in loads)} messages acknowledged, {len(keys)} keys, in raw {counts}", flush=True)
+    print(f"figures: {name}: {time.monotonic() - began:.0f} s: {sum(load.posted for load in loads)} messages acknowledged, {len(keys)} keys, in raw {counts}", flush=True)
     checks.check(f"{name}: each has what both sent, once", all(c["raw"] == c["loaded"] == len(keys) and c["dead"] == 0 for c in counts), counts)
     group = one.call("topic", "lag", "stock_prices")
     checks.check(f"{name}: the group that both commit to shows no lag", group.returncode == 0, group.stderr)

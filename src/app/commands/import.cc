@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "app/import_progress.h"
+#include "app/loop.h"
 #include "app/values.h"
 #include "feeds/replay/file_feed.h"
 #include "ingest/producer.h"
@@ -91,9 +92,14 @@ class Sending {
                       sent_.resumed_at));
     }
     ingest::ProducerProbe probe(pipeline_.metrics(), "files");
-    ingest::Producer producer(
-        pipeline_.clock(), pipeline_.calendar(), feed, pipeline_.log(), probe, wire::encode,
-        {.history = true, .conditions = conditions, .records_skipped = sent_.resumed_at});
+    AsideLoop sender("import-sender");
+    ingest::Producer producer(pipeline_.clock(), pipeline_.calendar(), feed, pipeline_.log(), probe,
+                              wire::encode,
+                              {.rows_per_step = 10'000,
+                               .history = true,
+                               .conditions = conditions,
+                               .records_skipped = sent_.resumed_at,
+                               .aside = &sender});
     while (!producer.finished()) {
       if (call_.stop.stop_requested()) {
         return Error{ErrorCode::cancelled, "the import was stopped",

@@ -40,7 +40,6 @@ const KafkaSettings kProducerDefaults = {
     {"message.timeout.ms", "5000"},
     {"message.max.bytes", "1179648"},
     {"queue.buffering.max.messages", "1000000"},
-    {"compression.type", "lz4"},
 };
 const KafkaSettings kConsumerDefaults = {
     {"fetch.wait.max.ms", "100"},
@@ -297,6 +296,8 @@ Result<std::unique_ptr<KafkaClient>> KafkaClient::make(Kind kind, const KafkaSet
     for (const auto& [name, value] : more) all[name] = value;
   };
   add(sends ? kProducerDefaults : kConsumerDefaults);
+  // Where there is no such setting, KafkaReader sees to it.
+  if (!sends && rd_kafka_version() >= 0x02020000) all["fetch.queue.backoff.ms"] = "5";
   for (const auto& [name, value] : settings) {
     TRY_STATUS(check_setting(name, value));
     all[name] = value;

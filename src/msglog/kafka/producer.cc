@@ -3,23 +3,41 @@
 #include <fmt/format.h>
 #include <librdkafka/rdkafka.h>
 
+#include <atomic>
 #include <condition_variable>
+
+#include "msglog/kafka/handles.h"
 
 namespace tapeline::msglog {
 namespace {
 
+constexpr int kFlushMs = 1;
+
 /// One append: what it waits for.
 struct Delivery {
+  std::atomic<std::size_t> missing = 0;  // reports
   std::mutex mutex;
   std::condition_variable done;
-  std::size_t missing = 0;  // reports
+  bool is_done = false;
   rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
 
-  void report(rd_kafka_resp_err_t its) {
+  /// The reports of `count` records. After the last of all nothing of this may be touched.
+  void report(rd_kafka_resp_err_t its, std::size_t count = 1) {
+    if (its != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      std::lock_guard lock(mutex);
+      // The first says most: those after it may just have been purged with it.
+      if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = its;
+    }
+    if (missing.fetch_sub(count) != count) return;
     std::lock_guard lock(mutex);
-    // The first says most: those after it may just have been purged with it.
-    if (its != RD_KAFKA_RESP_ERR_NO_ERROR && error == RD_KAFKA_RESP_ERR_NO_ERROR) error = its;
-    if (--missing == 0) done.notify_all();
+    is_done = true;
+    done.notify_all();
+  }
+
+  rd_kafka_resp_err_t wait() {
+    std::unique_lock lock(mutex);
+    done.wait(lock, [&] { return is_done; });
+    return error;
   }
 };
 
@@ -65,13 +83,16 @@ Result<std::vector<Position>> KafkaProducer::append(const std::string& topic,
   Delivery delivery;
   delivery.missing = records.size();
   std::vector<Slot> slots(records.size());
+  // By name each record would look it up, under a lock that librdkafka's threads use, too.
+  const Topic handle(rd_kafka_topic_new(client->handle(), topic.c_str(), nullptr));
+  if (!handle) return kafka_error(rd_kafka_last_error(), fmt::format("appending to '{}'", topic));
   for (std::size_t i = 0; i < records.size(); ++i) {
     slots[i].delivery = &delivery;
     const Record& record = records[i];
     // The bytes stay the caller's: nobody leaves before every report has come.
     const auto send = [&] {
       return rd_kafka_producev(
-          client->handle(), RD_KAFKA_V_TOPIC(topic.c_str()),
+          client->handle(), RD_KAFKA_V_RKT(handle.get()),
           RD_KAFKA_V_KEY(record.key.empty() ? nullptr : record.key.data(), record.key.size()),
           RD_KAFKA_V_VALUE(const_cast<char*>(record.value.data()), record.value.size()),
           RD_KAFKA_V_TIMESTAMP(now.count()), RD_KAFKA_V_OPAQUE(&slots[i]), RD_KAFKA_V_END);
@@ -83,16 +104,15 @@ Result<std::vector<Position>> KafkaProducer::append(const std::string& topic,
       error = send();
     }
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
-    for (std::size_t rest = i; rest < records.size(); ++rest) delivery.report(error);
+    delivery.report(error, records.size() - i);
     break;
   }
-  {
-    std::unique_lock lock(delivery.mutex);
-    delivery.done.wait(lock, [&] { return delivery.missing == 0; });
-  }
-  if (delivery.error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+  // Nothing comes behind these that lingering could wait for: librdkafka sends at once while
+  // somebody flushes. How that ends is the reports' to say; others' records may be under way, too.
+  rd_kafka_flush(client->handle(), kFlushMs);
+  if (const auto error = delivery.wait(); error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     state_.probe.append_errors.add();
-    return kafka_error(delivery.error, fmt::format("appending to '{}'", topic),
+    return kafka_error(error, fmt::format("appending to '{}'", topic),
                        client->fatal().value_or(state_.last_error()));
   }
   state_.note_answer();

@@ -16,6 +16,8 @@ constexpr std::size_t kLanesMax = 12;
 constexpr std::size_t kMessagesAtOnce = 1024;
 constexpr int kWaitMs = 100;
 constexpr Duration kIdleMax = std::chrono::minutes(1);
+constexpr std::size_t kAheadWorthWaking = 10'000;
+constexpr int kWakeMs = 100;
 
 void wake(rd_kafka_t*, void* wakeup) { static_cast<Wakeup*>(wakeup)->notify(); }
 
@@ -70,12 +72,30 @@ struct KafkaReader::Cursor {
     for (ssize_t i = 0; i < count; ++i) carried.emplace_back(messages[i]);
   }
 
+  /// Has librdkafka fetch on once half of what it had ahead is taken.
+  ///
+  /// why: before 2.2 (there it is fetch.queue.backoff.ms) it sleeps a whole second when its queue
+  ///      is full, in which the queue runs empty; any request wakes it. Where all up to the end is
+  ///      here, a request would wait behind the fetch that waits for more.
+  void keep_ahead(Offset known_end) {
+    const std::size_t ahead = rd_kafka_queue_length(queue.get());
+    ahead_most = std::max(ahead_most, ahead);
+    if (ahead_most < kAheadWorthWaking || ahead > ahead_most / 2) return;
+    ahead_most = ahead;
+    if (position + std::ssize(carried) + static_cast<Offset>(ahead) >= known_end) return;
+    std::int64_t first = 0;
+    std::int64_t end = 0;
+    rd_kafka_query_watermark_offsets(handle, rd_kafka_topic_name(topic_handle.get()), partition,
+                                     &first, &end, kWakeMs);
+  }
+
   const std::weak_ptr<Lane> lane;
   rd_kafka_t* const handle;
   const Topic topic_handle;
   const std::int32_t partition;
   Queue queue;
   std::deque<Message> carried;  // taken from the queue, not given yet
+  std::size_t ahead_most = 0;   // in the queue, since it was last woken
   Offset position = 0;          // of the next record to give
   bool busy = false;
   Duration used_at{};
@@ -187,6 +207,7 @@ Result<FetchedRecords> KafkaReader::read(Cursor& cursor, Offset known_end,
                      "`tapeline doctor` tries the brokers."};
       }
       cursor.fill(wait ? kWaitMs : 0);
+      if (rd_kafka_version() < 0x02020000) cursor.keep_ahead(known_end);
       if (cursor.carried.empty()) {
         if (wait) continue;
         break;
@@ -230,10 +251,8 @@ Result<FetchedRecords> KafkaReader::read(Cursor& cursor, Offset known_end,
                                {static_cast<const char*>(message->payload), message->len}});
   }
   fetched.next = cursor.position;
-  if (!fetched.records.empty()) {
-    state_.note_answer();
-    state_.probe.records_fetched.add(std::ssize(fetched.records));
-  }
+  // No sign that a broker is there: they may have come long ago.
+  state_.probe.records_fetched.add(std::ssize(fetched.records));
   fetched.memory = std::move(memory);
   return fetched;
 }
