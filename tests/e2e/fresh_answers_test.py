@@ -115,6 +115,8 @@ def main():
         tapeline = client.Tapeline(binary, folder)
         tapeline.up(environment={"TAPELINE_RETENTION_RAW_DAYS": "30"})
         try:
+            # Today's run of retention comes at the start; later it would take the old day away.
+            client.until("retention has run", lambda: "success" in tapeline.call("dag", "runs", "retention").stdout, 60)
             today = datetime.date.today()
             old = today - datetime.timedelta(200)
             tapeline.post(quotes(old, 0, 50))
