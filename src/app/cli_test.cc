@@ -38,7 +38,7 @@ TEST(Cli, a_near_miss_is_named) {
 }
 
 TEST(Cli, a_command_of_a_later_release_says_so) {
-  EXPECT_EQ(why({"produce"}), "`produce` is not there yet / A later release brings it.");
+  EXPECT_EQ(why({"explain"}), "`explain` is not there yet / A later release brings it.");
 }
 
 TEST(Cli, too_few_and_too_many_words_are_named) {

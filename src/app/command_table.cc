@@ -36,6 +36,17 @@ constexpr std::array kImport = {
     Flag{"conditions", "VENDOR", "plain", "how trades' conditions are read: plain or algoseek"},
     Flag{"bar-length", "LENGTH", "", "1m, 5m, 15m, 30m, 1h, 4h or 1d [found from the files]"},
 };
+constexpr std::array kProduce = {
+    Flag{"feed", "NAME", "", "simulator or finnhub [finnhub with a key, else simulator]"},
+    kUp[2],
+    kUp[3],
+    kUp[4],
+    kUp[5],
+    kUp[6],
+};
+constexpr std::array kServe = {
+    kUp[1],
+};
 constexpr std::array kOrigin = {
     Flag{"origin", "", "", "say where each value comes from"},
 };
@@ -150,6 +161,18 @@ constexpr std::array kCommands = {
             "tapeline import daily.csv.gz\ntapeline import --conditions algoseek trades/*.csv.gz"},
     Command{"replay", "FILE...", "play files of trades or bars as a live feed, with the dashboard",
             Place::owner, kReplay, "tapeline replay trades.csv.gz --speed 60x"},
+    Command{"produce", "", "feed a data directory, beside other processes of it", Place::owner,
+            kProduce,
+            "tapeline produce --feed simulator\n"
+            "FINNHUB_API_KEY=… tapeline produce --symbols AAPL,MSFT"},
+    Command{"load",
+            "",
+            "load a data directory's topic, beside other processes of it",
+            Place::owner,
+            {},
+            "tapeline load"},
+    Command{"serve", "", "show a data directory, beside other processes of it", Place::owner,
+            kServe, "tapeline serve --listen 127.0.0.1:8788"},
     Command{"status", "", "what the pipeline is doing", Place::directory, kStatus,
             "tapeline status\ntapeline status --watch"},
     Command{"init", "", "write a first configuration, after three questions at most", Place::here,

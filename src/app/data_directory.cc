@@ -61,6 +61,16 @@ Result<DirectoryKind> DataDirectory::kind_of(io::FileSystem& files, const std::s
                "Restore it from a backup."};
 }
 
+Status DataDirectory::check_kind(io::FileSystem& files, const std::string& path,
+                                 DirectoryKind wanted) {
+  const DirectoryKind kind = TRY(kind_of(files, path));
+  if (kind == wanted) return Ok{};
+  return Error{ErrorCode::invalid_argument,
+               fmt::format("'{}' holds {} data, this needs {} data", path, to_string(kind),
+                           to_string(wanted)),
+               "Simulated and market data never share a directory: name another with --data-dir."};
+}
+
 Result<std::optional<Owner>> DataDirectory::owner(io::FileSystem& files, const std::string& path) {
   if (!TRY(exists(files, path))) return std::optional<Owner>();
   const auto lock = files.lock(path + "/lock");
@@ -111,13 +121,7 @@ Result<DataDirectory> DataDirectory::open(io::FileSystem& files, const Clock& cl
                                          text::to_json(description, 2) + "\n"));
   } else {
     directory.kind_ = TRY(kind_of(files, path));
-    if (kind && *kind != directory.kind_) {
-      return Error{ErrorCode::invalid_argument,
-                   fmt::format("'{}' holds {} data, this needs {} data", path,
-                               to_string(directory.kind_), to_string(*kind)),
-                   "Simulated and market data never share a directory: name another with "
-                   "--data-dir."};
-    }
+    if (kind) TRY_STATUS(check_kind(files, path, *kind));
   }
   TRY_STATUS(directory.announce(""));
   return directory;

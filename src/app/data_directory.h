@@ -42,6 +42,8 @@ struct Owner {
   std::int64_t pid = 0;
   std::string address;  // "http://127.0.0.1:8787"; empty without TCP
   std::string socket;   // path; empty where it does not listen (an import, say)
+
+  friend bool operator==(const Owner&, const Owner&) = default;
 };
 
 class DataDirectory {
@@ -64,6 +66,9 @@ class DataDirectory {
   /// Which data one holds.
   /// errors: unsupported (a newer layout), corrupt (tapeline.json says nothing of the kind)
   static Result<DirectoryKind> kind_of(io::FileSystem& files, const std::string& path);
+
+  /// errors: those of kind_of; invalid_argument where it holds other data
+  static Status check_kind(io::FileSystem& files, const std::string& path, DirectoryKind wanted);
 
   const std::string& path() const { return path_; }
   DirectoryKind kind() const { return kind_; }

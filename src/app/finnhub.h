@@ -1,14 +1,17 @@
-// Finnhub's feed, wired: configured, restored from what the data directory has, and its state as
+// Finnhub's feed, wired: configured, going on from what the data directory has, and its state as
 // page and command line show it.
 
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "app/pipeline.h"
+#include "app/config.h"
+#include "app/feed_ground.h"
+#include "app/feed_report.h"
 #include "feeds/finnhub/finnhub_feed.h"
-#include "ingest/producer.h"
 
 namespace tapeline::app {
 
@@ -16,21 +19,25 @@ namespace tapeline::app {
 /// errors: invalid_argument: what has not the form
 Result<std::unique_ptr<Clock>> debug_clock(Clock& real, const Config& config);
 
-/// Makes the feed. `lock_folder` is where the user's processes agree on who uses a key.
+/// Whether the configuration makes a feed.
 /// errors: invalid_argument: no key, a setting of finnhub.* that cannot be, or a made-up clock for
 ///         the vendor's own servers
-Result<std::unique_ptr<feeds::finnhub::FinnhubFeed>> make_finnhub(Pipeline& pipeline, Clock& clock,
-                                                                  const std::string& lock_folder);
+Status check_finnhub(const Config& config);
 
-/// Hands feed and producer what the newest session has of this feed: raw rows and what the
-/// topic holds unloaded. Never history.
-Status restore_finnhub(Pipeline& pipeline, Clock& clock, feeds::finnhub::FinnhubFeed& feed,
-                       ingest::Producer& producer);
+struct FinnhubParts {
+  const Config& config;
+  const Calendar& calendar;
+  io::FileSystem& files;
+  telemetry::Metrics& metrics;
+  Clock& clock;
+  std::string lock_folder;  // where the user's processes agree on who uses a key
+  std::function<std::vector<Symbol>()> symbols;  // which are wanted now
+};
 
-/// Keeps until when nothing is missing, for the next start's gap.
-Status keep_alive_at(Pipeline& pipeline, const feeds::finnhub::FeedState& state, state::Sync sync);
+/// errors: as check_finnhub, unavailable
+Result<std::unique_ptr<feeds::finnhub::FinnhubFeed>> make_finnhub(const FinnhubParts& parts,
+                                                                  const FeedGround& ground);
 
-/// {"state","error","last_frame_at","backoff_seconds","over_limit","symbols":[{"symbol","path"}]}
-text::Value state_value(const feeds::finnhub::FeedState& state);
+void take_state(const feeds::finnhub::FeedState& state, FeedReport& report);
 
 }  // namespace tapeline::app

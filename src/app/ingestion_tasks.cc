@@ -231,12 +231,18 @@ Status IngestionTasks::accept_log(const msglog::TopicInfo& topic) {
   return learn_loads();
 }
 
-Result<std::vector<OffsetRange>> IngestionTasks::pending(std::int64_t records_max) {
+Result<std::vector<OffsetRange>> IngestionTasks::pending(std::int64_t records_max, Whose whose) {
   std::vector<OffsetRange> ranges;
-  const auto next = known_.with([](Known& known) { return known.next; });
+  const auto [next, ours] =
+      known_.with([](Known& known) { return std::pair(known.next, known.ours); });
   for (const auto& topic : TRY(parts_.log.topics())) {
     if (topic.name != options_.topic) continue;
+    std::set<std::int32_t> wanted;
+    if (ours && whose == Whose::ours) {
+      wanted = ours(static_cast<std::int32_t>(topic.partitions.size()));
+    }
     for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+      if (ours && whose == Whose::ours && !wanted.contains(static_cast<std::int32_t>(i))) continue;
       const msglog::Offset from = i < next.size() ? next[i] : topic.partitions[i].earliest;
       const msglog::Offset to = std::min(topic.partitions[i].end, from + records_max);
       if (from < to) {
@@ -247,9 +253,14 @@ Result<std::vector<OffsetRange>> IngestionTasks::pending(std::int64_t records_ma
   return ranges;
 }
 
+void IngestionTasks::set_partitions(std::function<std::set<std::int32_t>(std::int32_t)> ours) {
+  known_.with([&](Known& known) { known.ours = std::move(ours); });
+}
+
 /// Kafka's retention asks nobody: what it removed before it was loaded is written down as a gap,
 /// and what is left is loaded.
-Status IngestionTasks::note_lost(const TaskContext& context) {
+Status IngestionTasks::note_lost(const std::string& run_id,
+                                 const std::function<void(std::string_view)>& say) {
   std::lock_guard lock(loading_);
   bool any = false;
   for (const auto& topic : TRY(parts_.log.topics())) {
@@ -273,14 +284,14 @@ Status IngestionTasks::note_lost(const TaskContext& context) {
           "Kafka's retention removed offsets {} to {} of partition {} before they were "
           "loaded",
           *next, earliest - 1, i);
-      context.log->line(lost);
+      say(lost);
       telemetry::log(telemetry::Level::error, "messages lost to retention", {{"what", lost}});
       // First the gap: a crash after it finds both again.
       TRY_STATUS(ingest::record_gap(*connection_, {.feed = "kafka",
-                                           .begin = since ? std::min(*since, until) : until,
-                                           .end = until,
-                                           .cause = "retention"}));
-      TRY_STATUS(loader_.pass_over({partition, topic.id, *next, earliest}, context.run_id));
+                                                   .begin = since ? std::min(*since, until) : until,
+                                                   .end = until,
+                                                   .cause = "retention"}));
+      TRY_STATUS(loader_.pass_over({partition, topic.id, *next, earliest}, run_id));
       any = true;
     }
   }
@@ -289,7 +300,7 @@ Status IngestionTasks::note_lost(const TaskContext& context) {
 
 dag::Work IngestionTasks::has_work(const std::string&) {
   std::int64_t messages = 0;
-  if (const auto ranges = pending(kMuch)) {
+  if (const auto ranges = pending(kMuch, Whose::ours)) {
     for (const OffsetRange& range : *ranges) messages += range.next - range.first;
   }
   if (messages >= kMuch) return dag::Work::much;
@@ -300,7 +311,7 @@ dag::Work IngestionTasks::has_work(const std::string&) {
 
 IngestionStatus IngestionTasks::status() {
   std::int64_t lag = 0;
-  if (const auto ranges = pending(std::int64_t{1} << 60)) {
+  if (const auto ranges = pending(std::int64_t{1} << 60, Whose::all)) {
     for (const OffsetRange& range : *ranges) lag += range.next - range.first;
   }
   return known_.with([&](Known& known) {
@@ -323,15 +334,22 @@ Result<TaskOutcome> IngestionTasks::run(const TaskContext& context) {
       "Actions are consume, load, transform, test, dbt, log_stats and retain."};
 }
 
-Result<TaskOutcome> IngestionTasks::consume(const TaskContext& context) {
+/// What comes before a batch is fixed.
+Status IngestionTasks::ready_to_load(const std::string& run_id,
+                                     const std::function<void(std::string_view)>& say) {
   // What it has can be loaded while it takes nothing: its disk may be full for long.
   if (const Status fits = check_log(); !fits && !fits.error().retryable()) return fits.error();
   if (!known_.with([](Known& known) { return known.learned; })) {
     std::lock_guard lock(loading_);
     TRY_STATUS(learn_loads());
   }
-  if (parts_.log_engine.is_kafka()) TRY_STATUS(note_lost(context));
-  const auto ranges = TRY(pending(options_.records_per_run));
+  return parts_.log_engine.is_kafka() ? note_lost(run_id, say) : Status(Ok{});
+}
+
+Result<TaskOutcome> IngestionTasks::consume(const TaskContext& context) {
+  TRY_STATUS(
+      ready_to_load(context.run_id, [&](std::string_view line) { context.log->line(line); }));
+  const auto ranges = TRY(pending(options_.records_per_run, Whose::ours));
   for (const OffsetRange& range : ranges) {
     context.log->line(fmt::format("batch: {} partition {}, offsets {} to {}", range.partition.topic,
                                   range.partition.partition, range.first, range.next));
@@ -350,6 +368,22 @@ Result<TaskOutcome> IngestionTasks::load(const TaskContext& context) {
   context.log->line(equation_text(counts));
   TRY_STATUS(learn_loads());
   return TaskOutcome::success(to_value(counts));
+}
+
+Result<LoadCounts> IngestionTasks::load_partitions(const std::vector<std::int32_t>& partitions,
+                                                   const std::string& run_id,
+                                                   std::stop_token stop) {
+  TRY_STATUS(ready_to_load(run_id, [](std::string_view) {}));
+  auto ranges = TRY(pending(loader_options_.records_per_load, Whose::all));
+  std::erase_if(ranges, [&](const OffsetRange& range) {
+    return std::ranges::find(partitions, range.partition.partition) == partitions.end();
+  });
+  if (ranges.empty()) return LoadCounts();
+  std::lock_guard lock(loading_);
+  LoadCounts counts;
+  for (const OffsetRange& range : ranges) counts += TRY(loader_.load(range, run_id, stop));
+  TRY_STATUS(learn_loads());
+  return counts;
 }
 
 /// The days of the raw rows that loads after this one wrote, in order.

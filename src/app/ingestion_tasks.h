@@ -11,6 +11,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -92,6 +94,16 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
 
   IngestionStatus status();
 
+  /// Which partitions the DAG's own runs load, of so many; without it, all. Others are loaded by
+  /// load_partitions.
+  void set_partitions(std::function<std::set<std::int32_t>(std::int32_t)> ours);
+
+  /// Loads what is new in some partitions, a bounded part of it; the counts. For who shares the
+  /// work with the DAG.
+  /// errors: as the tasks consume and load
+  Result<ingest::LoadCounts> load_partitions(const std::vector<std::int32_t>& partitions,
+                                             const std::string& run_id, std::stop_token stop);
+
   /// Called after each transform that wrote something.
   void on_transformed(std::function<void(const std::string& run_id, const Touched&)> heard);
 
@@ -143,8 +155,10 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   Result<std::vector<Date>> days_since(std::int64_t load_id);
   Result<Touched> touched_since(std::int64_t load_id);
   Result<std::int64_t> before_loads_of(const std::string& run_id, std::int64_t fallback);
-  Status note_lost(const dag::TaskContext& context);
-  Result<std::vector<ingest::OffsetRange>> pending(std::int64_t records_max);
+  Status ready_to_load(const std::string& run_id, const std::function<void(std::string_view)>& say);
+  Status note_lost(const std::string& run_id, const std::function<void(std::string_view)>& say);
+  enum class Whose : std::uint8_t { ours, all };
+  Result<std::vector<ingest::OffsetRange>> pending(std::int64_t records_max, Whose whose);
 
   const Parts parts_;
   const Options options_;
@@ -162,6 +176,7 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
     std::int64_t transformed_load_id = 0;
     std::optional<Error> problem;  // of the last look at the log
     std::function<void(const std::string&, const Touched&)> heard;
+    std::function<std::set<std::int32_t>(std::int32_t)> ours;
   };
   Guarded<Known> known_;
 };

@@ -56,11 +56,11 @@ void note_kafka_error(const Error& error) {
 Result<std::unique_ptr<LogEngine>> LogEngine::open(const Surroundings& surroundings,
                                                    const Config& config, Options options) {
   auto engine = std::unique_ptr<LogEngine>(new LogEngine(surroundings, std::move(options)));
+  engine->partitions_ = static_cast<std::int32_t>(TRY(config.integer("log.partitions", 1, 1000)));
   if (auto kafka = TRY(kafka_options(config))) {
     kafka->appended = &surroundings.appended;
     kafka->metrics = &surroundings.metrics;
     engine->group_ = config.text("log.group");
-    engine->partitions_ = static_cast<std::int32_t>(TRY(config.integer("log.partitions", 1, 1000)));
     const auto spool_bytes = TRY(config.integer("log.spool_bytes", 1 << 20, kLogBytesMost));
     engine->kafka_ = TRY(msglog::KafkaLog::open(surroundings.clock, *std::move(kafka)));
     engine->spooled_ =

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <iostream>
 #include <iterator>
+#include <list>
 
 #include "app/commands.h"
 #include "app/loop.h"
@@ -79,11 +80,17 @@ ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment
   AsideLoop reader("load-reader");
   auto pipeline =
       TRY(Pipeline::open({clock, files, metrics, appended, reader}, config, std::move(directory)));
-  // A query may have to be ended by its time, so even a single command has this one thread.
+  std::list<Loop> helpers;
+  while (std::ssize(helpers) < pipeline->warehouse().helpers()) {
+    helpers.emplace_back(fmt::format("helper-{}", helpers.size()), [&](std::stop_token stop) {
+      pipeline->warehouse().help(std::move(stop));
+    });
+  }
+  // A query may have to be helped, or ended by its time, so even a single command has this thread.
   const Loop keeper(
       "keeper", clock,
       [&](std::stop_token) -> Result<Duration> {
-        pipeline->warehouse().interrupt_overdue();
+        pipeline->warehouse().watch();
         return Duration(std::chrono::milliseconds(50));
       },
       [](const Error&) {});
@@ -123,9 +130,8 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
                            : level == "warn"  ? telemetry::Level::warn
                            : level == "error" ? telemetry::Level::error
                                               : telemetry::Level::info);
-  const bool reads_input =
-      line.command->name == "topic produce" || line.value("input") == "-" ||
-      (line.command->name == "sql" && !line.has("query"));
+  const bool reads_input = line.command->name == "topic produce" || line.value("input") == "-" ||
+                           (line.command->name == "sql" && !line.has("query"));
   if (reads_input) {
     if (isatty(STDIN_FILENO) != 0) terminal.err("reading stdin; end with Ctrl-D\n");
     call.input.assign(std::istreambuf_iterator<char>(std::cin), {});

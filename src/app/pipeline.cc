@@ -111,8 +111,11 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
   return tasks_->set_hold(!paused(kIngestionDag));
 }
 
-void Pipeline::set_feed_state(text::Value state) {
-  feed_state_.with([&](text::Value& its) { its = std::move(state); });
+std::int32_t Pipeline::partitions() {
+  for (const auto& topic : log().topics().value_or({})) {
+    if (topic.name == kTopic) partitions_ = static_cast<std::int32_t>(topic.partitions.size());
+  }
+  return partitions_;
 }
 
 Status Pipeline::change_symbols(const std::vector<std::string>& names, bool add) {
@@ -125,13 +128,12 @@ Status Pipeline::change_symbols(const std::vector<std::string>& names, bool add)
 }
 
 text::Value Pipeline::followed() const {
-  const text::Value state = feed_state();
-  const text::Value* known = state.find("symbols");
+  const FeedReport feed = members_.feed();
   text::List list;
   for (const Symbol& symbol : symbols_->list()) {
-    std::string path = driven_ && known ? "starting" : "not running";
-    for (const text::Value& one : known ? known->as_list() : text::List{}) {
-      if (one.string_or("symbol", "") == symbol.text()) path = one.string_or("path", "");
+    std::string path = driven_ && !feed.symbols.empty() ? "starting" : "not running";
+    for (const auto& [name, its] : feed.symbols) {
+      if (name == symbol.text()) path = its;
     }
     text::Value row;
     row.set("symbol", symbol.text());

@@ -15,6 +15,7 @@
 #include "app/followed_symbols.h"
 #include "app/ingestion_tasks.h"
 #include "app/log_engine.h"
+#include "app/members/members.h"
 #include "base/aside.h"
 #include "base/clock.h"
 #include "base/rng.h"
@@ -86,10 +87,12 @@ class Pipeline {
 
   dag::TaskQueues& queues() { return queues_; }
 
-  /// What a feed tells of itself, for page and command line; null while there is none. An object
-  /// with `state`, `error` and `symbols`, if there is more to say than that it runs.
-  void set_feed_state(text::Value state);
-  text::Value feed_state() const { return feed_state_.copy(); }
+  /// The processes that work on this directory beside this one.
+  Members& members() { return members_; }
+  const Members& members() const { return members_; }
+
+  /// Of the topic; while Kafka is away, as last known, at first 1.
+  std::int32_t partitions();
 
   /// [{"symbol","path"}]: the symbols that are followed, and which way their prices come.
   text::Value followed() const;
@@ -135,7 +138,8 @@ class Pipeline {
   std::unique_ptr<transform::Engine> engine_;
   std::unique_ptr<IngestionTasks> tasks_;
   dag::TaskQueues queues_;
-  Guarded<text::Value> feed_state_;
+  Members members_{its_.clock};
+  std::atomic<std::int32_t> partitions_{1};
   dag::SchedulerProbe scheduler_probe_{its_.metrics};
   std::unique_ptr<dag::Scheduler> scheduler_;
 };

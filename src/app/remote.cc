@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "app/members/requests.h"
 #include "io/http_client.h"
 #include "serve/base64.h"
 #include "text/value.h"
@@ -9,7 +10,6 @@
 namespace tapeline::app {
 namespace {
 
-constexpr Duration kIdleMax = std::chrono::hours(24);  // a command may be silent for long
 constexpr Duration kProduceMax = std::chrono::seconds(60);
 constexpr std::size_t kLinesPerRequest = 10'000;  // design §8: what one request may hold
 constexpr std::size_t kBytesPerRequest = 4 << 20;
@@ -27,7 +27,8 @@ io::HttpAddress address_of(const Owner& owner) { return {.socket_path = owner.so
 }  // namespace
 
 ExitCode run_remotely(const Owner& owner, const std::vector<std::string>& words,
-                      const std::string& folder, Terminal& terminal, std::stop_token stop) {
+                      const std::string& folder, Terminal& terminal, std::stop_token stop,
+                      Duration idle_max) {
   text::List argv;
   for (const auto& word : words) argv.emplace_back(word);
   text::Value body;
@@ -52,7 +53,7 @@ ExitCode run_remotely(const Owner& owner, const std::vector<std::string>& words,
   TRY_STATUS(io::http_lines(
       address_of(owner),
       {"POST", "/api/v1/commands", {{"Content-Type", "application/json"}}, text::to_json(body)},
-      kIdleMax, stop, on_line));
+      idle_max, stop, on_line));
   if (refused) return *refused;
   if (!exit) {
     return Error{ErrorCode::unavailable, "the running tapeline went away before it was done", ""};
@@ -60,9 +61,9 @@ ExitCode run_remotely(const Owner& owner, const std::vector<std::string>& words,
   return *exit;
 }
 
-ExitCode produce_remotely(const Owner& owner, const Call& call) {
-  std::string_view rest = call.input;
-  std::int64_t appended = 0;
+Result<std::vector<msglog::Position>> append_lines(const Owner& owner, const std::string& topic,
+                                                   std::string_view rest, std::stop_token stop) {
+  std::vector<msglog::Position> positions;
   while (!rest.empty()) {
     std::size_t lines = 0;
     std::size_t end = 0;
@@ -76,25 +77,36 @@ ExitCode produce_remotely(const Owner& owner, const Call& call) {
     const auto answer =
         TRY(io::http_call(address_of(owner),
                           {"POST",
-                           "/api/v1/topics/" + io::percent_encode(call.line.words[0]) + "/records",
+                           "/api/v1/topics/" + io::percent_encode(topic) + "/records",
                            {{"Content-Type", "application/x-ndjson"}},
                            std::string(rest.substr(0, end))},
-                          kProduceMax, call.stop));
+                          kProduceMax, stop));
     const auto json = TRY(text::parse_json(answer.body));
     if (answer.status != 200) return error_of(json);
     const text::Value* records = json.find("records");
-    appended += records ? static_cast<std::int64_t>(records->as_list().size()) : 0;
+    for (const text::Value& one : records ? records->as_list() : text::List{}) {
+      positions.push_back(
+          {static_cast<std::int32_t>(one.int_or("partition", 0)), one.int_or("offset", -1)});
+    }
     rest.remove_prefix(end);
   }
+  return positions;
+}
+
+ExitCode produce_remotely(const Owner& owner, const Call& call) {
+  const auto positions = TRY(append_lines(owner, call.line.words[0], call.input, call.stop));
   text::Value row;
   row.set("topic", call.line.words[0]);
-  row.set("appended", appended);
+  row.set("appended", static_cast<std::int64_t>(positions.size()));
   print_objects(call, {row});
   return 0;
 }
 
 Result<int> run_for_other(Pipeline& pipeline, const serve::CommandLine& line,
                           const serve::CommandOutput& output, std::stop_token stop) {
+  if (line.argv.size() == 2 && line.argv[0] == kMemberCommand) {
+    return answer_member(pipeline, line.argv[1], output, stop);
+  }
   const auto invocation = TRY(parse_command_line(line.argv));
   if (!invocation.command || invocation.command->place != Place::directory) {
     return Error{ErrorCode::unsupported, "this command does not run inside a running tapeline", ""};

@@ -14,12 +14,22 @@ namespace tapeline::app {
 
 /// Sends a command line to the owner of a directory and prints what comes back.
 ///
+/// units:  `idle_max` is the longest silence that is borne: a command may be silent for long
 /// errors: unavailable (the owner does not listen, or went away)
 /// blocks: until the command has ended there; `stop` ends it there too
 ExitCode run_remotely(const Owner& owner, const std::vector<std::string>& words,
-                      const std::string& folder, Terminal& terminal, std::stop_token stop);
+                      const std::string& folder, Terminal& terminal, std::stop_token stop,
+                      Duration idle_max = std::chrono::hours(24));
 
-/// Appends NDJSON to a topic through the owner, in lots that it takes.
+/// Appends records through the owner: NDJSON, as POST /api/v1/topics/{topic}/records takes it, in
+/// lots that it takes.
+///
+/// promise: as MessageLog::append
+/// errors:  unavailable (the owner is away, or takes nothing), timed_out
+Result<std::vector<msglog::Position>> append_lines(const Owner& owner, const std::string& topic,
+                                                   std::string_view lines, std::stop_token stop);
+
+/// Appends NDJSON of stdin to a topic through the owner.
 ExitCode produce_remotely(const Owner& owner, const Call& call);
 
 /// Runs a command line that came in from another process.

@@ -6,18 +6,18 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <csignal>
 #include <deque>
 #include <utility>
 
-#include "app/finnhub.h"
+#include "app/feeding.h"
 #include "app/loop.h"
-#include "app/unloaded.h"
+#include "app/members/follow.h"
+#include "app/members/requests.h"
+#include "app/plan.h"
 #include "app/up_status.h"
 #include "base/embedded_file.h"
 #include "feeds/replay/replay_feed.h"
-#include "feeds/simulator/simulator.h"
 #include "ingest/gaps.h"
 #include "ingest/producer.h"
 #include "serve/api.h"
@@ -33,100 +33,11 @@ constexpr rlim_t kFilesWanted = 8192;  // 4,096 connections, and the rest
 constexpr Duration kRecoveryEvery = std::chrono::seconds(1);
 constexpr int kOpenAnew = SIGUSR1;                  // what the keeper tells the main thread
 constexpr std::int64_t kRoomToOpenAnew = 64 << 20;  // bytes of disk, beside what is to be folded
+constexpr Duration kFinnhubToldEvery = std::chrono::milliseconds(100);  // it says much of itself
 constexpr Duration kTidyEvery = std::chrono::seconds(1);
 constexpr std::int64_t kWalBytesMax = 16 << 20;          // a start after a crash reads it again
 constexpr std::int64_t kCacheBytesMax = 64 << 20;        // of the warehouse, between runs
 constexpr Duration kDrainMax = std::chrono::seconds(6);  // of the ten that a stop may take
-
-struct Address {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-Result<Address> parse_address(const std::string& text) {
-  const auto colon = text.rfind(':');
-  Address address;
-  int port = -1;
-  if (colon != std::string::npos) {
-    address.host = text.substr(0, colon);
-    const char* end = text.data() + text.size();
-    const auto [at, failed] = std::from_chars(text.data() + colon + 1, end, port);
-    if (failed != std::errc() || at != end) port = -1;
-  }
-  if (address.host.empty() || port < 0 || port > 65535) {
-    return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no address", text),
-                 "Write it like 127.0.0.1:8787."};
-  }
-  if (address.host == "localhost") address.host = "127.0.0.1";
-  if (!address.host.starts_with("127.") && address.host != "::1") {
-    return Error{
-        ErrorCode::unsupported,
-        fmt::format("listening on '{}' would show the dashboard beyond this machine", address.host),
-        "That needs TLS, which comes with a later release. Until then listen on 127.0.0.1 and put "
-        "a reverse proxy with TLS before it, or open a tunnel: ssh -L 8787:127.0.0.1:8787 HOST."};
-  }
-  address.port = static_cast<std::uint16_t>(port);
-  return address;
-}
-
-/// The greatest event time of each symbol that the topic ever held: raw, and what is not loaded.
-Result<std::map<Symbol, Timestamp>> last_event_times(Pipeline& pipeline) {
-  std::map<Symbol, Timestamp> last;
-  const auto see = [&](std::string_view symbol, Timestamp at) {
-    const auto parsed = Symbol::parse(symbol);
-    if (!parsed) return;
-    auto& known = last.try_emplace(*parsed, at).first->second;
-    known = std::max(known, at);
-  };
-  auto connection = TRY(pipeline.warehouse().connect());
-  const auto rows = TRY(connection->query(
-      "select symbol, max(\"timestamp\") from raw_stocks.stock_prices group by symbol"));
-  for (const auto& row : rows.rows) {
-    see(std::get<std::string>(row[0]), std::get<Timestamp>(row[1]));
-  }
-  TRY_STATUS(each_unloaded(pipeline,
-                           [&](const wire::QuoteView& row) { see(row.symbol, row.event_time); }));
-  return last;
-}
-
-/// As `state_value` says it of Finnhub: every symbol comes from the simulator.
-text::Value simulator_state(const std::vector<Symbol>& symbols) {
-  text::List paths;
-  for (const Symbol& symbol : symbols) {
-    paths.emplace_back(text::Object{{"symbol", std::string(symbol.text())}, {"path", "simulator"}});
-  }
-  return text::Object{{"state", "live"}, {"error", text::Value()}, {"symbols", std::move(paths)}};
-}
-
-/// The simulator, going on where the topic ends.
-Result<std::unique_ptr<feeds::Feed>> make_simulator(Pipeline& pipeline, Clock& clock) {
-  const Config& config = pipeline.config();
-  feeds::Simulator::Options options;
-  options.rate = TRY(config.real("simulator.rate"));
-  options.faults = TRY(feeds::parse_faults(config.list("simulator.faults")));
-  options.symbols.clear();
-  for (const std::string& name : config.list("symbols")) {
-    options.symbols.push_back(TRY(Symbol::parse(name)));
-  }
-  // Seed and start belong to the data: a restart goes on with those of the first time.
-  const std::string& start = config.text("simulator.start");
-  const Timestamp first = start.empty() ? clock.now() : TRY(parse_rfc3339(start)).at;
-  const std::int64_t seed = TRY(config.integer("simulator.seed"));
-  const std::string kept_start =
-      TRY(pipeline.settings().get_or_set("simulator.start", format_rfc3339_micros(first)));
-  const std::string kept_seed =
-      TRY(pipeline.settings().get_or_set("simulator.seed", fmt::format("{}", seed)));
-  options.start = TRY(parse_rfc3339(kept_start)).at;
-  options.seed = std::strtoull(kept_seed.c_str(), nullptr, 10);
-  if (config.value("simulator.seed").origin != "default" && kept_seed != fmt::format("{}", seed)) {
-    telemetry::log(Level::warn, "seed of the data kept",
-                   {{"seed", kept_seed}, {"asked", fmt::format("{}", seed)}});
-  }
-  auto simulator = TRY(feeds::Simulator::make(clock, options));
-  pipeline.set_feed_state(simulator_state(options.symbols));
-  simulator.resume(TRY(last_event_times(pipeline)));
-  return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::Simulator>(std::move(simulator)));
-}
 
 Result<std::unique_ptr<feeds::Feed>> make_replay(Pipeline& pipeline, const Call& call,
                                                  text::Columnar& columnar) {
@@ -144,40 +55,6 @@ Result<std::unique_ptr<feeds::Feed>> make_replay(Pipeline& pipeline, const Call&
   return std::unique_ptr<feeds::Feed>(std::make_unique<feeds::ReplayFeed>(std::move(feed)));
 }
 
-/// What `up` is asked for.
-struct Plan {
-  std::string feed;  // simulator, finnhub, replay, none
-  Address address;
-  std::string path;
-  DirectoryKind kind = DirectoryKind::market;
-  std::string lock_folder;  // where the user's processes agree on who uses a key
-};
-
-Result<Plan> make_plan(const Environment& environment, const Config& config, const Call& call) {
-  Plan plan;
-  const bool is_replay = call.line.command->name == "replay";
-  plan.feed = is_replay ? "replay" : config.text("feed");
-  const bool has_key = !config.text("finnhub.api_key").empty();
-  if (!is_replay && has_key && config.value("feed").origin == "default") plan.feed = "finnhub";
-  if (plan.feed == "replay" && !is_replay) {
-    return Error{ErrorCode::invalid_argument, "the feed 'replay' needs files",
-                 "Write tapeline replay FILE..."};
-  }
-  if (plan.feed != "simulator" && plan.feed != "finnhub" && plan.feed != "replay" &&
-      plan.feed != "none") {
-    return Error{ErrorCode::invalid_argument, fmt::format("there is no feed '{}'", plan.feed),
-                 "Feeds are simulator, finnhub, replay and none."};
-  }
-  plan.address = TRY(parse_address(config.text("listen")));
-  plan.kind = plan.feed == "simulator" ? DirectoryKind::simulated : DirectoryKind::market;
-  plan.path = config.text("data_dir").empty()
-                  ? default_directory(environment, plan.kind)
-                  : std::filesystem::absolute(config.text("data_dir")).lexically_normal().string();
-  const std::filesystem::path market = default_directory(environment, DirectoryKind::market);
-  plan.lock_folder = market.parent_path() / "keys";
-  return plan;
-}
-
 /// A thousand streams need more open files than a shell allows by default.
 void raise_file_limit() {
   rlimit files{};
@@ -192,6 +69,36 @@ void log_error(const Error& error) {
 
 /// All parts of a running pipeline, in the order in which they start.
 class Running {
+  /// What its own feed has of it.
+  class OwnHost final : public FeedHost {
+   public:
+    explicit OwnHost(Running& running) : its_(running) {}
+    msglog::RecordSink& log() override { return its_.pipeline_->log(); }
+    Result<FeedGround> ground(const GroundRequest& request) override {
+      return feed_ground(*its_.pipeline_, request);
+    }
+    Status each_of_today(Timestamp now, const std::function<void(const Quote&)>& use) override {
+      return app::each_of_today(*its_.pipeline_, now, use);
+    }
+    Result<FeedShare> renew(const Leases::Member& member, const FeedReport& report) override {
+      if (its_.clock_.uptime() >= keep_at_) {
+        TRY_STATUS(keep_alive(member.group, report, state::Sync::later));
+        keep_at_ = its_.clock_.uptime() + std::chrono::seconds(1);
+      }
+      return renew_feed(*its_.pipeline_, member, report, Members::kForever);
+    }
+    Status on_gap(const feeds::Gap& gap) override { return its_.take_gap(gap); }
+
+    Status keep_alive(const std::string& group, const FeedReport& report, state::Sync sync) {
+      if (!report.alive_at) return Ok{};
+      return keep_alive_at(*its_.pipeline_, group, *report.alive_at, sync);
+    }
+
+   private:
+    Running& its_;
+    Duration keep_at_{0};
+  };
+
  public:
   Running(Clock& clock, io::FileSystem& files, const Config& config, const Call& call, Plan plan)
       : clock_(clock),
@@ -202,7 +109,7 @@ class Running {
         status_(clock) {}
 
   /// `again`: one before it in this process stopped so that everything is opened anew.
-  Status start(bool again) {
+  Status start(bool again, Feeding::Carried carried) {
     if (!again && config_.text("log.engine") == "embedded" &&
         !config_.text("log.brokers").empty()) {
       call_.terminal.err(fmt::format(
@@ -224,17 +131,22 @@ class Running {
                      telemetry::error_fields(fits.error()));
     }
     TRY_STATUS(serve_directory());
-    TRY_STATUS(start_feed());
+    TRY_STATUS(start_feed(std::move(carried)));
     if (!again) greet();
     return Ok{};
   }
 
   std::uint16_t port() const { return server_->port(); }
 
+  /// What the feed has given and the log has not taken, once stopped.
+  Feeding::Carried take_carried() {
+    return feeding_ ? feeding_->take_carried() : Feeding::Carried();
+  }
+
   /// Stops feeds first, lets what they gave be loaded, then everything else.
   void stop() {
     feed_.clear();
-    if (finnhub_) (void)keep_alive_at(*pipeline_, finnhub_->state(), state::Sync::now);
+    if (feeding_) (void)host_.keep_alive(feeding_->group(), feeding_->report(), state::Sync::now);
     if (pipeline_) pipeline_->scheduler().hurry();
     const Duration deadline = clock_.uptime() + kDrainMax;
     while (pipeline_ && !is_lost_ && clock_.uptime() < deadline && pipeline_->makes_runs() &&
@@ -246,6 +158,7 @@ class Running {
     for (auto& loop : loops_) loop.request_stop();
     loops_.clear();
     if (pipeline_) (void)pipeline_->warehouse().checkpoint(0);
+    server_.reset();  // before the lock goes: the next owner's socket has the same name
   }
 
  private:
@@ -287,6 +200,10 @@ class Running {
       if (daily_) {
         if (auto done = api_->refresh_daily(*daily_); !done) log_error(done.error());
       }
+    });
+    pipeline_->tasks().set_partitions([this](std::int32_t partitions) {
+      const bool takes_part = plan_.role != Role::produce && plan_.role != Role::serve;
+      return pipeline_->members().loaded_here(partitions, takes_part ? plan_.name : "");
     });
     daily_ = TRY(pipeline_->warehouse().connect());
     backend_ = std::make_unique<serve::Backend>(
@@ -335,6 +252,11 @@ class Running {
         }
       });
     }
+    for (int i = 0; i < pipeline_->warehouse().helpers(); ++i) {
+      loops_.emplace_back(fmt::format("helper-{}", i), [this](std::stop_token stop) {
+        pipeline_->warehouse().help(std::move(stop));
+      });
+    }
     loops_.emplace_back(
         "keeper", clock_, [this](std::stop_token) { return keep(); }, log_error);
     return Ok{};
@@ -361,11 +283,11 @@ class Running {
     return Duration(0);
   }
 
-  /// Ends queries past their time; finds out that a disk takes writes again; once a second, between
+  /// Watches queries; finds out that a disk takes writes again; once a second, between
   /// runs, folds the warehouse's log into its file and drops what nobody reads.
   Result<Duration> keep() {
     auto& warehouse = pipeline_->warehouse();
-    warehouse.interrupt_overdue();
+    warehouse.watch();
     if (clock_.uptime() >= next_recovery_) {
       (void)pipeline_->log_engine().recover().has_value();  // what is still wrong, /-/ready tells
       next_recovery_ = clock_.uptime() + kRecoveryEvery;
@@ -391,91 +313,43 @@ class Running {
     ::kill(::getpid(), kOpenAnew);
   }
 
-  Status start_feed() {
+  Status start_feed(Feeding::Carried carried) {
+    auto connection = TRY(pipeline_->warehouse().connect());
+    gap_connection_.with([&](auto& its) { its = std::move(connection); });
+    pipeline_->members().on_gap([this](const feeds::Gap& gap) { return take_gap(gap); });
     if (plan_.feed == "none") return Ok{};
-    const bool is_replay = plan_.feed == "replay";
-    feed_clock_ = TRY(debug_clock(clock_, config_));
-    if (plan_.feed == "finnhub") {
-      auto finnhub = TRY(make_finnhub(*pipeline_, feed_clock(), plan_.lock_folder));
-      finnhub_ = finnhub.get();
-      feed_source_ = std::move(finnhub);
-    } else if (is_replay) {
+    Feeding::Options options{.feed = plan_.feed,
+                             .name = plan_.name,
+                             .own_symbols = plan_.own_symbols,
+                             .lock_folder = plan_.lock_folder,
+                             .carried = std::move(carried)};
+    if (plan_.feed == "finnhub") options.renew_every = kFinnhubToldEvery;
+    if (plan_.role == Role::replay) {
       columnar_ = TRY(warehouse::make_columnar());
-      feed_source_ = TRY(make_replay(*pipeline_, call_, *columnar_));
-    } else {
-      feed_source_ = TRY(make_simulator(*pipeline_, feed_clock()));
+      options.replay = TRY(make_replay(*pipeline_, call_, *columnar_));
+      options.conditions = TRY(condition_rule(call_.line));
     }
-    gap_connection_ = TRY(pipeline_->warehouse().connect());
-    producer_probe_ =
-        std::make_unique<ingest::ProducerProbe>(pipeline_->metrics(), feed_source_->name());
-    ingest::Producer::Options options{.topic = std::string(kTopic)};
-    if (is_replay) options.conditions = TRY(condition_rule(call_.line));
-    if (finnhub_) options.stamps = ingest::StampRange::live;
-    producer_ = std::make_unique<ingest::Producer>(feed_clock(), pipeline_->calendar(),
-                                                   *feed_source_, pipeline_->log(),
-                                                   *producer_probe_, wire::encode, options);
-    producer_->on_gap([this](const feeds::Gap& gap) {
-      if (auto done = ingest::record_gap(*gap_connection_, gap); !done) log_error(done.error());
-      api_->publish_gap({.feed = gap.feed,
-                         .symbol = gap.symbol ? std::string(gap.symbol->text()) : "*",
-                         .start = gap.begin,
-                         .end = gap.end,
-                         .cause = gap.cause,
-                         .healed_at = gap.healed_at});
-    });
-    if (finnhub_) {
-      TRY_STATUS(restore_finnhub(*pipeline_, feed_clock(), *finnhub_, *producer_));
-    }
-    feed_status_ = {.name = std::string(feed_source_->name()),
-                    .feed_class = std::string(feeds::to_string(feed_source_->feed_class())),
-                    .state = "live",
-                    .symbols = static_cast<std::int64_t>(config_.list("symbols").size())};
-    if (is_replay) feed_status_.symbols = 0;
-    if (!is_replay) feed_status_.faults = config_.text("simulator.faults");
-    status_.set_feed(feed_status_);
+    feeding_ = TRY(Feeding::make({clock_, files_, metrics_, config_, pipeline_->calendar()}, host_,
+                                 std::move(options)));
+    TRY_STATUS(feeding_->begin());
     feed_.emplace_back(
-        "feed-" + plan_.feed, clock_, [this](std::stop_token) { return produce(); }, log_error,
-        Turns::soon);
+        "feed-" + plan_.feed, clock_, [this](std::stop_token) { return feeding_->step(); },
+        log_error, Turns::soon);
     return Ok{};
   }
 
-  Result<Duration> produce() {
-    if (producer_->finished()) {
-      if (feed_status_.state == "live") {
-        feed_status_.state = "stopped";
-        status_.set_feed({feed_status_});
-        telemetry::log(Level::info, "feed ended", {{"feed", feed_status_.name}});
-      }
-      return Duration(std::chrono::seconds(1));
-    }
-    // Told before the step: it may fail, and what it says of itself is wanted then above all.
-    if (finnhub_) TRY_STATUS(tell_finnhub());
-    const auto step = TRY(producer_->step());
-    status_.add_records(step.records);
-    // Finnhub's feed waits for its sockets by itself.
-    const Duration pause = finnhub_ ? std::chrono::microseconds(200) : std::chrono::milliseconds(5);
-    return step.idle() ? pause : Duration(0);
+  /// Of this process's feed, or of another's.
+  Status take_gap(const feeds::Gap& gap) {
+    TRY_STATUS(gap_connection_.with(
+        [&](auto& connection) { return ingest::record_gap(*connection, gap); }));
+    api_->publish_gap({.feed = gap.feed,
+                       .symbol = gap.symbol ? std::string(gap.symbol->text()) : "*",
+                       .start = gap.begin,
+                       .end = gap.end,
+                       .cause = gap.cause,
+                       .healed_at = gap.healed_at});
+    return Ok{};
   }
-
-  /// Ten times a second: how the feed is; once a second: until when nothing is missing.
-  Status tell_finnhub() {
-    const Duration uptime = clock_.uptime();
-    if (uptime < tell_at_) return Ok{};
-    tell_at_ = uptime + std::chrono::milliseconds(100);
-    const auto state = finnhub_->state();
-    pipeline_->set_feed_state(state_value(state));
-    feed_status_.state = state.state;
-    feed_status_.symbols = std::ssize(state.symbols);
-    feed_status_.over_limit = std::ranges::count(state.symbols, feeds::finnhub::Path::over_limit,
-                                                 [](const auto& one) { return one.second; });
-    feed_status_.error = state.error;
-    status_.set_feed(feed_status_);
-    if (uptime < keep_at_) return Ok{};
-    keep_at_ = uptime + std::chrono::seconds(1);
-    return keep_alive_at(*pipeline_, state, state::Sync::later);
-  }
-
-  Clock& feed_clock() { return feed_clock_ ? *feed_clock_ : clock_; }
 
   void greet() {
     const bool simulated = pipeline_->directory().kind() == DirectoryKind::simulated;
@@ -515,20 +389,14 @@ class Running {
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<serve::Backend> backend_;
   std::unique_ptr<warehouse::Connection> daily_;
-  std::unique_ptr<warehouse::Connection> gap_connection_;
+  Guarded<std::unique_ptr<warehouse::Connection>> gap_connection_;
   std::unique_ptr<text::Columnar> columnar_;  // what a replay reads Parquet with
   std::atomic<bool> is_lost_{false};          // the warehouse answers nothing more
   std::int64_t fold_from_ = 0;  // bytes of the warehouse's log; at first all that a crash has left
   Duration next_recovery_{};    // when the disk is tried again, if it failed
   Duration next_tidying_{};     // of the warehouse
-  std::unique_ptr<Clock> feed_clock_;  // where the feed has one of its own
-  std::unique_ptr<feeds::Feed> feed_source_;
-  feeds::finnhub::FinnhubFeed* finnhub_ = nullptr;  // feed_source_, where it is that
-  Duration tell_at_{0};
-  Duration keep_at_{0};
-  std::unique_ptr<ingest::ProducerProbe> producer_probe_;
-  std::unique_ptr<ingest::Producer> producer_;
-  FeedStatus feed_status_;
+  OwnHost host_{*this};
+  std::unique_ptr<Feeding> feeding_;
   std::deque<Loop> loops_;  // stop before what they use goes
   std::deque<Loop> feed_;
 };
@@ -537,13 +405,14 @@ class Running {
 
 ExitCode up(Clock& clock, io::FileSystem& files, const Environment& environment,
             const Config& config, const Call& call) {
-  Plan plan = TRY(make_plan(environment, config, call));
-  const auto owner = TRY(DataDirectory::owner(files, plan.path));
-  if (owner) {
-    return Error{ErrorCode::already_exists,
-                 fmt::format("'{}' is in use by process {}{}", plan.path, owner->pid,
-                             owner->address.empty() ? "" : ", which serves " + owner->address),
-                 "Stop that one first, or name another directory with --data-dir."};
+  Plan plan = TRY(make_plan(files, environment, config, call));
+  if (!joins(plan.role)) {
+    if (const auto owner = TRY(DataDirectory::owner(files, plan.path))) {
+      return Error{ErrorCode::already_exists,
+                   fmt::format("'{}' is in use by process {}{}", plan.path, owner->pid,
+                               owner->address.empty() ? "" : ", which serves " + owner->address),
+                   "Stop that one first, or name another directory with --data-dir."};
+    }
   }
   // Signals are waited for below; every thread made from here on leaves them to that.
   sigset_t signals;
@@ -554,24 +423,35 @@ ExitCode up(Clock& clock, io::FileSystem& files, const Environment& environment,
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
   raise_file_limit();
+  Feeding::Carried carried;
   for (bool again = false;; again = true) {
-    Running running(clock, files, config, call, plan);
-    const Status started = running.start(again);
+    auto running = std::make_unique<Running>(clock, files, config, call, plan);
+    const Status started = running->start(again, std::move(carried));
     if (!started) {
-      running.stop();
-      return started.error();
+      running->stop();
+      carried = running->take_carried();
+      if (!joins(plan.role) || started.error().code != ErrorCode::already_exists) {
+        return started.error();
+      }
+      running.reset();
+      auto followed = TRY(follow(clock, files, config, call, plan, std::move(carried)));
+      if (followed.stopped) return 0;
+      carried = std::move(followed.carried);
+      call.terminal.err(fmt::format("'{}' is free: taking it\n", plan.path));
+      continue;
     }
     int signal = 0;
     sigwait(&signals, &signal);
     if (signal != kOpenAnew) {
       pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends the process at once
       call.terminal.err("stopping\n");
-      running.stop();
+      running->stop();
       return 0;
     }
     telemetry::log(Level::warn, "opening everything anew");
-    plan.address.port = running.port();
-    running.stop();
+    plan.address.port = running->port();
+    running->stop();
+    carried = running->take_carried();
   }
 }
 

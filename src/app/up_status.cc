@@ -32,17 +32,6 @@ text::Value equation_value(const ingest::LoadCounts& counts) {
 
 }  // namespace
 
-void UpStatus::set_feed(FeedStatus feed) {
-  known_.with([&](Known& known) {
-    feed.records += known.feed.records;
-    known.feed = std::move(feed);
-  });
-}
-
-void UpStatus::add_records(std::int64_t count) {
-  known_.with([&](Known& known) { known.feed.records += count; });
-}
-
 Result<Pipeline*> UpStatus::pipeline() const {
   Pipeline* pipeline = pipeline_.load();
   if (!pipeline) return Error{ErrorCode::unavailable, "the pipeline is not open yet", ""};
@@ -50,26 +39,30 @@ Result<Pipeline*> UpStatus::pipeline() const {
 }
 
 text::Value UpStatus::feed_status() {
-  return known_.with([&](Known& known) {
+  const Pipeline* its = pipeline_.load();
+  const FeedReport feed = its ? its->members().feed() : FeedReport();
+  const double per_second = rate_.with([&](Rate& rate) {
     const Duration now = clock_.uptime();
-    const double seconds = std::chrono::duration<double>(now - known.rate.at).count();
+    const double seconds = std::chrono::duration<double>(now - rate.at).count();
     if (seconds >= 2) {
-      known.rate = {now, known.feed.records,
-                    static_cast<double>(known.feed.records - known.rate.records) / seconds};
+      const auto records = static_cast<double>(feed.records - rate.records);
+      rate = {now, feed.records, std::max(0.0, records / seconds)};
     }
-    const bool simulated = known.feed.feed_class == "simulated";
-    text::Value value;
-    value.set("name", known.feed.name);
-    value.set("class", known.feed.feed_class);
-    value.set("badge", simulated ? "SIMULATED" : known.feed.feed_class == "replay" ? "REPLAY" : "");
-    value.set("state", known.feed.state);
-    value.set("symbols", known.feed.symbols);
-    if (!known.feed.faults.empty()) value.set("faults", known.feed.faults);
-    value.set("over_limit", known.feed.over_limit);
-    value.set("error", known.feed.error.empty() ? text::Value() : text::Value(known.feed.error));
-    value.set("quotes_per_second", std::round(known.rate.per_second * 10) / 10);
-    return value;
+    return rate.per_second;
   });
+  text::Value value;
+  value.set("name", feed.name);
+  value.set("class", feed.feed_class);
+  value.set("badge", feed.feed_class == "simulated" ? "SIMULATED"
+                     : feed.feed_class == "replay"  ? "REPLAY"
+                                                    : "");
+  value.set("state", feed.state);
+  value.set("symbols", std::ssize(feed.symbols));
+  if (!feed.faults.empty()) value.set("faults", feed.faults);
+  value.set("over_limit", feed.over_limit());
+  value.set("error", feed.error.empty() ? text::Value() : text::Value(feed.error));
+  value.set("quotes_per_second", std::round(per_second * 10) / 10);
+  return value;
 }
 
 text::Value UpStatus::status() {

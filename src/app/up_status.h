@@ -12,18 +12,6 @@
 
 namespace tapeline::app {
 
-/// What is known of the feed, for the status strip.
-struct FeedStatus {
-  std::string name = "none";
-  std::string feed_class = "none";  // simulated, replay, none
-  std::string state = "stopped";    // live, stopped, reconnecting, …
-  std::int64_t symbols = 0;
-  std::int64_t over_limit = 0;  // of them, that the vendor does not stream to this key
-  std::string error;            // the feed's newest trouble; empty while all is well
-  std::string faults;           // what the simulator does wrong, as configured
-  std::int64_t records = 0;     // appended since the start
-};
-
 /// threads:  any
 /// lifetime: outlives the server; the pipeline is given when it is open
 class UpStatus final : public serve::Commands {
@@ -32,8 +20,6 @@ class UpStatus final : public serve::Commands {
 
   /// From now on there is a pipeline to ask.
   void set_pipeline(Pipeline& pipeline) { pipeline_.store(&pipeline); }
-  void set_feed(FeedStatus feed);
-  void add_records(std::int64_t count);
 
   text::Value status() override;
   Result<text::Value> dags() override;
@@ -55,16 +41,12 @@ class UpStatus final : public serve::Commands {
     std::int64_t records = 0;
     double per_second = 0;
   };
-  struct Known {
-    FeedStatus feed;
-    Rate rate;
-  };
   text::Value feed_status();
   Result<Pipeline*> pipeline() const;
 
   Clock& clock_;
   std::atomic<Pipeline*> pipeline_{nullptr};
-  Guarded<Known> known_;
+  Guarded<Rate> rate_;
 };
 
 }  // namespace tapeline::app

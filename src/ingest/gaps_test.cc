@@ -46,8 +46,7 @@ TEST(GapsTest, a_gap_is_one_row_however_often_it_is_told) {
   gap.symbol = std::nullopt;
   gap.healed_at = std::nullopt;
   tell();
-  EXPECT_EQ(rows(),
-            "finnhub * 16:05 16:06 it's mute\nfinnhub AAPL 15:00 15:05 it's mute 15:05\n");
+  EXPECT_EQ(rows(), "finnhub * 16:05 16:06 it's mute\nfinnhub AAPL 15:00 15:05 it's mute 15:05\n");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "ingest/raw_columns.h"
@@ -30,7 +31,7 @@ ProducerProbe::ProducerProbe(telemetry::Metrics& metrics, std::string_view feed)
                            {{"feed", std::string(feed)}})) {}
 
 Producer::Producer(Clock& clock, const Calendar& calendar, feeds::Feed& feed,
-                   msglog::MessageLog& log, ProducerProbe& probe, Encode encode, Options options)
+                   msglog::RecordSink& log, ProducerProbe& probe, Encode encode, Options options)
     : clock_(clock),
       calendar_(calendar),
       feed_(feed),
@@ -52,6 +53,18 @@ Result<Producer::StepReport> Producer::step() {
   if (pending_.empty()) report.rows = TRY(poll(pending_));
   report.records = TRY(append());
   return report;
+}
+
+Status Producer::flush() {
+  TRY(append());
+  return Ok{};
+}
+
+std::vector<msglog::Record> Producer::take_pending() {
+  auto left = std::exchange(pending_, {});
+  left.erase(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(std::exchange(appended_, 0)));
+  std::ranges::move(std::exchange(next_, {}), std::back_inserter(left));
+  return left;
 }
 
 Result<Producer::StepReport> Producer::step_with_aside() {

@@ -56,7 +56,7 @@ class Producer {
     bool idle() const { return rows == 0 && records == 0; }
   };
 
-  Producer(Clock& clock, const Calendar& calendar, feeds::Feed& feed, msglog::MessageLog& log,
+  Producer(Clock& clock, const Calendar& calendar, feeds::Feed& feed, msglog::RecordSink& log,
            ProducerProbe& probe, Encode encode, Options options);
 
   /// Hears of each gap that the feed reports, before the records around it are appended, and of
@@ -71,6 +71,13 @@ class Producer {
   /// errors: the feed's and the log's; the step may be called again in any case
   /// blocks: as the feed's poll and the log's append do
   Result<StepReport> step();
+
+  /// Appends what was polled and is not in the log yet.
+  /// errors: the log's
+  Status flush();
+
+  /// What was polled and is not in the log, for who goes on with it.
+  std::vector<msglog::Record> take_pending();
 
   /// The feed is at its end and everything it gave is in the log.
   bool finished() const {
@@ -94,7 +101,7 @@ class Producer {
   Clock& clock_;
   const Calendar& calendar_;
   feeds::Feed& feed_;
-  msglog::MessageLog& log_;
+  msglog::RecordSink& log_;
   ProducerProbe& probe_;
   const Encode encode_;
   const Options options_;

@@ -25,6 +25,10 @@ class HttpPeer {
                            HttpStream::Options options) = 0;
   virtual void post_flush() = 0;
 
+  /// Gives the kernel what it takes of the bytes that wait; true where those were all. Called from
+  /// any thread, under the stream's lock and while nothing else of it is being written.
+  virtual bool send_now(HttpStream::State& /*stream*/) { return false; }
+
   /// The right to answer one request of `peer`'s.
   static HttpReply reply_to(std::weak_ptr<HttpPeer> peer);
 
@@ -35,6 +39,7 @@ class HttpPeer {
 struct HttpStream::State {
   std::mutex mutex;
   std::string pending;
+  std::string framed;     // goes first and as it is: the rest of what the kernel took a part of
   bool scheduled = true;  // a write or a flush is under way; the head is the first
   bool ended = false;
   bool closed = false;

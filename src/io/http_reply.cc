@@ -4,24 +4,26 @@
 
 namespace tapeline::io {
 
-bool HttpStream::write(std::string bytes) {
-  if (!state_) return false;
+HttpStream::Written HttpStream::write(std::string bytes) {
+  if (!state_) return Written::refused;
   std::shared_ptr<HttpPeer> peer;
   {
     std::lock_guard lock(state_->mutex);
-    if (state_->closed || state_->ended) return false;
-    if (state_->pending.size() + bytes.size() > state_->pending_bytes_max) return false;
+    if (state_->closed || state_->ended) return Written::refused;
+    const std::size_t waiting = state_->framed.size() + state_->pending.size();
+    if (waiting + bytes.size() > state_->pending_bytes_max) return Written::refused;
     if (state_->pending.empty())
       state_->pending = std::move(bytes);
     else
       state_->pending += bytes;
-    if (state_->scheduled) return true;
+    if (state_->scheduled) return Written::waits;
     peer = state_->peer.lock();
-    if (!peer) return false;
+    if (!peer) return Written::refused;
+    if (peer->send_now(*state_)) return Written::sent;
     state_->scheduled = true;
   }
   peer->post_flush();
-  return true;
+  return Written::waits;
 }
 
 void HttpStream::end() {

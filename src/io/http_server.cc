@@ -5,6 +5,7 @@
 #endif
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@
 #include <unordered_set>
 
 #include "io/http_peer.h"
+#include "io/listening.h"
 
 namespace tapeline::io {
 namespace {
@@ -70,7 +72,7 @@ struct HttpServer::Shared {
 };
 
 /// One connection, and the one request on it that is being read or answered.
-/// threads: the server's; the `post_` functions from any
+/// threads: the server's; the `post_` functions and `send_now` from any
 class HttpServer::Connection final : public HttpPeer,
                                      public std::enable_shared_from_this<Connection> {
  public:
@@ -89,6 +91,7 @@ class HttpServer::Connection final : public HttpPeer,
   void post_send(HttpResponse response) override;
   void post_stream(std::shared_ptr<HttpStream::State> stream, HttpStream::Options options) override;
   void post_flush() override;
+  bool send_now(HttpStream::State& stream) override;
 
  private:
   enum class Phase { idle, reading, answering, streaming, closing };
@@ -104,8 +107,8 @@ class HttpServer::Connection final : public HttpPeer,
   void after_write(error_code error);
   void begin_stream(std::shared_ptr<HttpStream::State> stream, const HttpStream::Options& options);
   void flush();
-  void write_stream();
-  void end_stream();
+  std::string chunk_of(const std::string& bytes) const;
+  std::function<void()> end_stream();
   void linger();
   void drop_input();
   void arm(Duration limit);
@@ -405,7 +408,7 @@ void HttpServer::Connection::begin_stream(std::shared_ptr<HttpStream::State> str
       head_text(options.status, options.headers, chunked_ ? "Transfer-Encoding: chunked\r\n" : "");
   if (is_head_) {
     phase_ = Phase::answering;
-    end_stream();
+    if (const auto on_closed = end_stream()) on_closed();
     return write(asio::buffer(head_), [this](error_code error) { after_write(error); });
   }
   drop_input();
@@ -421,16 +424,38 @@ void HttpServer::Connection::post_flush() {
   });
 }
 
+std::string HttpServer::Connection::chunk_of(const std::string& bytes) const {
+  return chunked_ ? fmt::format("{:x}\r\n{}\r\n", bytes.size(), bytes) : bytes;
+}
+
+/// Until a stream is closed, under its lock, its socket is open; and it is nobody's while nothing
+/// is scheduled.
+bool HttpServer::Connection::send_now(HttpStream::State& stream) {
+  std::string framed = chunk_of(stream.pending);
+  const ssize_t sent =
+      ::send(socket_.native_handle(), framed.data(), framed.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent <= 0) return false;  // a full buffer is waited for and an error met by the next write
+  stream.pending = {};
+  stream.framed = framed.substr(static_cast<std::size_t>(sent));
+  return stream.framed.empty();
+}
+
 /// Writes what waits; where nothing does, says so to whoever feeds the stream.
 void HttpServer::Connection::flush() {
   bool ended = false;
   {
     std::lock_guard lock(stream_->mutex);
-    body_ = std::exchange(stream_->pending, {});
+    body_ = std::exchange(stream_->framed, {});
+    if (!stream_->pending.empty()) body_ += chunk_of(std::exchange(stream_->pending, {}));
     ended = stream_->ended;
     if (body_.empty() && !ended) stream_->scheduled = false;
   }
-  if (!body_.empty()) return write_stream();
+  if (!body_.empty()) {
+    return write(asio::buffer(body_), [this](error_code error) {
+      if (error) return close();
+      flush();
+    });
+  }
   if (!ended) {
     if (stream_->events.on_writable) stream_->events.on_writable();
     return;
@@ -443,40 +468,30 @@ void HttpServer::Connection::flush() {
   });
 }
 
-void HttpServer::Connection::write_stream() {
-  static constexpr std::string_view kEnd = "\r\n";
-  head_ = chunked_ ? fmt::format("{:x}\r\n", body_.size()) : "";
-  write(std::array<asio::const_buffer, 3>{asio::buffer(head_), asio::buffer(body_),
-                                          asio::buffer(chunked_ ? kEnd : std::string_view())},
-        [this](error_code error) {
-          if (error) return close();
-          flush();
-        });
-}
-
 void HttpServer::Connection::stop() {
   if (phase_ != Phase::reading && phase_ != Phase::answering) close();
 }
 
-/// Refuses further writes and says so.
-void HttpServer::Connection::end_stream() {
+/// Refuses further writes; answers who is to be told.
+std::function<void()> HttpServer::Connection::end_stream() {
   const auto stream = std::exchange(stream_, nullptr);
-  if (!stream) return;
+  if (!stream) return {};
   {
     std::lock_guard lock(stream->mutex);
     stream->closed = true;
     stream->pending = {};
+    stream->framed = {};
   }
-  const auto events = std::exchange(stream->events, {});
-  if (events.on_closed) events.on_closed();
+  return std::exchange(stream->events, {}).on_closed;
 }
 
 void HttpServer::Connection::close() {
   phase_ = Phase::closing;
+  const auto on_closed = end_stream();  // before its socket is: another thread may write to it
   error_code ignored;
   socket_.close(ignored);
   disarm();
-  end_stream();
+  if (on_closed) on_closed();
   if (shared_->connections.erase(shared_from_this()) == 0) return;
   shared_->connections_count = shared_->connections.size();
   if (shared_->stopping && shared_->connections.empty()) shared_->drain.cancel();
@@ -535,42 +550,16 @@ void HttpServer::Shared::close_all() {
   for (const auto& connection : open) connection->close();
 }
 
-namespace {
-
-Error listen_error(const std::string& where, const error_code& error) {
-  if (error == asio::error::address_in_use)
-    return Error{ErrorCode::already_exists, fmt::format("another program listens on '{}'", where),
-                 "Stop it, or choose another port."};
-  return Error{ErrorCode::unavailable,
-               fmt::format("listening on '{}' failed: {}", where, error.message()), ""};
-}
-
-template <typename Acceptor, typename Endpoint>
-error_code listen(Acceptor& acceptor, const Endpoint& endpoint) {
-  error_code error;
-  if (!error) acceptor.bind(endpoint, error);
-  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-  return error;
-}
-
-}  // namespace
-
 Result<std::unique_ptr<HttpServer>> HttpServer::open(Clock& clock, HttpHandler& handler,
                                                      Options options) {
   auto shared = std::make_shared<Shared>(clock, handler, std::move(options));
   const Options& set = shared->options;
   error_code error;
   if (!set.address.empty()) {
-    const auto address = asio::ip::make_address(set.address, error);
-    if (error)
-      return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no IP address", set.address),
-                   "Give an address such as 127.0.0.1 or ::1."};
-    const asio::ip::tcp::endpoint endpoint(address, set.port);
-    shared->tcp.emplace(shared->io, endpoint.protocol());
-    shared->tcp->set_option(asio::socket_base::reuse_address(true), error);
-    error = listen(*shared->tcp, endpoint);
-    if (error) return listen_error(fmt::format("{}:{}", set.address, set.port), error);
-    shared->port = shared->tcp->local_endpoint(error).port();
+    const auto listening = TRY(listen_tcp(set.address, set.port));
+    shared->port = listening.port;
+    const auto protocol = listening.is_ipv6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4();
+    shared->tcp.emplace(shared->io, protocol, listening.fd);
     shared->hosts = {"localhost", "127.0.0.1", "::1", set.address};
     shared->hosts.insert(shared->hosts.end(), set.hosts.begin(), set.hosts.end());
   }
@@ -583,8 +572,9 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(Clock& clock, HttpHandler& 
     shared->local.emplace(shared->io, asio::local::stream_protocol());
     // Linux gives the file the socket's own mode, so it is never open to others, not even briefly.
     ::fchmod(shared->local->native_handle(), 0600);
-    error = listen(*shared->local, asio::local::stream_protocol::endpoint(set.socket_path));
-    if (error) return listen_error(set.socket_path, error);
+    shared->local->bind(asio::local::stream_protocol::endpoint(set.socket_path), error);
+    if (!error) shared->local->listen(asio::socket_base::max_listen_connections, error);
+    if (error) return listen_error(set.socket_path, error.value());
   }
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(shared)));
 }

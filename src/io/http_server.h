@@ -36,15 +36,20 @@ class HttpStream {
   };
   /// Called on the server's thread, without locks.
   struct Events {
-    std::function<void()> on_writable;  // the head, or all that was written, is with the kernel
+    std::function<void()> on_writable;  // the head, or all that waited, is with the kernel
     std::function<void()> on_closed;    // once, last; not after `end`
   };
 
   HttpStream() = default;
 
-  /// Takes `bytes` to be sent in order.
-  /// False, and nothing was taken, where it is closed or `pending_bytes_max` would be passed.
-  bool write(std::string bytes);
+  /// Takes `bytes` to be sent in order. What the kernel takes at once is sent on the calling
+  /// thread: waking the server's would be a part of each event's way that can be felt.
+  enum class Written : std::uint8_t {
+    refused,  // nothing was taken: it is closed, or `pending_bytes_max` would be passed
+    waits,    // `on_writable` will be called
+    sent,     // it will not: all is with the kernel
+  };
+  Written write(std::string bytes);
 
   /// Sends what waits, then closes the connection.
   void end();

@@ -82,15 +82,10 @@ struct GroupOffset {
   Offset next = 0;  // it reads on from there
 };
 
-class MessageLog {
+/// What records can be appended to: a log, or the way to the process that has it.
+class RecordSink {
  public:
-  virtual ~MessageLog() = default;
-
-  /// errors: already_exists, invalid_argument (name, number of partitions), unavailable (disk)
-  virtual Status create_topic(const std::string& name, std::int32_t partitions) = 0;
-
-  /// Every topic, by name.
-  virtual Result<std::vector<TopicInfo>> topics() = 0;
+  virtual ~RecordSink() = default;
 
   /// Appends `records`, each to the partition of its key (as Kafka: murmur2), in order.
   ///
@@ -103,6 +98,15 @@ class MessageLog {
   /// threads:  any
   virtual Result<std::vector<Position>> append(const std::string& topic,
                                                std::span<const Record> records) = 0;
+};
+
+class MessageLog : public RecordSink {
+ public:
+  /// errors: already_exists, invalid_argument (name, number of partitions), unavailable (disk)
+  virtual Status create_topic(const std::string& name, std::int32_t partitions) = 0;
+
+  /// Every topic, by name.
+  virtual Result<std::vector<TopicInfo>> topics() = 0;
 
   /// Reads synced records from `start` on. An empty answer means "nothing yet", not "the end".
   ///

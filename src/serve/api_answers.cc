@@ -191,7 +191,7 @@ void Api::run_command(Call call, io::HttpReply reply, std::stop_token stop) {
   const auto send = [&](const std::string& frame) {
     for (;;) {
       const auto seen = room->count();
-      if (stream.write(frame)) return true;
+      if (stream.write(frame) != io::HttpStream::Written::refused) return true;
       if (stream.closed() || gone->stop_requested()) return false;
       room->wait(seen, kCommandRoomWait, gone->get_token());
     }

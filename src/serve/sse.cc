@@ -135,8 +135,11 @@ void SseHub::pump(Reader& reader, Duration now) {
   std::string text = reader.queue.take(now);
   if (text.empty()) return;
   sent_.add(static_cast<std::int64_t>(text.size()));
-  reader.writable = false;
-  reader.stream.write(std::move(text));
+  write(reader, std::move(text));
+}
+
+void SseHub::write(Reader& reader, std::string text) {
+  reader.writable = reader.stream.write(std::move(text)) == io::HttpStream::Written::sent;
 }
 
 void SseHub::on_writable(std::uint64_t id) {
@@ -238,10 +241,7 @@ void SseHub::step() {
     if (beat) state.heartbeat_at = now + kHeartbeat;
     for (auto& [id, reader] : state.readers) {
       pump(*reader, now);
-      if (beat && reader->writable) {
-        reader->writable = false;
-        reader->stream.write(": heartbeat\n\n");
-      }
+      if (beat && reader->writable) write(*reader, ": heartbeat\n\n");
     }
   });
 }

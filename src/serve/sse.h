@@ -150,6 +150,7 @@ class SseHub {
   };
 
   void pump(Reader& reader, Duration now);
+  static void write(Reader& reader, std::string text);
   void on_writable(std::uint64_t id);
 
   Clock& clock_;

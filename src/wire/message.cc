@@ -129,6 +129,22 @@ QuoteView view_of(const Quote& quote) {
           .history = quote.history};
 }
 
+Quote quote_of(const QuoteView& row) {
+  return {.symbol = *Symbol::parse(row.symbol),
+          .price = row.price,
+          .open = row.open,
+          .high = row.high,
+          .low = row.low,
+          .previous_close = row.previous_close,
+          .volume = row.volume,
+          .session = row.session,
+          .bar_length = row.bar_length,
+          .event_time = row.event_time,
+          .received_at = row.received_at,
+          .data_source = std::string(row.data_source),
+          .history = row.history};
+}
+
 bool same_payload(const QuoteView& a, const QuoteView& b) {
   return a.price == b.price && a.open == b.open && a.high == b.high && a.low == b.low &&
          a.volume == b.volume && a.previous_close == b.previous_close && a.session == b.session &&

@@ -51,6 +51,9 @@ struct QuoteView {
 /// lifetime: looks into `quote`
 QuoteView view_of(const Quote& quote);
 
+/// The Quote that a message says; the decoder has seen to it that its symbol is one.
+Quote quote_of(const QuoteView& row);
+
 /// Whether a second message of one key says nothing new: all but the key itself,
 /// received_at and history are equal.
 bool same_payload(const QuoteView& a, const QuoteView& b);

@@ -16,22 +16,6 @@ void require(bool holds) {
   if (!holds) std::abort();
 }
 
-Quote quote_of(const QuoteView& row) {
-  return {.symbol = *Symbol::parse(row.symbol),
-          .price = row.price,
-          .open = row.open,
-          .high = row.high,
-          .low = row.low,
-          .previous_close = row.previous_close,
-          .volume = row.volume,
-          .session = row.session,
-          .bar_length = row.bar_length,
-          .event_time = row.event_time,
-          .received_at = row.received_at,
-          .data_source = std::string(row.data_source),
-          .history = row.history};
-}
-
 bool has_four_digit_year(Timestamp at) {
   const int year = static_cast<int>(
       std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(at)).year());

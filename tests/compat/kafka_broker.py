@@ -10,6 +10,7 @@ programs are a JDK and mvn (`make deps-real`). Brokers die with the script that 
 """
 import argparse
 import ctypes
+import json
 import os
 import pathlib
 import re
@@ -253,7 +254,7 @@ class Kafka:
     def tool(self, name, *words, **more):
         """Runs one of Kafka's own command line tools, where this version has it."""
         for place in {"TopicCommand": ("kafka.admin", "org.apache.kafka.tools"), "DeleteRecordsCommand": ("kafka.admin", "org.apache.kafka.tools"),
-                      "MetadataQuorumCommand": ("kafka.admin", "org.apache.kafka.tools"), "ConsoleProducer": ("kafka.tools", "org.apache.kafka.tools")}[name]:
+                      "ConsoleProducer": ("kafka.tools", "org.apache.kafka.tools")}[name]:
             done = subprocess.run([*self._java("-XX:TieredStopAtLevel=1", "-Xmx128m"), f"{place}.{name}", *map(str, words)], capture_output=True,
                                   text=True, **more)
             if "ClassNotFoundException" not in done.stderr:
@@ -261,10 +262,10 @@ class Kafka:
         return done
 
     def controller(self):
-        """The number of the broker that controls the others; None where nobody does."""
-        up = ",".join(f"{self.host}:{broker.ports[0]}" for broker in self.brokers if broker.running())
-        found = re.search(r"LeaderId:\s+(\d+)", self.tool("MetadataQuorumCommand", "--bootstrap-server", up, "describe", "--status").stdout)
-        return int(found[1]) if found else None
+        """The number of the broker that controls the others, by what those that run have noted; None where they know of none."""
+        notes = [json.loads((broker.home / "data" / "__cluster_metadata-0" / "quorum-state").read_text()) for broker in self.brokers if broker.running()]
+        newest = max(notes, key=lambda note: note["leaderEpoch"])
+        return newest["leaderId"] if newest["leaderId"] > 0 else None
 
     def topics(self, *words):
         done = self.tool("TopicCommand", "--bootstrap-server", self.bootstrap, *words)

@@ -7,11 +7,11 @@ Each part has a fresh broker for each version. What breaks while messages come i
 
     contract  tests_msglog beside TAPELINE: the contract of a message log, on this broker
     golden    the golden script with TAPELINE_LOG=kafka, for each of the sets
-    original  bytes as the original's producer writes them load, and a consumer of the same group sees what is committed
+    original  what a Python producer as the original's writes loads; a consumer as the original's reads ours, and sees our commits
     commands  each topic command answers on Kafka
     back      a topic that was cut, and one that was made anew, are noticed; so is what retention took; each goes on as it says
     faults    partitions added, records removed by retention, a message too large, an unknown topic, a start without Kafka
-    tls       TLS, and SASL over it
+    logins    TLS, and over it PLAIN, SCRAM and OAUTHBEARER: works, or it is said what to change
 
 Without Java, Maven or their repository everything is skipped. Prints a line a check and `N passed, N failed`.
 """
@@ -23,9 +23,10 @@ import sys
 import time
 
 from kafka_tapeline import ROOT, KafkaTapeline, counted, fresh, load_all, run, until
-from kafka_broker import PASSWORD, USER
+from kafka_broker import PASSWORD, USER, Kafka
 
-PARTS = ("contract", "golden", "original", "commands", "back", "faults", "tls")
+PARTS = ("contract", "golden", "original", "commands", "back", "faults", "logins")
+CLIENTS = ROOT / "third_party" / "kafka-clients"  # a Python with confluent-kafka and kafka-python
 
 
 def contract(checks, kafka, given, work):
@@ -51,20 +52,42 @@ ORIGINAL = ('{"symbol": "%s", "price": %.2f, "high": 151.0, "low": 149.5, "open"
 
 
 def original(checks, kafka, given, work):
-    name = f"{kafka.version}, the original's messages"
+    name = f"{kafka.version}, the original's clients"
+    python = CLIENTS / "bin" / "python"
+    if not python.exists():
+        print(f"skipped: {name}: third_party/kafka-clients is not there (make test-real-full)")
+        return
+    speak = lambda *words: subprocess.run([python, ROOT / "tests" / "compat" / "original_clients.py", *map(str, words)], capture_output=True, text=True)
     tapeline = KafkaTapeline(given.tapeline, work / "original", kafka.bootstrap)
     tapeline.call("import", "/dev/null")  # makes a market directory and the topic, whatever it says of the file
-    lines = [ORIGINAL % ("AAPL", 150 + i / 10, 2 + i // 10, i % 10) for i in range(40)]
-    sent = kafka.tool("ConsoleProducer", "--bootstrap-server", kafka.bootstrap, "--topic", "stock_prices", input="\n".join(lines) + "\n")
-    checks.check(f"{name}: Kafka's own producer wrote {len(lines)}", sent.returncode == 0, sent.stderr[-300:])
+    done = speak("produce", kafka.bootstrap, 200)
+    sent = [json.loads(line) for line in done.stdout.splitlines()]
+    checks.check(f"{name}: its producer wrote {len(sent)}", len(sent) == 200, done.stderr[-300:])
+    keys = {json.loads(line)["key"] for line in tapeline.call("topic", "tail", "stock_prices", "--from", "beginning", "--no-follow", "--json").stdout.splitlines()}
+    checks.check(f"{name}: without a key", keys <= {"", None} and keys, keys)
     load_all(tapeline)
     counts = counted(tapeline)
-    checks.check(f"{name}: loaded", counts["loaded"] == len(lines) and counts["dead"] == 0, counts)
-    row = tapeline.rows("select count(*) as n from raw_stocks.stock_prices where volume is null and data_source = 'finnhub'")
-    checks.check(f"{name}: volume 0 reads as unknown", row and row[0]["n"] == len(lines), row)
+    checks.check(f"{name}: all are loaded", counts["loaded"] == len(sent) and counts["dead"] == 0, counts)
+    rows = tapeline.rows('select symbol, "timestamp"::varchar as at, price::double as price, high::double as high, low::double as low, open::double as open, '
+                         'volume, data_source, session::varchar as session from raw_stocks.stock_prices order by "timestamp"')
+    want = [{"symbol": m["symbol"], "at": m["timestamp"].replace("T", " "), "price": m["price"], "high": m["high"], "low": m["low"], "open": m["open"],
+             "volume": None, "data_source": "finnhub", "session": "regular"} for m in sent]
+    wrong = [pair for pair in zip(want, rows) if any(abs(pair[0][c] - pair[1][c]) > 5e-7 if isinstance(pair[0][c], float) else pair[0][c] != pair[1][c] for c in want[0])]
+    checks.check(f"{name}: a time without a zone is UTC, volume 0 is unknown, the rest is as it was sent", len(rows) == len(want) and not wrong, wrong[:2])
     groups = json.loads(tapeline.call("topic", "groups", "stock_prices", "--json").stdout or "[]")
     checks.check(f"{name}: the group's commits are Kafka's to see",
                  any(g["group"] == "airflow-stock-ingestion-snowflake" and g["kept_in"] == "log" and g["lag"] == 0 for g in groups), groups)
+    tapeline.call("import", given.data / "daily" / "edge.csv.gz")
+    ours = tapeline.rows("select count(*) as n from raw_stocks.stock_prices")[0]["n"] - len(sent)
+    done = speak("consume", kafka.bootstrap, "another-group")
+    read = [json.loads(line) for line in done.stdout.splitlines()]
+    checks.check(f"{name}: its consumer reads its own {len(sent)} and our {ours}", len(read) == len(sent) + ours and ours > 0 and read[:200] == [{c: m[c] for c in read[0]} for m in sent],
+                 (len(read), done.stderr[-600:]))
+    checks.check(f"{name}: and finds its fields in ours", all(row[c] is not None for row in read[200:] for c in ("symbol", "price", "timestamp", "data_source")), read[-1:])
+    # As the DAG of the original: from where tapeline's commits stand. Its own membership then keeps us from committing, and nothing else.
+    speak("produce", kafka.bootstrap, 5)
+    read = speak("consume", kafka.bootstrap, "airflow-stock-ingestion-snowflake").stdout.splitlines()
+    checks.check(f"{name}: as a member of our group it reads on where we had committed", len(read) == 5, len(read))
 
 
 def commands(checks, kafka, given, work):
@@ -195,29 +218,75 @@ def faults(checks, kafka, given, work):
     checks.check(f"{name}: it stops as told", tapeline.stop() == 0, tapeline.last_words())
 
 
-def tls(checks, kafka, given, work):
-    with fresh(kafka, work / "tls-broker", tls=True, sasl=True) as broker:
-        ca = {"TAPELINE_KAFKA_SSL_CA_LOCATION": str(broker.ca)}
-        login = {**ca, "TAPELINE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "TAPELINE_KAFKA_SASL_USERNAME": USER}
-        plain = {**login, "TAPELINE_KAFKA_SASL_MECHANISM": "PLAIN", "TAPELINE_KAFKA_SASL_PASSWORD": PASSWORD}
-        cases = {"TLS": (broker.tls, {**ca, "TAPELINE_KAFKA_SECURITY_PROTOCOL": "SSL"}, True), "SASL PLAIN over TLS": (broker.sasl, plain, True),
-                 "an authority that nobody named": (broker.tls, {"TAPELINE_KAFKA_SECURITY_PROTOCOL": "SSL"}, False),
-                 "a wrong password": (broker.sasl, {**plain, "TAPELINE_KAFKA_SASL_PASSWORD": "wr0ng-one"}, False)}
-        if broker.has_scram:
-            cases["SCRAM over TLS"] = (broker.sasl, {**plain, "TAPELINE_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512"}, None)
-        for case, (bootstrap, settings, good) in cases.items():
-            tapeline = KafkaTapeline(given.tapeline, work / re.sub(r"\W", "-", case), bootstrap, TAPELINE_LOG_TOPIC_PREFIX=re.sub(r"\W", "-", case) + ".",
-                                     **settings)
-            said = tapeline.call("doctor").stdout
-            answered = "1 broker of cluster" in said
-            if good is None:  # as the librdkafka that this was built with can
-                checks.check(f"{kafka.version}: {case}: works, or doctor says why not", answered or "cannot do SCRAM with Kafka 4.x" in said, said)
-                continue
-            checks.check(f"{kafka.version}: {case}: {'answers' if good else 'is refused'}", answered == good, said)
-            checks.check(f"{kafka.version}: {case}: no password is shown", PASSWORD not in said and "wr0ng-one" not in said)
-            if good:
-                done = tapeline.call("import", given.data / "daily" / "edge.csv.gz")
-                checks.check(f"{kafka.version}: {case}: a set loads", done.returncode == 0 and counted(tapeline)["loaded"] > 0, done.stderr[-300:])
+def newer_librdkafka():
+    """The folder with the librdkafka that Python's Kafka client brings along, in the name that tapeline looks for; None where it is not there."""
+    found = sorted(CLIENTS.glob("lib/python3*/site-packages/confluent_kafka.libs/librdkafka*.so.1"))
+    folder = CLIENTS / "newer"
+    if found and not folder.exists():
+        folder.mkdir()
+        (folder / "librdkafka.so.1").symlink_to(found[0])
+    return folder if found else None
+
+
+def logins(checks, kafka, given, work):
+    tokens = {"sasl.enabled.mechanisms": "PLAIN,OAUTHBEARER" + (",SCRAM-SHA-256,SCRAM-SHA-512" if kafka.has_scram else ""),
+              "oauthbearer.sasl.jaas.config": "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required "
+                                              f'unsecuredLoginStringClaim_sub="{USER}";'}
+    with fresh(kafka, work / "logins-broker", tls=True, sasl=True, settings=[f"listener.name.sasl.{name}={value}" for name, value in tokens.items()]) as broker:
+        login(checks, broker, given, work)
+    if not kafka.has_scram:  # that came with 3.5, where there is no Zookeeper
+        with Kafka(work / "scram-broker", "3.7.1", tls=True, sasl=True) as broker:
+            login(checks, broker, given, work / "scram", only="SCRAM")
+
+
+def login(checks, broker, given, work, only=""):
+    """Each way to log in, with the librdkafka of this machine, and with a newer one: works, or it is said what to change."""
+    ca = {"TAPELINE_KAFKA_SSL_CA_LOCATION": str(broker.ca)}
+    by = lambda mechanism, password=PASSWORD: {**ca, "TAPELINE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "TAPELINE_KAFKA_SASL_USERNAME": USER,
+                                               "TAPELINE_KAFKA_SASL_MECHANISM": mechanism, "TAPELINE_KAFKA_SASL_PASSWORD": password}
+    unsigned = {**ca, "TAPELINE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "TAPELINE_KAFKA_SASL_MECHANISM": "OAUTHBEARER"}
+    unsigned_now = {**unsigned, "TAPELINE_KAFKA_ENABLE_SASL_OAUTHBEARER_UNSECURE_JWT": "true",
+                    "TAPELINE_KAFKA_SASL_OAUTHBEARER_CONFIG": f"principal={USER} lifeSeconds=4"}
+    newer, refused = newer_librdkafka(), "refuses the login"
+    old_scram = "cannot do SCRAM with Kafka 4.x" if broker.major >= 4 else None
+    cases = [("TLS", broker.tls, {**ca, "TAPELINE_KAFKA_SECURITY_PROTOCOL": "SSL"}, None, None),
+             ("an authority that nobody named", broker.tls, {"TAPELINE_KAFKA_SECURITY_PROTOCOL": "SSL"}, "certificate", None),
+             ("PLAIN", broker.sasl, by("PLAIN"), None, None),
+             ("PLAIN with a wrong password", broker.sasl, by("PLAIN", "wr0ng-one"), refused, None),
+             ("OAUTHBEARER without tokens", broker.sasl, unsigned, "has no tokens", None),
+             ("OAUTHBEARER, unsigned tokens", broker.sasl, unsigned_now, "2.2.0 or later", None),
+             ("OAUTHBEARER, unsigned tokens, a newer librdkafka", broker.sasl, unsigned_now, None, newer)]
+    if broker.has_scram:
+        for kind in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+            cases += [(kind, broker.sasl, by(kind), old_scram, None),
+                      (f"{kind} with a wrong password", broker.sasl, by(kind, "wr0ng-one"), old_scram or "SCRAM", None),
+                      (f"{kind}, a newer librdkafka", broker.sasl, by(kind), None, newer),
+                      (f"{kind} with a wrong password, a newer librdkafka", broker.sasl, by(kind, "wr0ng-one"), refused, newer)]
+    for case, bootstrap, settings, wrong, library in cases:
+        if only not in case:
+            continue
+        if "newer" in case and not library:
+            print(f"skipped: {case}: third_party/kafka-clients is not there (make test-real-full)")
+            continue
+        folder, name = re.sub(r"\W+", "-", case), f"{broker.version}: {case}"
+        if library:
+            settings = {**settings, "LD_LIBRARY_PATH": str(library)}
+        tapeline = KafkaTapeline(given.tapeline, work / folder, bootstrap, TAPELINE_LOG_TOPIC_PREFIX=f"{folder}.", **settings)
+        said = tapeline.call("doctor").stdout
+        answered = "1 broker of cluster" in said
+        checks.check(f"{name}: {'answers' if wrong is None else 'is refused, and said to be: ' + wrong}", answered == (wrong is None) and (wrong or "") in said, said)
+        if wrong is None:
+            done = tapeline.call("import", given.data / "daily" / "edge.csv.gz")
+            checks.check(f"{name}: a set loads", done.returncode == 0 and counted(tapeline)["loaded"] > 0, done.stderr[-300:])
+            said += done.stdout + done.stderr
+        if wrong is None and "unsigned" in case:
+            tapeline.up()
+            time.sleep(10)  # two tokens' lives
+            status, answer = tapeline.post([(ORIGINAL % ("AAPL", 150, 2, 1)).encode()])
+            checks.check(f"{name}: tokens are renewed", status == 200 and tapeline.get("/-/ready")[0] == 200 and tapeline.spool() == 0, (status, answer))
+            tapeline.stop()
+            said += (tapeline.folder / "up.log").read_text()
+        checks.check(f"{name}: no password is shown", PASSWORD not in said and "wr0ng-one" not in said)
 
 
 if __name__ == "__main__":

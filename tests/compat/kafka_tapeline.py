@@ -145,7 +145,7 @@ class Load(threading.Thread):
         keys = self.keys()
         counts = counted(self.tapeline)
         twice = self.tapeline.rows('select count(*) - count(distinct (symbol, "timestamp")) as n from raw_stocks.stock_prices')[0]["n"]
-        print(f"     {name}: {time.monotonic() - began:.0f} s: {len(lines)} messages acknowledged, {len(keys)} keys, {counts['raw']} in raw; "
+        print(f"figures: {name}: {time.monotonic() - began:.0f} s: {len(lines)} messages acknowledged, {len(keys)} keys, {counts['raw']} in raw; "
               f"{len(keys) - counts['raw']} lost, {twice} doubled; consumed {counts['consumed']} = loaded {counts['loaded']} + duplicate "
               f"{counts['duplicate']} + superseded {counts['superseded']} + dead {counts['dead']}; at most {self.spooled_most} in the spool", flush=True)
         checks.check(f"{name}: 0 lost, 0 doubled", len(keys) == counts["raw"] == counts["loaded"] > 0 and twice == 0 and counts["dead"] == 0 and

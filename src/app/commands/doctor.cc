@@ -208,10 +208,7 @@ std::vector<Finding> check_log(Clock& clock, const Config& config) {
                      config.value("log.brokers").origin),
          "TAPELINE_LOG=kafka, or engine = \"kafka\" under [log] in tapeline.toml, takes them."}};
   }
-  const auto mechanism = (*options)->settings.find("sasl.mechanism");
-  const auto mechanisms = (*options)->settings.find("sasl.mechanisms");
-  std::string login = mechanism != (*options)->settings.end() ? mechanism->second : "";
-  if (mechanisms != (*options)->settings.end()) login = mechanisms->second;
+  const std::string login = msglog::sasl_mechanism((*options)->settings);
   auto log = msglog::KafkaLog::open(clock, **std::move(options));
   if (!log) return {must_fix(what, log.error())};
   const auto cluster = (*log)->describe_cluster();
@@ -219,7 +216,9 @@ std::vector<Finding> check_log(Clock& clock, const Config& config) {
   Finding finding = {what, Verdict::fix, cluster.error().message,
                      fmt::format("Start the brokers, or name others ({} is from {}).",
                                  config.text("log.brokers"), config.value("log.brokers").origin)};
-  if (login.starts_with("SCRAM") && msglog::kafka_library_scram_is_old()) {
+  const bool refused = cluster.error().message.find("SASL") != std::string::npos;
+  if (refused) finding.fix = cluster.error().hint;
+  if (refused && login.starts_with("SCRAM") && msglog::kafka_library_scram_is_old()) {
     finding.fix = fmt::format(
         "librdkafka {} cannot do SCRAM with Kafka 4.x, even with the right password: build against "
         "2.6.1 or later, or use PLAIN over TLS. With Kafka 3.x look at user and password.",

@@ -169,6 +169,28 @@ std::string feed_text(const text::Value& feed) {
   return line + "\n";
 }
 
+text::Value members_value(const std::vector<MemberRow>& members) {
+  text::List list;
+  for (const MemberRow& member : members) {
+    text::List partitions;
+    for (const std::int32_t one : member.partitions) partitions.emplace_back(std::int64_t{one});
+    text::Value row;
+    row.set("name", member.name);
+    row.set("group", member.group);
+    row.set("partitions", std::move(partitions));
+    list.push_back(std::move(row));
+  }
+  return text::Value(std::move(list));
+}
+
+/// "member    load-4711, partitions 0, 2"
+std::string member_text(const MemberRow& member) {
+  return fmt::format("member    {}, {}\n", member.name,
+                     member.partitions.empty()
+                         ? "stands by"
+                         : fmt::format("partitions {}", fmt::join(member.partitions, ", ")));
+}
+
 }  // namespace
 
 ExitCode audit(Pipeline& pipeline, const Call& call) {
@@ -254,8 +276,11 @@ ExitCode show_status(Pipeline& pipeline, const Call& call) {
       pipeline.driven() && pipeline.directory().kind() == DirectoryKind::simulated;
   const std::string faults = has_faults ? pipeline.config().text("simulator.faults") : "";
   if (!faults.empty()) value.set("faults", faults);
-  const text::Value feed = pipeline.feed_state();
+  const FeedReport report = pipeline.members().feed();
+  const text::Value feed = report.name == "none" ? text::Value() : state_value(report);
   value.set("feed", feed);
+  const auto members = pipeline.members().list();
+  value.set("members", members_value(members));
   const auto spool = pipeline.log_engine().spool();
   value.set("log", spool ? "kafka" : "embedded");
   if (spool) value.set("spool", spool_value(*spool));
@@ -282,6 +307,11 @@ ExitCode show_status(Pipeline& pipeline, const Call& call) {
   if (!faults.empty()) call.terminal.out(fmt::format("faults    {}, by the simulator\n", faults));
   if (spool) call.terminal.out(spool_text(pipeline, *spool));
   if (!feed.is_null()) call.terminal.out(feed_text(feed));
+  // One process that does all of it is not worth a word.
+  const auto alone = [&](const MemberRow& member) { return member.name == members[0].name; };
+  for (const MemberRow& member : members) {
+    if (!std::ranges::all_of(members, alone)) call.terminal.out(member_text(member));
+  }
   if (!healthy) call.terminal.error(healthy.error());
   return healthy ? 0 : 1;
 }

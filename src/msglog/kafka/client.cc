@@ -7,6 +7,7 @@
 #include <limits>
 #include <set>
 
+#include "base/check.h"
 #include "msglog/kafka/handles.h"
 #include "msglog/kafka/statistics.h"
 #include "telemetry/logging.h"
@@ -39,7 +40,6 @@ const KafkaSettings kProducerDefaults = {
     {"message.timeout.ms", "5000"},
     {"message.max.bytes", "1179648"},
     {"queue.buffering.max.messages", "1000000"},
-    {"compression.type", "lz4"},
 };
 const KafkaSettings kConsumerDefaults = {
     {"fetch.wait.max.ms", "100"},
@@ -113,6 +113,25 @@ Status set_one(rd_kafka_conf_t* conf, const std::string& name, const std::string
                "Its settings are listed in librdkafka's CONFIGURATION.md."};
 }
 
+/// That there are tokens to log in with: librdkafka would wait for ever for one that nobody gives.
+Status check_tokens(const KafkaSettings& settings) {
+  const auto is = [&](const char* name, std::string_view value) {
+    const auto found = settings.find(name);
+    return found != settings.end() && found->second == value;
+  };
+  const bool unsigned_ones = is("enable.sasl.oauthbearer.unsecure.jwt", "true");
+  if (unsigned_ones && rd_kafka_version() < 0x020200ff) {
+    return Error{ErrorCode::unsupported,
+                 fmt::format("librdkafka {} crashes when it renews an unsigned token",
+                             kafka_library_version()),
+                 "Build against 2.2.0 or later, or log in another way."};
+  }
+  if (unsigned_ones || is("sasl.oauthbearer.method", "oidc")) return Ok{};
+  return Error{ErrorCode::invalid_argument, "OAUTHBEARER has no tokens to log in with",
+               "Set sasl.oauthbearer.method = \"oidc\" with a token endpoint, or, for brokers that "
+               "take unsigned tokens, enable.sasl.oauthbearer.unsecure.jwt = \"true\"."};
+}
+
 }  // namespace
 
 bool is_secret_setting(const std::string& name) {
@@ -123,6 +142,14 @@ bool is_secret_setting(const std::string& name) {
 }
 
 std::string kafka_library_version() { return rd_kafka_version_str(); }
+
+std::string sasl_mechanism(const KafkaSettings& settings) {
+  for (const char* name : {"sasl.mechanisms", "sasl.mechanism"}) {
+    const auto found = settings.find(name);
+    if (found != settings.end()) return found->second;
+  }
+  return "";
+}
 
 bool kafka_library_scram_is_old() { return rd_kafka_version() < 0x020601ff; }
 
@@ -165,6 +192,12 @@ Error kafka_error(int code, const std::string& what, const std::string& detail) 
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
       return {ErrorCode::unavailable, text, "Kafka's ACLs do not let this user do it."};
     default:
+      // What librdkafka says of a login: that of its own end, and that of a broker's.
+      if (detail.find("SASL") != std::string::npos) {
+        return {ErrorCode::unavailable, text,
+                "A broker is there and refuses the login: look at sasl.mechanism, user and "
+                "password under [log.kafka] and in secrets.env."};
+      }
       return {ErrorCode::unavailable, text, "`tapeline doctor` tries the brokers."};
   }
 }
@@ -274,8 +307,11 @@ Result<std::unique_ptr<KafkaClient>> KafkaClient::make(Kind kind, const KafkaSet
     for (const auto& [name, value] : kProducerDefaults) all.erase(name);
     all.erase("statistics.interval.ms");  // the producer's say enough
   }
+  const bool has_tokens = sasl_mechanism(all) == "OAUTHBEARER";
+  if (has_tokens) TRY_STATUS(check_tokens(all));
   for (const auto& [name, value] : all) TRY_STATUS(set_one(conf.get(), name, value));
 
+  rd_kafka_conf_enable_sasl_queue(conf.get(), has_tokens ? 1 : 0);
   rd_kafka_conf_set_opaque(conf.get(), client.get());
   rd_kafka_conf_set_log_cb(conf.get(), &log_line);
   rd_kafka_conf_set_background_event_cb(conf.get(), &KafkaEvents::on_event);
@@ -293,6 +329,10 @@ Result<std::unique_ptr<KafkaClient>> KafkaClient::make(Kind kind, const KafkaSet
   const Queue main(rd_kafka_queue_get_main(client->handle_));
   const Queue background(rd_kafka_queue_get_background(client->handle_));
   rd_kafka_queue_forward(main.get(), background.get());
+  if (has_tokens) {  // and tokens are renewed there
+    rd_kafka_error_t* const error = rd_kafka_sasl_background_callbacks_enable(client->handle_);
+    TL_ASSERT(!error);
+  }
   return client;
 }
 

@@ -32,6 +32,9 @@ bool is_secret_setting(const std::string& name);
 /// Which librdkafka this is: "2.0.2".
 std::string kafka_library_version();
 
+/// How these settings log in: "PLAIN", "SCRAM-SHA-256", … Empty where they say nothing of it.
+std::string sasl_mechanism(const KafkaSettings& settings);
+
 /// Whether it doubles the nonce in SCRAM, which brokers from 4.0 on refuse (mended in 2.6.1).
 bool kafka_library_scram_is_old();
 

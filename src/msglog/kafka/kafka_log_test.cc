@@ -216,6 +216,17 @@ TEST_F(KafkaLogTest, an_append_that_librdkafkas_queue_cannot_hold_at_once_goes_i
   }
 }
 
+TEST_F(KafkaLogTest, a_login_by_token_says_what_it_lacks) {
+  KafkaSettings settings = {{"security.protocol", "SASL_PLAINTEXT"},
+                            {"sasl.mechanism", "OAUTHBEARER"}};
+  const auto without = KafkaLog::open(*clock, {.settings = settings});
+  ASSERT_FALSE(without);
+  EXPECT_NE(without.error().message.find("no tokens"), std::string::npos);
+  settings["enable.sasl.oauthbearer.unsecure.jwt"] = "true";
+  const auto old = KafkaLog::open(*clock, {.settings = settings});
+  EXPECT_EQ(bool(old), rd_kafka_version() >= 0x020200ff);
+}
+
 TEST_F(KafkaLogTest, a_setting_that_nobody_knows_is_named_and_secrets_are_known) {
   const auto unknown = KafkaLog::open(*clock, {.settings = {{"linger.us", "1"}}});
   ASSERT_FALSE(unknown);

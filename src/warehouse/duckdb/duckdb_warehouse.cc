@@ -4,9 +4,10 @@
 #include <fmt/format.h>
 
 #include <atomic>
-#include <map>
+#include <list>
 
 #include "base/guarded.h"
+#include "base/wakeup.h"
 #include "warehouse/duckdb/copy_out.h"
 #include "warehouse/duckdb/cursor.h"
 #include "warehouse/duckdb/migrations.h"
@@ -17,7 +18,10 @@ namespace tapeline::warehouse {
 struct DuckDbWarehouse::State {
   State(const Clock& its_clock, Options its_options)
       : clock(its_clock), options(std::move(its_options)) {}
-  ~State() { duckdb_close(&database); }
+  ~State() {
+    tasks.with([](auto& its) { its.reset(); });
+    duckdb_close(&database);
+  }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
@@ -26,16 +30,63 @@ struct DuckDbWarehouse::State {
   duckdb_database database = nullptr;
   std::atomic<std::uint64_t> version{0};
 
-  struct Deadline {
-    Duration at;
-    bool passed = false;
+  struct Statement {
+    duckdb_connection connection;
+    Duration began;
+    std::optional<Duration> deadline;
+    bool splits;  // into tasks that more than one thread can do
+    bool overdue = false;
   };
-  Guarded<std::map<duckdb_connection, Deadline>> deadlines;
+  Guarded<std::list<Statement>> running;
+
+  /// What helpers do now: DuckDB's tasks, until they are told that it is over.
+  struct Tasks {
+    explicit Tasks(duckdb_database database) : state(duckdb_create_task_state(database)) {}
+    ~Tasks() { duckdb_destroy_task_state(state); }
+    Tasks(const Tasks&) = delete;
+    Tasks& operator=(const Tasks&) = delete;
+    void end() const { duckdb_finish_execution(state); }
+
+    const duckdb_task_state state;
+  };
+  Guarded<std::shared_ptr<const Tasks>> tasks;  // while statements take long
+  Wakeup tasks_changed;
+  Duration help_until{0};  // `watch` only
 };
 
 namespace {
 
 using State = DuckDbWarehouse::State;
+
+constexpr auto kLong = std::chrono::milliseconds(100);  // a statement that is helped
+constexpr auto kHelpGoesOn = std::chrono::seconds(1);   // after it, for those that follow
+
+/// Says that a statement runs, and until when it may, for as long as it lives.
+class Running {
+ public:
+  Running(State& state, duckdb_connection connection, Duration time_max = {}, bool splits = true)
+      : state_(state) {
+    const Duration now = state.clock.uptime();
+    std::optional<Duration> deadline;
+    if (time_max > Duration(0)) deadline = now + time_max;
+    state_.running.with([&](auto& all) {
+      all.push_back({connection, now, deadline, splits});
+      its_ = std::prev(all.end());
+    });
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() {
+    state_.running.with([&](auto& all) { all.erase(its_); });
+  }
+  bool is_overdue() const {
+    return state_.running.with([&](auto&) { return its_->overdue; });
+  }
+
+ private:
+  State& state_;
+  std::list<State::Statement>::iterator its_;
+};
 
 class DuckDbConnection final : public Connection {
  public:
@@ -109,30 +160,6 @@ class DuckDbConnection final : public Connection {
     State& state_;
   };
 
-  /// Marks the time at which the running query is overdue, for as long as it lives.
-  class WithDeadline {
-   public:
-    WithDeadline(State& state, duckdb_connection connection, Duration time_max)
-        : state_(state), connection_(connection), set_(time_max > Duration(0)) {
-      if (!set_) return;
-      state_.deadlines.with(
-          [&](auto& all) { all[connection_] = {state_.clock.uptime() + time_max}; });
-    }
-    WithDeadline(const WithDeadline&) = delete;
-    WithDeadline& operator=(const WithDeadline&) = delete;
-    ~WithDeadline() {
-      if (set_) state_.deadlines.with([&](auto& all) { all.erase(connection_); });
-    }
-    bool passed() const {
-      return set_ && state_.deadlines.with([&](auto& all) { return all[connection_].passed; });
-    }
-
-   private:
-    State& state_;
-    duckdb_connection connection_;
-    bool set_;
-  };
-
   const std::shared_ptr<State> state_;
   duckdb_connection raw_;
 };
@@ -179,9 +206,12 @@ Result<std::int64_t> DuckDbConnection::run_one(duckdb_prepared_statement prepare
                                                const OnRow& on_row) {
   OwnedResult result;
   {
-    const WithDeadline deadline(*state_, raw_, limits.time_max);
+    // A commit writes on its own thread.
+    const bool splits =
+        duckdb_prepared_statement_type(prepared) != DUCKDB_STATEMENT_TYPE_TRANSACTION;
+    const Running running(*state_, raw_, limits.time_max, splits);
     if (duckdb_execute_prepared(prepared, result.get()) == DuckDBError) {
-      if (deadline.passed()) {
+      if (running.is_overdue()) {
         return Error{ErrorCode::timed_out,
                      fmt::format("the query took longer than {}", format_duration(limits.time_max)),
                      "Ask for less, or for fewer days."};
@@ -319,6 +349,7 @@ Result<std::unique_ptr<DuckDbWarehouse>> DuckDbWarehouse::open(const Clock& cloc
     duckdb_set_config(config.get(), name, value.c_str());
   };
   set("threads", fmt::format("{}", its.threads));
+  set("external_threads", fmt::format("{}", its.threads));  // it starts none: see `help`
   set("memory_limit", bytes_text(its.memory_bytes_max));
   set("checkpoint_threshold", bytes_text(its.wal_bytes_max));
   // Else pages that a query freed stay with the process until the next ones come.
@@ -394,23 +425,52 @@ Status DuckDbWarehouse::query_as_user(
 
 Result<std::unique_ptr<Cursor>> DuckDbWarehouse::open_as_user(std::string_view sql,
                                                               std::stop_token stop) {
+  struct Kept {
+    std::unique_ptr<DuckDbConnection> connection;  // closing it ends its transaction
+    Running running;
+  };
   auto connection = TRY(make_connection(state_));
   const std::string judged = TRY(begin_as_user(*connection, sql));
   const duckdb_connection raw = connection->raw();
-  // Closing the connection ends its transaction.
-  return open_cursor(raw, judged, std::move(connection), std::move(stop));
+  auto kept = std::shared_ptr<void>(new Kept{std::move(connection), {*state_, raw}});
+  return open_cursor(raw, judged, std::move(kept), std::move(stop));
 }
 
-void DuckDbWarehouse::interrupt_overdue() {
+void DuckDbWarehouse::watch() {
   const Duration now = state_->clock.uptime();
-  state_->deadlines.with([&](auto& all) {
-    for (auto& [connection, deadline] : all) {
-      if (now < deadline.at) continue;
-      deadline.passed = true;
-      duckdb_interrupt(connection);
+  bool takes_long = false;
+  state_->running.with([&](auto& all) {
+    for (State::Statement& statement : all) {
+      takes_long = takes_long || (statement.splits && now - statement.began >= kLong);
+      if (!statement.deadline || now < *statement.deadline) continue;
+      statement.overdue = true;
+      duckdb_interrupt(statement.connection);
     }
   });
+  if (takes_long) state_->help_until = now + kHelpGoesOn;
+  const bool wanted = now < state_->help_until;
+  const bool changed = state_->tasks.with([&](auto& tasks) {
+    if (wanted == (tasks != nullptr)) return false;
+    if (tasks) tasks->end();
+    tasks = wanted ? std::make_shared<const State::Tasks>(state_->database) : nullptr;
+    return true;
+  });
+  if (changed) state_->tasks_changed.notify();
 }
+
+void DuckDbWarehouse::help(std::stop_token stop) {
+  const std::shared_ptr<State> state = state_;
+  while (!stop.stop_requested()) {
+    const auto seen = state->tasks_changed.count();
+    if (const auto tasks = state->tasks.copy()) {
+      const std::stop_callback at_stop(stop, [&] { tasks->end(); });
+      duckdb_execute_tasks_state(tasks->state);
+    }
+    state->tasks_changed.wait(seen, std::chrono::hours(1), stop);
+  }
+}
+
+int DuckDbWarehouse::helpers() const { return state_->options.threads - 1; }
 
 Status DuckDbWarehouse::checkpoint(std::int64_t wal_bytes_min) {
   if (wal_bytes() < wal_bytes_min) return Ok{};

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,7 @@ class DuckDbWarehouse final : public Warehouse {
  public:
   struct Options {
     std::filesystem::path file;  // empty: in memory
-    int threads = 2;
+    int threads = 2;             // of one query: the caller's, the others from `help`
     std::int64_t memory_bytes_max = std::int64_t{2} << 30;  // the process takes about 150 MB more
     std::int64_t wal_bytes_max = 128 << 20;  // a commit that finds more of it checkpoints
   };
@@ -46,8 +47,17 @@ class DuckDbWarehouse final : public Warehouse {
                        const std::function<bool(const std::vector<Value>&)>& on_row) override;
   Result<std::unique_ptr<Cursor>> open_as_user(std::string_view sql, std::stop_token stop) override;
 
-  /// Ends queries that are past their time. Call it some times a second.
-  void interrupt_overdue();
+  /// Ends queries that are past their time, and calls the helpers to those that take long. Call it
+  /// some times a second, from one thread.
+  void watch();
+
+  /// Lends the calling thread to statements that take long; as many may as `helpers` says.
+  ///
+  /// why:    handed to a thread of DuckDB's at once, a short statement is waited for in a loop that
+  ///         uses the processor up: a tenth of a load, a quarter of a small run was that
+  /// blocks: until `stop`
+  void help(std::stop_token stop);
+  int helpers() const;
 
   /// Writes the log of recent commits into the database file, so that a restart after a
   /// crash is fast. For a quiet moment; does nothing below `wal_bytes_min`.
