@@ -138,6 +138,11 @@ Status Feeding::hand_on_carried() {
   return Ok{};
 }
 
+Status Feeding::flush() {
+  TRY_STATUS(hand_on_carried());
+  return producer_ ? producer_->flush() : Status(Ok{});
+}
+
 Feeding::Carried Feeding::take_carried() {
   Carried carried = std::exchange(options_.carried, {});
   if (!producer_) return carried;

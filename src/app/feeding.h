@@ -91,6 +91,10 @@ class Feeding {
   /// errors: those of host, feed and log; the next step goes on where this one was
   Result<Duration> step();
 
+  /// Hands on what it has read, when it has made its last step.
+  /// errors: the host's; what is left is carried
+  Status flush();
+
   /// For the next one, when this has made its last step.
   Carried take_carried();
 

@@ -109,7 +109,7 @@ class Running {
         status_(clock) {}
 
   /// `again`: one before it in this process stopped so that everything is opened anew.
-  Status start(bool again, Feeding::Carried carried) {
+  Status start(DataDirectory directory, bool again, Feeding::Carried carried) {
     if (!again && config_.text("log.engine") == "embedded" &&
         !config_.text("log.brokers").empty()) {
       call_.terminal.err(fmt::format(
@@ -117,10 +117,6 @@ class Running {
           "add TAPELINE_LOG=kafka or --log kafka to use them\n",
           config_.value("log.brokers").origin));
     }
-    std::optional<DirectoryKind> kind;
-    // Without a feed any directory may be looked at.
-    if (plan_.feed != "none" || !TRY(DataDirectory::exists(files_, plan_.path))) kind = plan_.kind;
-    auto directory = TRY(DataDirectory::open(files_, clock_, plan_.path, kind));
     TRY_STATUS(listen(directory));
     pipeline_ = TRY(Pipeline::open(
         {clock_, files_, metrics_, appended_, reader_}, config_, std::move(directory),
@@ -137,6 +133,12 @@ class Running {
   }
 
   std::uint16_t port() const { return server_->port(); }
+
+  /// The directory, its lock with it, once stopped; nullopt where the pipeline was not opened.
+  std::optional<DataDirectory> take_directory() {
+    if (!pipeline_) return std::nullopt;
+    return std::move(pipeline_->directory());
+  }
 
   /// What the feed has given and the log has not taken, once stopped.
   Feeding::Carried take_carried() {
@@ -331,7 +333,8 @@ class Running {
     }
     feeding_ = TRY(Feeding::make({clock_, files_, metrics_, config_, pipeline_->calendar()}, host_,
                                  std::move(options)));
-    TRY_STATUS(feeding_->begin());
+    // What may get better is tried again by its steps.
+    if (auto begun = feeding_->begin(); !begun && !begun.error().retryable()) return begun;
     feed_.emplace_back(
         "feed-" + plan_.feed, clock_, [this](std::stop_token) { return feeding_->step(); },
         log_error, Turns::soon);
@@ -401,6 +404,13 @@ class Running {
   std::deque<Loop> feed_;
 };
 
+Result<DataDirectory> open_directory(Clock& clock, io::FileSystem& files, const Plan& plan) {
+  std::optional<DirectoryKind> kind;
+  // Without a feed any directory may be looked at.
+  if (plan.feed != "none" || !TRY(DataDirectory::exists(files, plan.path))) kind = plan.kind;
+  return DataDirectory::open(files, clock, plan.path, kind);
+}
+
 }  // namespace
 
 ExitCode up(Clock& clock, io::FileSystem& files, const Environment& environment,
@@ -424,34 +434,40 @@ ExitCode up(Clock& clock, io::FileSystem& files, const Environment& environment,
 
   raise_file_limit();
   Feeding::Carried carried;
+  std::optional<DataDirectory> directory;
   for (bool again = false;; again = true) {
-    auto running = std::make_unique<Running>(clock, files, config, call, plan);
-    const Status started = running->start(again, std::move(carried));
-    if (!started) {
-      running->stop();
-      carried = running->take_carried();
-      if (!joins(plan.role) || started.error().code != ErrorCode::already_exists) {
-        return started.error();
+    if (!directory) {
+      auto opened = open_directory(clock, files, plan);
+      const bool is_taken = !opened && opened.error().code == ErrorCode::already_exists;
+      if (is_taken && joins(plan.role)) {
+        auto followed = TRY(follow(clock, files, config, call, plan, std::move(carried)));
+        if (followed.stopped) return 0;
+        carried = std::move(followed.carried);
+        continue;
       }
-      running.reset();
-      auto followed = TRY(follow(clock, files, config, call, plan, std::move(carried)));
-      if (followed.stopped) return 0;
-      carried = std::move(followed.carried);
-      call.terminal.err(fmt::format("'{}' is free: taking it\n", plan.path));
-      continue;
+      directory = TRY(std::move(opened));
+      if (again)
+        call.terminal.err(fmt::format("'{}' was free: it is this process's now\n", plan.path));
+    }
+    Running running(clock, files, config, call, plan);
+    const Status started = running.start(*std::exchange(directory, {}), again, std::move(carried));
+    if (!started) {
+      running.stop();
+      return started.error();
     }
     int signal = 0;
     sigwait(&signals, &signal);
     if (signal != kOpenAnew) {
       pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends the process at once
       call.terminal.err("stopping\n");
-      running->stop();
+      running.stop();
       return 0;
     }
     telemetry::log(Level::warn, "opening everything anew");
-    plan.address.port = running->port();
-    running->stop();
-    carried = running->take_carried();
+    plan.address.port = running.port();
+    running.stop();
+    carried = running.take_carried();
+    directory = running.take_directory();
   }
 }
 

@@ -19,6 +19,7 @@ import pathlib
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -276,6 +277,9 @@ def words(checks, binary, folder):
     checks.check("words: and finnhub a key", done.returncode == 2 and "needs a key" in done.stderr, done.stderr)
     done = directory.call("load", env={**os.environ, "TAPELINE_MEMBERS_LEASE_MS": "5"})
     checks.check("words: a lease has a least length", done.returncode == 2 and "members.lease_ms" in done.stderr, done.stderr)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = directory.call("serve", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+        checks.check("words: an address that is taken", done.returncode == 2 and "another program listens" in done.stderr, done.stderr)
     market = Part(directory, "load")
     client.until("it owns the directory", lambda: directory.status())
     done = directory.call("produce", "--feed", "simulator")

@@ -38,11 +38,7 @@ void note(const Error& error) {
 }
 
 /// Whether a signal to end came within one look's time.
-bool is_told_to_stop() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
+bool is_told_to_stop(const sigset_t& signals) {
   const timespec look{.tv_sec = 0, .tv_nsec = kLookNanoseconds};
   return sigtimedwait(&signals, nullptr, &look) > 0;
 }
@@ -73,14 +69,25 @@ class Following {
     return Ok{};
   }
 
-  /// `leaves`: the process ends, and others need not wait for the end of its lease.
-  Feeding::Carried stop(bool leaves) {
+  /// The owner is gone; what it has not taken.
+  Feeding::Carried stop() {
     for (auto& loop : loops_) loop.request_stop();
-    if (!leaves) stop_.request_stop();  // nobody answers
+    stop_.request_stop();  // nobody answers
     loops_.clear();
-    if (leaves && plan_.role == Role::load) link_.leave(kLoadGroup, plan_.name);
-    if (leaves && feeding_) link_.leave(feeding_->group(), plan_.name);
     return feeding_ ? feeding_->take_carried() : Feeding::Carried();
+  }
+
+  /// The process ends: its work is the owner's or others', at once.
+  void leave() {
+    for (auto& loop : loops_) loop.request_stop();
+    if (!feeding_) stop_.request_stop();  // what is loaded just now is loaded by another
+    loops_.clear();
+    if (feeding_) {
+      if (const Status done = feeding_->flush(); !done) note(done.error());
+      link_.leave(feeding_->group(), plan_.name);
+    } else if (plan_.role == Role::load) {
+      link_.leave(kLoadGroup, plan_.name);
+    }
   }
 
   const Owner& owner() const { return owner_; }
@@ -151,11 +158,15 @@ Result<Followed> follow(Clock& clock, io::FileSystem& files, const Config& confi
   std::optional<Loop> relaying;
   std::unique_ptr<Following> following;
   bool greeted = false;
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
   for (int looks = 0;;) {
     const auto owner = TRY(DataDirectory::owner(files, plan.path));
     const bool is_same = owner && following && following->owner() == *owner;
     if (following && !is_same) {
-      carried = following->stop(false);
+      carried = following->stop();
       following.reset();
     }
     if (!owner) return Followed{.stopped = false, .carried = std::move(carried)};
@@ -178,10 +189,11 @@ Result<Followed> follow(Clock& clock, io::FileSystem& files, const Config& confi
       call.terminal.err(fmt::format("waiting for process {}, which has '{}' and does not listen\n",
                                     owner->pid, plan.path));
     }
-    if (is_told_to_stop()) {
+    if (is_told_to_stop(signals)) {
+      pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // a second one ends the process at once
       call.terminal.err("stopping\n");
-      if (following) carried = following->stop(true);
-      return Followed{.stopped = true, .carried = std::move(carried)};
+      if (following) following->leave();
+      return Followed{.stopped = true, .carried = {}};
     }
   }
 }

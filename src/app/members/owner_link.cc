@@ -11,10 +11,11 @@ namespace tapeline::app {
 namespace {
 
 constexpr Duration kAnswerMax = std::chrono::seconds(60);  // a load of another one is before ours
+constexpr Duration kFarewellMax = std::chrono::seconds(2);
 
 }  // namespace
 
-Status OwnerLink::ask(const text::Value& request, std::stop_token stop,
+Status OwnerLink::ask(const text::Value& request, Duration time_max,
                       const std::function<void(std::string_view)>& on_line) {
   std::string rest;
   std::string error;
@@ -29,7 +30,7 @@ Status OwnerLink::ask(const text::Value& request, std::stop_token stop,
   };
   Terminal terminal(out, [&](std::string_view text) { error += text; }, {});
   const auto exit = run_remotely(owner_, {std::string(kMemberCommand), text::to_json(request)}, "",
-                                 terminal, stop, kAnswerMax);
+                                 terminal, stop_, time_max);
   if (!exit) return exit.error();
   if (*exit == 0) return Ok{};
   return Error{ErrorCode::unavailable, error, "Let all processes be of one version."};
@@ -37,7 +38,7 @@ Status OwnerLink::ask(const text::Value& request, std::stop_token stop,
 
 Result<text::Value> OwnerLink::ask(const text::Value& request) {
   std::string answer;
-  TRY_STATUS(ask(request, stop_, [&](std::string_view line) { answer = line; }));
+  TRY_STATUS(ask(request, kAnswerMax, [&](std::string_view line) { answer = line; }));
   if (answer.empty()) return text::Value();
   return text::parse_json(answer);
 }
@@ -60,7 +61,7 @@ Result<FeedGround> OwnerLink::ground(const GroundRequest& request) {
 
 Status OwnerLink::each_of_today(Timestamp now, const std::function<void(const Quote&)>& use) {
   wire::Decoder decoder(DirectoryKind::market);
-  return ask(today_request(now), stop_, [&](std::string_view line) {
+  return ask(today_request(now), kAnswerMax, [&](std::string_view line) {
     wire::QuoteView row;
     if (!decoder.decode(line, now, row)) use(wire::quote_of(row));
     decoder.forget();
@@ -81,7 +82,9 @@ Result<LoadShare> OwnerLink::load(const std::string& name) {
 }
 
 void OwnerLink::leave(std::string_view group, const std::string& name) {
-  const Status left = ask(leave_request(group, name), {}, [](std::string_view) {});
+  OwnerLink farewell(owner_, lease_, {});  // ours may have been stopped
+  const Status left =
+      farewell.ask(leave_request(group, name), kFarewellMax, [](std::string_view) {});
   if (!left)
     telemetry::log(telemetry::Level::debug, "leaving", telemetry::error_fields(left.error()));
 }

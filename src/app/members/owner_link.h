@@ -39,7 +39,7 @@ class OwnerLink final : public msglog::RecordSink, public FeedHost {
   void leave(std::string_view group, const std::string& name);
 
  private:
-  Status ask(const text::Value& request, std::stop_token stop,
+  Status ask(const text::Value& request, Duration time_max,
              const std::function<void(std::string_view)>& on_line);
   Result<text::Value> ask(const text::Value& request);
 

@@ -235,6 +235,18 @@ TEST_F(KafkaLogTest, a_setting_that_nobody_knows_is_named_and_secrets_are_known)
   EXPECT_FALSE(is_secret_setting("sasl.username"));
 }
 
+TEST(KafkaErrors, a_stamp_that_is_not_taken_is_tried_again_and_a_refused_login_is_said_to_be) {
+  const Error stamp = kafka_error(RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, "appending");
+  EXPECT_TRUE(stamp.retryable());
+  EXPECT_NE(stamp.hint.find("clock"), std::string::npos);
+  const Error login = kafka_error(RD_KAFKA_RESP_ERR__TRANSPORT, "asking",
+                                  "sasl_ssl://h:1: SASL authentication error: no such user");
+  EXPECT_NE(login.hint.find("refuses the login"), std::string::npos);
+  const Error nobody =
+      kafka_error(RD_KAFKA_RESP_ERR__TRANSPORT, "asking", "sasl_ssl://h:1: Connection refused");
+  EXPECT_EQ(nobody.hint.find("login"), std::string::npos);
+}
+
 TEST(KafkaStatistics, become_metrics_and_nonsense_changes_nothing) {
   telemetry::Metrics metrics;
   KafkaProbe probe(metrics);
