@@ -65,7 +65,7 @@ sanitize: deps-test web
 
 bench: build-tests deps-real
 	@cmake --preset release -DTAPELINE_BENCH=ON > build/configure.log
-	@cmake --build build/release -j $(JOBS) --target bench_loader
+	@cmake --build build/release -j $(JOBS) --target bench_loader bench_kafka
 	@tools/check bench
 
 torture: build-tests deps-fuzz
