@@ -3,10 +3,10 @@
 //   bench_kafka rates BROKERS MESSAGES PAIRS     how fast records are sent and read, in turns
 //   bench_kafka latency BROKERS RATE SECONDS     from when a record was due to when a reader has it
 //
-// Records are those of bench_loader: 137 bytes, keyed by symbol, acks=all, idempotent, lz4. The
-// log appends 10,000 at a time and waits for them, as an import does, on one thread and on two; the
-// bare program sends all of them and waits once. Both read one partition from its beginning. Each
-// prints JSON lines.
+// Records are those of bench_loader: 137 bytes, keyed by symbol, acks=all, idempotent, as they are.
+// The log appends 10,000 at a time and waits for them, as an import does, on one thread and on two;
+// the bare program sends all of them and waits once. Both read one partition from its beginning.
+// Each prints JSON lines.
 
 #include <librdkafka/rdkafka.h>
 
@@ -27,13 +27,10 @@ constexpr std::int64_t kMade = 500'000;  // records that are sent in turns, made
 using Settings = std::map<std::string, std::string>;
 
 /// What msglog/kafka sets, as far as it says how records are sent.
-const Settings kProducerSettings = {{"enable.idempotence", "true"},
-                                    {"acks", "all"},
-                                    {"partitioner", "murmur2_random"},
-                                    {"linger.ms", "0.5"},
-                                    {"compression.type", "lz4"},
-                                    {"socket.nagle.disable", "true"},
-                                    {"queue.buffering.max.messages", "1000000"}};
+const Settings kProducerSettings = {
+    {"enable.idempotence", "true"},    {"acks", "all"},
+    {"partitioner", "murmur2_random"}, {"linger.ms", "0.5"},
+    {"socket.nagle.disable", "true"},  {"queue.buffering.max.messages", "1000000"}};
 const Settings kConsumerSettings = {
     {"group.id", "bench"}, {"enable.auto.commit", "false"}, {"socket.nagle.disable", "true"}};
 

@@ -164,7 +164,7 @@ def part(release, folder, given, peer):
     nice = os.nice(0)
     return f"""{HEADING}
 One broker of Kafka {given.kafka_version} on the same {os.cpu_count()} cores, started for it, as it comes; one partition, `acks=all`,
-idempotent, lz4, one run.
+idempotent, not compressed, one run.
 
 | what | value | peer or note |
 |---|---|---|
