@@ -6,9 +6,10 @@
 
 #include "app/finnhub.h"
 #include "app/followed_symbols.h"
+#include "feeds/finnhub/key_lock.h"
 #include "feeds/simulator/simulator.h"
-#include "io/digest.h"
 #include "msglog/embedded/murmur2.h"
+#include "msglog/rules.h"
 #include "telemetry/logging.h"
 
 namespace tapeline::app {
@@ -83,8 +84,7 @@ Result<std::unique_ptr<Feeding>> Feeding::make(const Surroundings& surroundings,
   feeding->member_ = {.group = feed, .name = feeding->options_.name, .exclusive = ""};
   if (feed == "finnhub") {
     // Two processes with one key would take turns at being cut off.
-    feeding->member_.exclusive =
-        io::sha256_hex("tapeline " + config.text("finnhub.api_key")).substr(0, 16);
+    feeding->member_.exclusive = feeds::finnhub::key_id(config.text("finnhub.api_key"));
   }
   if (feed == "simulator") {
     feeding->report_.faults = config.text("simulator.faults");
@@ -131,7 +131,7 @@ Status Feeding::hand_on_carried() {
     gaps.erase(gaps.begin());
   }
   while (!records.empty()) {
-    const auto lot = std::min<std::size_t>(records.size(), 10'000);
+    const auto lot = std::min(records.size(), msglog::kRecordsMax);
     TRY(host_.log().append(std::string(kTopic), std::span(records).first(lot)));
     records.erase(records.begin(), records.begin() + static_cast<std::ptrdiff_t>(lot));
   }

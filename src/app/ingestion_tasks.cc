@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "app/batch.h"
 #include "app/external_dbt.h"
 #include "app/values.h"
 #include "ingest/gaps.h"
@@ -27,51 +28,6 @@ constexpr const char* kTouchedAfter = "touched_after_load_id";
 constexpr const char* kTouchedDays = "touched_days";
 constexpr const char* kModelledUntil = "modelled_until_load_id";
 const std::set<std::string> kLateVars = {kTouchedAfter, kTouchedDays, kModelledUntil};
-
-text::Value to_value(const std::vector<OffsetRange>& ranges) {
-  text::List list;
-  for (const OffsetRange& range : ranges) {
-    text::Value item;
-    item.set("topic", range.partition.topic);
-    item.set("topic_id", range.topic_id);
-    item.set("partition", std::int64_t{range.partition.partition});
-    item.set("first", range.first);
-    item.set("next", range.next);
-    list.push_back(std::move(item));
-  }
-  text::Value value;
-  value.set("ranges", text::Value(std::move(list)));
-  return value;
-}
-
-/// What `consume` returned. A scheduler outside may hand on anything: a batch that names another
-/// topic than ours would be written down as loaded.
-/// errors: invalid_argument
-Result<std::vector<OffsetRange>> ranges_of(const TaskContext& context,
-                                           const std::vector<msglog::TopicInfo>& topics) {
-  std::vector<OffsetRange> ranges;
-  const auto found = context.values.find("consume");
-  const text::Value* list = found == context.values.end() ? nullptr : found->second.find("ranges");
-  if (!list || !list->is_list()) {
-    context.log->line("no batch was handed on by 'consume': there is nothing to load");
-    return ranges;
-  }
-  for (const text::Value& item : list->as_list()) {
-    const auto topic = std::ranges::find(topics, item.string_or("topic_id", ""),
-                                         [](const msglog::TopicInfo& its) { return its.id; });
-    const std::int64_t partition = item.int_or("partition", -1);
-    const std::int64_t first = item.int_or("first", -1);
-    const std::int64_t next = item.int_or("next", -1);
-    if (topic == topics.end() || topic->name != item.string_or("topic", "") || partition < 0 ||
-        partition >= std::ssize(topic->partitions) || first < 0 || next < first) {
-      return Error{ErrorCode::invalid_argument,
-                   fmt::format("{} is no part of a topic here", text::to_json(item)),
-                   "Run 'consume' again: it takes what is not loaded yet."};
-    }
-    ranges.push_back({{topic->name, static_cast<std::int32_t>(partition)}, topic->id, first, next});
-  }
-  return ranges;
-}
 
 text::Value to_value(const LoadCounts& counts) {
   text::Value value;
@@ -362,7 +318,7 @@ Result<TaskOutcome> IngestionTasks::load(const TaskContext& context) {
   std::lock_guard lock(loading_);
   LoadCounts counts;
   const auto topics = TRY(parts_.log.topics());
-  for (const OffsetRange& range : TRY(ranges_of(context, topics))) {
+  for (const OffsetRange& range : TRY(batch_of(context, topics))) {
     counts += TRY(loader_.load(range, context.run_id, context.stop));
   }
   context.log->line(equation_text(counts));
@@ -373,48 +329,21 @@ Result<TaskOutcome> IngestionTasks::load(const TaskContext& context) {
 Result<LoadCounts> IngestionTasks::load_partitions(const std::vector<std::int32_t>& partitions,
                                                    const std::string& run_id,
                                                    std::stop_token stop) {
+  const auto theirs = [&]() -> Result<std::vector<OffsetRange>> {
+    auto ranges = TRY(pending(loader_options_.records_per_load, Whose::all));
+    std::erase_if(ranges, [&](const OffsetRange& range) {
+      return std::ranges::find(partitions, range.partition.partition) == partitions.end();
+    });
+    return ranges;
+  };
+  if (TRY(theirs()).empty()) return LoadCounts();
   TRY_STATUS(ready_to_load(run_id, [](std::string_view) {}));
-  auto ranges = TRY(pending(loader_options_.records_per_load, Whose::all));
-  std::erase_if(ranges, [&](const OffsetRange& range) {
-    return std::ranges::find(partitions, range.partition.partition) == partitions.end();
-  });
-  if (ranges.empty()) return LoadCounts();
+  const auto ranges = TRY(theirs());
   std::lock_guard lock(loading_);
   LoadCounts counts;
   for (const OffsetRange& range : ranges) counts += TRY(loader_.load(range, run_id, stop));
   TRY_STATUS(learn_loads());
   return counts;
-}
-
-/// The days of the raw rows that loads after this one wrote, in order.
-Result<std::vector<Date>> IngestionTasks::days_since(std::int64_t load_id) {
-  const auto connection = TRY(parts_.warehouse.connect());
-  const auto rows = TRY(connection->query(fmt::format(
-      "select distinct price_date from raw_stocks.stock_prices where load_id > {} order by 1",
-      load_id)));
-  std::vector<Date> days;
-  for (const auto& row : rows.rows) days.push_back(std::get<Date>(row[0]));
-  return days;
-}
-
-Result<Touched> IngestionTasks::touched_since(std::int64_t load_id) {
-  Touched touched{.days = TRY(days_since(load_id))};
-  const auto connection = TRY(parts_.warehouse.connect());
-  const auto symbols = TRY(connection->query(fmt::format(
-      "select distinct symbol from raw_stocks.stock_prices where load_id > {} order by 1",
-      load_id)));
-  for (const auto& row : symbols.rows) touched.symbols.push_back(std::get<std::string>(row[0]));
-  return touched;
-}
-
-/// The load before the first that a run made; `fallback` where it made none.
-Result<std::int64_t> IngestionTasks::before_loads_of(const std::string& run_id,
-                                                     std::int64_t fallback) {
-  const auto connection = TRY(parts_.warehouse.connect());
-  const auto rows = TRY(connection->query(fmt::format(
-      "select min(load_id) from raw_stocks.loads where run_id = {}", warehouse::sql_text(run_id))));
-  const auto* first = std::get_if<std::int64_t>(&rows.rows.at(0)[0]);
-  return first ? std::min(*first - 1, fallback) : fallback;
 }
 
 Result<TaskOutcome> IngestionTasks::transform(const TaskContext& context) {
@@ -440,7 +369,10 @@ Status IngestionTasks::set_transformed(const std::string& run_id, std::int64_t l
   if (load_id <= before) return Ok{};
   // The tests may run in another process: each task of a scheduler outside can.
   TRY_STATUS(parts_.settings.set(kTransformedKey, fmt::format("{}", load_id), state::Sync::later));
-  if (heard) heard(run_id, TRY(touched_since(before)));
+  if (heard) {
+    const auto connection = TRY(parts_.warehouse.connect());
+    heard(run_id, TRY(touched_since(*connection, before)));
+  }
   known_.with([&](Known& known) { known.transformed_load_id = load_id; });
   return Ok{};
 }
@@ -472,9 +404,11 @@ Result<TaskOutcome> IngestionTasks::test(const TaskContext& context) {
   invocation.vars.set(kModelledUntil, load_id);
   if (!everything) {
     // Where all was tested, this run's tests had run when the program ended: they come again.
-    const auto after = load_id > tested ? tested : TRY(before_loads_of(context.run_id, tested));
+    const auto connection = TRY(parts_.warehouse.connect());
+    const auto after =
+        load_id > tested ? tested : TRY(before_loads_of(*connection, context.run_id, tested));
     text::List days;
-    for (const Date day : TRY(days_since(after))) days.emplace_back(format_date(day));
+    for (const Date day : TRY(days_since(*connection, after))) days.emplace_back(format_date(day));
     invocation.vars.set(kTouchedAfter, after);
     invocation.vars.set(kTouchedDays, text::Value(std::move(days)));
   }

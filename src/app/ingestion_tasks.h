@@ -18,6 +18,7 @@
 
 #include "app/log_engine.h"
 #include "app/retention.h"
+#include "app/touched.h"
 #include "base/aside.h"
 #include "base/clock.h"
 #include "base/guarded.h"
@@ -33,12 +34,6 @@
 #include "warehouse/duckdb/duckdb_warehouse.h"
 
 namespace tapeline::app {
-
-/// What a run changed, for pages that have to draw it again.
-struct Touched {
-  std::vector<Date> days;  // in order
-  std::vector<std::string> symbols;
-};
 
 /// What the pipeline has done so far, for the status of page and command line.
 struct IngestionStatus {
@@ -152,9 +147,6 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
   Status set_transformed(const std::string& run_id, std::int64_t load_id);
   Result<dag::TaskOutcome> log_stats(const dag::TaskContext& context);
   Result<dag::TaskOutcome> retain(const dag::TaskContext& context);
-  Result<std::vector<Date>> days_since(std::int64_t load_id);
-  Result<Touched> touched_since(std::int64_t load_id);
-  Result<std::int64_t> before_loads_of(const std::string& run_id, std::int64_t fallback);
   Status ready_to_load(const std::string& run_id, const std::function<void(std::string_view)>& say);
   Status note_lost(const std::string& run_id, const std::function<void(std::string_view)>& say);
   enum class Whose : std::uint8_t { ours, all };
