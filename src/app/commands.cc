@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "app/rows_text.h"
 
@@ -10,6 +11,24 @@ namespace tapeline::app {
 
 std::string Call::path(const std::string& name) const {
   return name.starts_with("/") ? name : folder + "/" + name;
+}
+
+Status Call::check_output(const std::string& file) const {
+  const auto parent = std::filesystem::path(file).parent_path();
+  std::error_code none;
+  if (!std::filesystem::is_directory(parent, none)) {
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("there is no folder '{}'", parent.string()), "Make it first."};
+  }
+  const auto there = std::filesystem::status(file, none);
+  if (!std::filesystem::exists(there)) return Ok{};
+  if (!std::filesystem::is_regular_file(there)) {
+    return Error{ErrorCode::invalid_argument, fmt::format("'{}' is there and is no file", file),
+                 "Name a file."};
+  }
+  if (line.has("force")) return Ok{};
+  return Error{ErrorCode::already_exists, fmt::format("'{}' is there already", file),
+               "Name another file, or replace it with --force."};
 }
 
 namespace {

@@ -29,6 +29,11 @@ struct Call {
 
   bool json() const { return line.has("json"); }
   std::string path(const std::string& name) const;
+
+  /// Whether a command may write `file`: a new one in a folder that is there or, with --force, one
+  /// that is there.
+  /// errors: invalid_argument, already_exists
+  Status check_output(const std::string& file) const;
 };
 
 /// Exit codes: 0 done, 1 it ran and something in it failed, 2 usage or internal error. An error
