@@ -11,7 +11,7 @@
 #include <iostream>
 #include <iterator>
 
-#include "app/commands.h"
+#include "app/commands/commands.h"
 #include "app/loop.h"
 #include "app/remote.h"
 #include "app/up.h"

@@ -13,11 +13,11 @@
 
 #include "app/config.h"
 #include "app/data_directory.h"
-#include "app/followed_symbols.h"
-#include "app/ingestion_tasks.h"
+#include "app/feeding/followed_symbols.h"
 #include "app/log_engine.h"
 #include "app/loop.h"
 #include "app/members/members.h"
+#include "app/tasks/ingestion_tasks.h"
 #include "base/aside.h"
 #include "base/clock.h"
 #include "base/rng.h"

@@ -10,7 +10,7 @@
 #include <deque>
 #include <utility>
 
-#include "app/feeding.h"
+#include "app/feeding/feeding.h"
 #include "app/loop.h"
 #include "app/members/follow.h"
 #include "app/members/requests.h"

@@ -3,7 +3,7 @@
 
 #pragma once
 
-#include "app/commands.h"
+#include "app/commands/commands.h"
 
 namespace tapeline::app {
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <filesystem>
 
-#include "app/commands.h"
-#include "app/rows_text.h"
+#include "app/cli/rows_text.h"
+#include "app/commands/commands.h"
 #include "io/atomic_file.h"
 #include "market/symbol.h"
 #include "warehouse/duckdb/duckdb_columnar.h"

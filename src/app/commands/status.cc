@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "app/commands.h"
-#include "app/forecast.h"
+#include "app/commands/commands.h"
+#include "app/commands/forecast.h"
 #include "app/values.h"
 #include "ingest/raw_audit.h"
 

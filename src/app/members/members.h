@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "app/feed_report.h"
+#include "app/feeding/feed_report.h"
 #include "app/members/leases.h"
 #include "base/clock.h"
 #include "base/guarded.h"

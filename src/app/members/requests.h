@@ -8,7 +8,7 @@
 #include <stop_token>
 #include <string_view>
 
-#include "app/feeding.h"
+#include "app/feeding/feeding.h"
 #include "app/pipeline.h"
 #include "serve/commands.h"
 
