@@ -15,13 +15,25 @@ namespace {
 
 constexpr int kFlushMs = 1;
 
-/// So many records are sent at once.
+/// What is sent at once: less than a batch, which is 10,000 records or 1,000,000 bytes.
 ///
 /// why: an idempotent producer of librdkafka has one request under way in a partition. While more
 ///      records are due it asks in a busy loop, all of a core, whether the next may go. Those that
 ///      are below a batch and younger than linger.ms are not due, so the next share is handed over
 ///      meanwhile and sent when the one before has arrived.
 constexpr std::size_t kShareRecords = 5'000;
+constexpr std::size_t kShareBytes = 750'000;
+constexpr std::size_t kRecordBytes = 16;  // of a record beside its key and value, about
+
+/// How many of `records`, at least one, are the next share.
+std::size_t share_of(std::span<const Record> records) {
+  std::size_t count = 0;
+  for (std::size_t bytes = 0; count < std::min(records.size(), kShareRecords); ++count) {
+    bytes += records[count].key.size() + records[count].value.size() + kRecordBytes;
+    if (bytes > kShareBytes && count > 0) break;
+  }
+  return count;
+}
 
 /// A share of an append: what it waits for.
 struct Delivery {
@@ -137,12 +149,11 @@ Result<std::vector<Position>> KafkaProducer::append(const std::string& topic,
   const auto note = [&](rd_kafka_resp_err_t its) {
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = its;
   };
-  for (std::size_t at = 0; at < records.size() && error == RD_KAFKA_RESP_ERR_NO_ERROR;
-       at += kShareRecords) {
-    const std::size_t count = std::min(kShareRecords, records.size() - at);
-    Delivery& share = shares.emplace_back();
+  for (std::size_t at = 0; at < records.size() && error == RD_KAFKA_RESP_ERR_NO_ERROR;) {
+    const std::size_t count = share_of(records.subspan(at));
     hand_over(clock_, *handle, records.subspan(at, count), std::span(slots).subspan(at, count),
-              share);
+              shares.emplace_back());
+    at += count;
     if (shares.size() > 1) note(shares[shares.size() - 2].wait());
     // Nothing comes behind these that lingering could wait for: librdkafka sends at once while
     // somebody flushes. How that ends is the reports' to say; others' records may be under way.
