@@ -14,7 +14,7 @@ help:
 	@echo "make up         set-up, build, start: a live chart, no account, no key (UP='--rate 50' passes flags)"
 	@echo "make test       set-up, build, all tests"
 	@echo "make build      set-up, build: build/release/tapeline"
-	@echo "make test-real  against real dbt, Jinja2, Kafka and Airflow, from the registries"
+	@echo "make test-real  against real dbt, Jinja2, Kafka and Airflow, from the registries (long: test-real-full)"
 	@echo "make sanitize   every test under address, undefined and thread sanitizers"
 	@echo "make bench      the measured table"
 	@echo "make torture    20,000 simulated seeds, 100 kill cycles, every fuzzer (docs/torture.md)"

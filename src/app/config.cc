@@ -6,7 +6,7 @@
 #include <array>
 #include <charconv>
 
-#include "app/cli.h"
+#include "app/cli/cli.h"
 #include "base/check.h"
 #include "text/value.h"
 

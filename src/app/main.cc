@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <deque>
 #include <filesystem>
 #include <iostream>
 #include <iterator>
-#include <list>
 
-#include "app/commands.h"
+#include "app/commands/commands.h"
 #include "app/loop.h"
 #include "app/remote.h"
 #include "app/up.h"
@@ -80,26 +80,16 @@ ExitCode run_on_directory(Clock& clock, io::FileSystem& files, const Environment
   AsideLoop reader("load-reader");
   auto pipeline =
       TRY(Pipeline::open({clock, files, metrics, appended, reader}, config, std::move(directory)));
-  std::list<Loop> helpers;
-  while (std::ssize(helpers) < pipeline->warehouse().helpers()) {
-    helpers.emplace_back(fmt::format("helper-{}", helpers.size()), [&](std::stop_token stop) {
-      pipeline->warehouse().help(std::move(stop));
-    });
-  }
+  std::deque<Loop> loops;
+  start_engines(*pipeline, loops);
   // A query may have to be helped, or ended by its time, so even a single command has this thread.
-  const Loop keeper(
+  loops.emplace_back(
       "keeper", clock,
       [&](std::stop_token) -> Result<Duration> {
         pipeline->warehouse().watch();
         return Duration(std::chrono::milliseconds(50));
       },
       [](const Error&) {});
-  std::optional<Loop> carrier;
-  if (pipeline->log_engine().is_kafka()) {
-    carrier.emplace(
-        "kafka", clock, [&](std::stop_token) { return pipeline->log_engine().step(); },
-        note_kafka_error);
-  }
   return run_in_directory(*pipeline, call);
 }
 

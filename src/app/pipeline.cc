@@ -180,4 +180,17 @@ Result<state::RunRow> Pipeline::wait_for_run(const std::string& dag, const std::
   }
 }
 
+void start_engines(Pipeline& pipeline, std::deque<Loop>& loops) {
+  if (pipeline.log_engine().is_kafka()) {
+    loops.emplace_back(
+        "kafka", pipeline.clock(),
+        [&pipeline](std::stop_token) { return pipeline.log_engine().step(); }, note_kafka_error);
+  }
+  for (int i = 0; i < pipeline.warehouse().helpers(); ++i) {
+    loops.emplace_back(fmt::format("helper-{}", i), [&pipeline](std::stop_token stop) {
+      pipeline.warehouse().help(std::move(stop));
+    });
+  }
+}
+
 }  // namespace tapeline::app

@@ -6,16 +6,18 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "app/config.h"
 #include "app/data_directory.h"
-#include "app/followed_symbols.h"
-#include "app/ingestion_tasks.h"
+#include "app/feeding/followed_symbols.h"
 #include "app/log_engine.h"
+#include "app/loop.h"
 #include "app/members/members.h"
+#include "app/tasks/ingestion_tasks.h"
 #include "base/aside.h"
 #include "base/clock.h"
 #include "base/rng.h"
@@ -87,7 +89,7 @@ class Pipeline {
 
   dag::TaskQueues& queues() { return queues_; }
 
-  /// The processes that work on this directory beside this one.
+  /// The processes that work on this directory, this one among them.
   Members& members() { return members_; }
   const Members& members() const { return members_; }
 
@@ -143,5 +145,9 @@ class Pipeline {
   dag::SchedulerProbe scheduler_probe_{its_.metrics};
   std::unique_ptr<dag::Scheduler> scheduler_;
 };
+
+/// The threads that log and warehouse need whatever is done: Kafka's, and those that help with
+/// statements that take long.
+void start_engines(Pipeline& pipeline, std::deque<Loop>& loops);
 
 }  // namespace tapeline::app

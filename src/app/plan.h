@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "app/commands.h"
+#include "app/commands/commands.h"
 #include "app/config.h"
 #include "app/data_directory.h"
 

@@ -10,7 +10,7 @@
 #include <deque>
 #include <utility>
 
-#include "app/feeding.h"
+#include "app/feeding/feeding.h"
 #include "app/loop.h"
 #include "app/members/follow.h"
 #include "app/members/requests.h"
@@ -219,11 +219,7 @@ class Running {
     status_.set_pipeline(*pipeline_);
     TRY_STATUS(api_->refresh_daily(*daily_));
 
-    if (pipeline_->log_engine().is_kafka()) {
-      loops_.emplace_back(
-          "kafka", clock_, [this](std::stop_token) { return pipeline_->log_engine().step(); },
-          note_kafka_error);
-    }
+    start_engines(*pipeline_, loops_);
     loops_.emplace_back(
         "http-1", clock_, [this](std::stop_token stop) { return follow(stop); },
         pipeline_->log_engine().is_kafka() ? note_kafka_error : log_error, Turns::soon);
@@ -252,11 +248,6 @@ class Running {
           // one is told too: an error is met there again.
           (void)pipeline_->scheduler().step();
         }
-      });
-    }
-    for (int i = 0; i < pipeline_->warehouse().helpers(); ++i) {
-      loops_.emplace_back(fmt::format("helper-{}", i), [this](std::stop_token stop) {
-        pipeline_->warehouse().help(std::move(stop));
       });
     }
     loops_.emplace_back(

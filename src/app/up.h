@@ -1,12 +1,14 @@
-// Up: the whole pipeline with its dashboard, in one process, until a signal ends it.
+// Up: a process that works on a data directory until a signal ends it: the whole pipeline with its
+// dashboard, or a part of it beside the process that owns the directory.
 
 #pragma once
 
-#include "app/commands.h"
+#include "app/commands/commands.h"
 
 namespace tapeline::app {
 
-/// Runs `tapeline up` or `tapeline replay`.
+/// Runs `tapeline up`, `replay`, `produce`, `load` or `serve`. The last three join the directory's
+/// owner where there is one, and take its place once it is gone.
 ///
 /// SIGUSR1 stops and starts everything anew in this process, as its keeper asks for where a full
 /// disk has lost the warehouse.

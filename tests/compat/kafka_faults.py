@@ -25,11 +25,9 @@ import pathlib
 import random
 import re
 import shutil
-import sqlite3
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 from kafka_broker import Kafka
@@ -40,17 +38,10 @@ PARTS = ("kills", "three", "network", "slow", "disk", "twins", "clock")
 
 
 def running_task(tapeline):
-    """What task a killed tapeline was in, by a copy of its state."""
-    with tempfile.TemporaryDirectory() as copy:
-        for part in tapeline.data.glob("state.sqlite*"):
-            shutil.copy(part, copy)
-        connection = sqlite3.connect(pathlib.Path(copy) / "state.sqlite")
-        try:
-            found = connection.execute("select task from task_tries where end_at is null order by run desc").fetchone() or \
-                connection.execute("select 'a run' from runs where end_at is null").fetchone()
-        finally:
-            connection.close()
-        return found[0] if found else "no task"
+    """What task a killed tapeline was in."""
+    found = tapeline.state("select task from task_tries where end_at is null order by run desc limit 1") or \
+        tapeline.state("select 'a run' from runs where end_at is null limit 1")
+    return found[0][0] if found else "no task"
 
 
 def timed(times, holds, what):

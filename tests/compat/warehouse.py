@@ -27,6 +27,7 @@ create table raw_stocks.gaps(
   feed varchar, symbol varchar, gap_start timestamp, gap_end timestamp, cause varchar, healed_at timestamp);
 """
 
+
 def differences(connection, table, left, right, left_out=()):
     """What differs in a table of two attached databases, as lines of text; doubles by `tolerance`."""
     described = connection.execute(f"describe {left}.{table}").fetchall()

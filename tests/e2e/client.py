@@ -1,10 +1,14 @@
 """A built tapeline as the end-to-end tests see it: a program, a data directory, an address."""
+import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
+import tempfile
 import time
 
 
@@ -49,6 +53,17 @@ class Tapeline:
     def call(self, *words, timeout=300, **more):
         return subprocess.run([self.binary, *map(str, words), "--data-dir", self.data], capture_output=True, text=True, errors="replace",
                               timeout=timeout, **more)
+
+    def state(self, query):
+        """Rows of its state database, by a copy, as it lies after a kill; none where its tables were not made yet."""
+        with tempfile.TemporaryDirectory() as copy:
+            for part in self.data.glob("state.sqlite*"):
+                shutil.copy(part, copy)
+            with contextlib.closing(sqlite3.connect(os.path.join(copy, "state.sqlite"))) as connection:
+                try:
+                    return connection.execute(query).fetchall()
+                except sqlite3.OperationalError:
+                    return []
 
     def start(self, *flags, feed="none", environment=None):
         """`up` on a free port, or again on the one it had."""

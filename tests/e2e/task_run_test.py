@@ -198,6 +198,8 @@ def main():
         for dag in ("full_tests", "retention"):
             done = tapeline.call("generate", "airflow-dag", dag, "--output", folder / f"{dag}.py")
             check(f"the file of {dag} is Python", done.returncode == 0 and compile((folder / f"{dag}.py").read_text(), dag, "exec"), done)
+        done = tapeline.call("generate", "airflow-dag", "--output", folder / "none" / "dag.py")
+        check("a folder that is not there is named", done.returncode == 2 and f"there is no folder '{folder}/none'" in done.stderr, done)
     print(f"{checks.passed} passed, {checks.failed} failed")
     return 1 if checks.failed else 0
 

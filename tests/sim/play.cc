@@ -1,6 +1,6 @@
 #include "play.h"
 
-#include "app/commands.h"
+#include "app/commands/commands.h"
 #include "base/crc32c.h"
 #include "ingest/loader.h"
 #include "serve/base64.h"

@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "app/backup.h"
-#include "app/commands.h"
+#include "app/commands/commands.h"
 
 namespace tapeline::app {
 namespace {

@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
-#include "app/commands.h"
-#include "app/completion.h"
-#include "app/rows_text.h"
+#include "app/cli/completion.h"
+#include "app/cli/rows_text.h"
+#include "app/commands/commands.h"
 #include "market/calendar.h"
 
 namespace tapeline::app {

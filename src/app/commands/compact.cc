@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "app/commands.h"
+#include "app/commands/commands.h"
 #include "state/database.h"
 #include "warehouse/duckdb/duckdb_warehouse.h"
 

@@ -36,8 +36,9 @@ ExitCode list_dags(Pipeline& pipeline, const Call& call) {
 ExitCode show_dag(Pipeline& pipeline, const Call& call) {
   const dag::Dag* found = TRY(find_dag(pipeline, call.line.words[0]));
   if (!call.json()) {
-    call.terminal.out(fmt::format("{}: {}\nschedule {} ({}), catchup {}, max_active_runs {}\n\n",
-                                  found->id, found->description, found->schedule, found->timezone,
+    call.terminal.out(fmt::format("{}{}{}\nschedule {} ({}), catchup {}, max_active_runs {}\n\n",
+                                  found->id, found->description.empty() ? "" : ": ",
+                                  found->description, found->schedule, found->timezone,
                                   found->catchup ? "on" : "off", found->max_active_runs));
   }
   std::vector<text::Value> rows;

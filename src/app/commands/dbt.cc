@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "app/commands.h"
+#include "app/commands/commands.h"
 #include "base/embedded_file.h"
 #include "transform/command_line.h"
 

@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "app/commands.h"
+#include "app/commands/commands.h"
 #include "base/time_zone.h"
 #include "io/http_server.h"
 

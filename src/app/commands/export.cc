@@ -4,8 +4,8 @@
 #include <cmath>
 #include <filesystem>
 
-#include "app/commands.h"
-#include "app/rows_text.h"
+#include "app/cli/rows_text.h"
+#include "app/commands/commands.h"
 #include "io/atomic_file.h"
 #include "market/symbol.h"
 #include "warehouse/duckdb/duckdb_columnar.h"
@@ -99,24 +99,6 @@ Result<std::string> statement(Pipeline& pipeline, const Call& call) {
   return fmt::format("select * from {} where {}", from, where);
 }
 
-/// Where the rows go may not be anything but a new file, or, with --force, one that is there.
-Status check_output(Pipeline& pipeline, const Call& call, const std::string& file) {
-  TRY_STATUS(pipeline.directory().check_outside(file));
-  std::error_code none;
-  const auto folder = std::filesystem::path(file).parent_path();
-  if (!std::filesystem::is_directory(folder, none)) {
-    return wrong(fmt::format("there is no folder '{}'", folder.string()), "Make it first.");
-  }
-  const auto there = std::filesystem::status(file, none);
-  if (!std::filesystem::exists(there)) return Ok{};
-  if (!std::filesystem::is_regular_file(there)) {
-    return wrong(fmt::format("'{}' is there and is no file", file), "Name a file.");
-  }
-  if (call.line.has("force")) return Ok{};
-  return Error{ErrorCode::already_exists, fmt::format("'{}' is there already", file),
-               "Name another file, or replace it with --force."};
-}
-
 Result<Export> plan(Pipeline& pipeline, const Call& call) {
   Export what;
   if (const auto output = call.line.value("output")) what.file = call.path(*output);
@@ -134,7 +116,10 @@ Result<Export> plan(Pipeline& pipeline, const Call& call) {
   if (what.format == "parquet" && !what.file) {
     return wrong("Parquet needs a file", "Name it with --output FILE.");
   }
-  if (what.file) TRY_STATUS(check_output(pipeline, call, *what.file));
+  if (what.file) {
+    TRY_STATUS(pipeline.directory().check_outside(*what.file));
+    TRY_STATUS(call.check_output(*what.file));
+  }
   what.sql = TRY(statement(pipeline, call));
   return what;
 }

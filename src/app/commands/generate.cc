@@ -183,10 +183,7 @@ ExitCode generate_airflow_dag(io::FileSystem& files, const std::vector<dag::Dag>
     return 0;
   }
   const std::string path = call.path(*output);
-  if (!call.line.has("force") && TRY(files.info(path))) {
-    return Error{ErrorCode::already_exists, fmt::format("'{}' is there already", path),
-                 "Name another file, or replace it with --force."};
-  }
+  TRY_STATUS(call.check_output(path));
   TRY_STATUS(io::write_file_atomically(files, path, airflow_dag(*found)));
   call.terminal.err(fmt::format("wrote {}\n", path));
   return 0;

@@ -2,7 +2,7 @@
 
 #include <numeric>
 
-#include "app/import_progress.h"
+#include "app/commands/import_progress.h"
 #include "app/loop.h"
 #include "app/values.h"
 #include "feeds/replay/file_feed.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "app/commands.h"
+#include "app/commands/commands.h"
 #include "market/symbol.h"
 
 namespace tapeline::app {

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "app/commands.h"
+#include "app/commands/commands.h"
 
 namespace tapeline::app {
 

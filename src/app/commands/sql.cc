@@ -1,5 +1,5 @@
-#include "app/commands.h"
-#include "app/rows_text.h"
+#include "app/cli/rows_text.h"
+#include "app/commands/commands.h"
 
 namespace tapeline::app {
 

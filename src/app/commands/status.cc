@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "app/commands.h"
-#include "app/forecast.h"
+#include "app/commands/commands.h"
+#include "app/commands/forecast.h"
 #include "app/values.h"
 #include "ingest/raw_audit.h"
 
@@ -308,9 +308,9 @@ ExitCode show_status(Pipeline& pipeline, const Call& call) {
   if (spool) call.terminal.out(spool_text(pipeline, *spool));
   if (!feed.is_null()) call.terminal.out(feed_text(feed));
   // One process that does all of it is not worth a word.
-  const auto alone = [&](const MemberRow& member) { return member.name == members[0].name; };
-  for (const MemberRow& member : members) {
-    if (!std::ranges::all_of(members, alone)) call.terminal.out(member_text(member));
+  const auto is_first = [&](const MemberRow& member) { return member.name == members[0].name; };
+  if (!std::ranges::all_of(members, is_first)) {
+    for (const MemberRow& member : members) call.terminal.out(member_text(member));
   }
   if (!healthy) call.terminal.error(healthy.error());
   return healthy ? 0 : 1;

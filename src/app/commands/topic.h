@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "app/commands.h"
+#include "app/commands/commands.h"
 
 namespace tapeline::app {
 

@@ -4,9 +4,11 @@
 
 #include <csignal>
 #include <deque>
+#include <utility>
 
 #include "app/loop.h"
 #include "app/members/owner_link.h"
+#include "io/http_message.h"
 #include "io/relay.h"
 #include "io/url.h"
 #include "telemetry/logging.h"
@@ -18,13 +20,14 @@ using telemetry::Level;
 
 constexpr Duration kLoadPause = std::chrono::milliseconds(100);  // between looks for new messages
 constexpr long kLookNanoseconds = 100'000'000;                   // between looks at the lock
-
 constexpr int kLooksInSilence = 20;  // an owner that starts listens soon
 
 /// What a browser gets between two owners.
 std::string refusal() {
   const std::string body =
-      R"({"error":{"code":"unavailable","message":"nobody owns the data directory just now","hint":"Try again in a second."}})";
+      io::http_error(503, "unavailable", "nobody owns the data directory just now",
+                     "Try again in a second.")
+          .body;
   return fmt::format(
       "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
       "Connection: close\r\nContent-Length: {}\r\n\r\n{}",
@@ -47,12 +50,11 @@ bool is_told_to_stop(const sigset_t& signals) {
 class Following {
  public:
   Following(Clock& clock, io::FileSystem& files, telemetry::Metrics& metrics, const Config& config,
-            const Call& call, const Plan& plan, Owner owner)
+            const Plan& plan, Owner owner)
       : clock_(clock),
         files_(files),
         metrics_(metrics),
         config_(config),
-        call_(call),
         plan_(plan),
         owner_(std::move(owner)),
         link_(owner_, plan.lease, stop_.get_token()) {}
@@ -125,7 +127,6 @@ class Following {
   io::FileSystem& files_;
   telemetry::Metrics& metrics_;
   const Config& config_;
-  const Call& call_;
   const Plan& plan_;
   const Owner owner_;
   std::stop_source stop_;
@@ -177,14 +178,16 @@ Result<Followed> follow(Clock& clock, io::FileSystem& files, const Config& confi
             {.address = plan.address.host, .port = plan.address.port, .refusal = refusal()}));
         plan.address.port = relay->port();
       }
-      following = std::make_unique<Following>(clock, files, metrics, config, call, plan, *owner);
+      following = std::make_unique<Following>(clock, files, metrics, config, plan, *owner);
       TRY_STATUS(following->start(relay.get(), std::move(carried)));
       if (relay && !relaying) {
         relaying.emplace("relay", [&relay](std::stop_token stop) { relay->run(std::move(stop)); });
       }
-      if (!greeted) greet(call, plan, *owner);
-      if (greeted) call.terminal.err(fmt::format("process {} owns the data now\n", owner->pid));
-      greeted = true;
+      if (!std::exchange(greeted, true)) {
+        greet(call, plan, *owner);
+      } else {
+        call.terminal.err(fmt::format("process {} owns the data now\n", owner->pid));
+      }
     } else if (!following && ++looks == kLooksInSilence) {
       call.terminal.err(fmt::format("waiting for process {}, which has '{}' and does not listen\n",
                                     owner->pid, plan.path));

@@ -3,7 +3,7 @@
 
 #pragma once
 
-#include "app/feeding.h"
+#include "app/feeding/feeding.h"
 #include "app/plan.h"
 
 namespace tapeline::app {

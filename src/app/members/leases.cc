@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 namespace tapeline::app {
 
@@ -61,6 +62,22 @@ std::optional<std::string> Leases::holder(std::string_view group, std::int32_t p
   const auto known = std::ranges::find(members, held->second, &Known::name);
   if (known == members.end() || known->until < now) return std::nullopt;
   return held->second;
+}
+
+std::vector<MemberRow> Leases::list(Duration now) const {
+  std::vector<MemberRow> rows;
+  for (const auto& [name, group] : groups_) {
+    for (const Known& member : group.members) {
+      if (member.until < now) continue;
+      MemberRow row{.name = member.name, .group = name, .partitions = {}};
+      for (const auto& [partition, holder] : group.holders) {
+        if (holder == member.name) row.partitions.push_back(partition);
+      }
+      rows.push_back(std::move(row));
+    }
+  }
+  std::ranges::sort(rows, {}, [](const MemberRow& row) { return std::tie(row.group, row.name); });
+  return rows;
 }
 
 }  // namespace tapeline::app

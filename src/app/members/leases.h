@@ -19,13 +19,20 @@
 
 namespace tapeline::app {
 
+/// A process at work, for `tapeline status`.
+struct MemberRow {
+  std::string name;
+  std::string group;  // "load", or of producers: feed and symbols
+  std::vector<std::int32_t> partitions;
+};
+
 /// threads: one at a time
 class Leases {
  public:
   struct Member {
     std::string group;
     std::string name;       // one of its group
-    std::string exclusive;  // of members with the same one works but the first; empty: all do
+    std::string exclusive;  // of those with the same, only the first works; empty: all work
   };
 
   /// Joins, or stays, until `until`; the partitions that it has from now on, in order.
@@ -38,6 +45,9 @@ class Leases {
   /// Who has a partition; none where nobody does, or its lease is over.
   std::optional<std::string> holder(std::string_view group, std::int32_t partition,
                                     Duration now) const;
+
+  /// Those with a lease, by group and name.
+  std::vector<MemberRow> list(Duration now) const;
 
  private:
   struct Known {

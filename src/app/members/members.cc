@@ -1,6 +1,7 @@
 #include "app/members/members.h"
 
 namespace tapeline::app {
+
 Duration Members::end_of(Duration lease) const {
   return lease == kForever ? kForever : clock_.uptime() + lease;
 }
@@ -9,18 +10,13 @@ std::vector<std::int32_t> Members::renew(const Leases::Member& member, std::int3
                                          Duration lease) {
   const Duration now = clock_.uptime();
   const Duration until = end_of(lease);
-  return state_.with([&](State& state) {
-    auto had = state.leases.renew(member, partitions, now, until);
-    std::erase_if(state.rows, [&](const auto& row) { return row.second.first < now; });
-    state.rows[{member.group, member.name}] = {until, had};
-    return had;
-  });
+  return state_.with(
+      [&](State& state) { return state.leases.renew(member, partitions, now, until); });
 }
 
 void Members::leave(std::string_view group, const std::string& name) {
   state_.with([&](State& state) {
     state.leases.leave(group, name);
-    state.rows.erase({std::string(group), name});
     const auto heard = state.feeds.find(name);
     if (group == kLoadGroup || heard == state.feeds.end()) return;
     state.records_gone += heard->second.report.records;
@@ -76,13 +72,7 @@ FeedReport Members::feed() const {
 
 std::vector<MemberRow> Members::list() const {
   const Duration now = clock_.uptime();
-  return state_.with([&](const State& state) {
-    std::vector<MemberRow> rows;
-    for (const auto& [who, has] : state.rows) {
-      if (has.first >= now) rows.push_back({who.second, who.first, has.second});
-    }
-    return rows;
-  });
+  return state_.with([&](const State& state) { return state.leases.list(now); });
 }
 
 void Members::on_gap(std::function<Status(const feeds::Gap&)> heard) {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "app/feed_report.h"
+#include "app/feeding/feed_report.h"
 #include "app/members/leases.h"
 #include "base/clock.h"
 #include "base/guarded.h"
@@ -18,13 +18,6 @@
 namespace tapeline::app {
 
 constexpr std::string_view kLoadGroup = "load";
-
-/// A process at work, for `tapeline status`.
-struct MemberRow {
-  std::string name;
-  std::string group;  // "load", or of producers: feed and symbols
-  std::vector<std::int32_t> partitions;
-};
 
 /// threads: any
 class Members {
@@ -65,8 +58,6 @@ class Members {
     Leases leases;
     std::map<std::string, Heard> feeds;
     std::int64_t records_gone = 0;  // of feeds that are forgotten
-    std::map<std::pair<std::string, std::string>, std::pair<Duration, std::vector<std::int32_t>>>
-        rows;
     std::function<Status(const feeds::Gap&)> gap_heard;
   };
   Duration end_of(Duration lease) const;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "app/data_directory.h"
-#include "app/feeding.h"
+#include "app/feeding/feeding.h"
 #include "app/members/requests.h"
 #include "msglog/message_log.h"
 

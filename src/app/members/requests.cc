@@ -66,12 +66,15 @@ Result<text::Value> load(Pipeline& pipeline, const text::Value& request, std::st
 }
 
 Result<text::Value> feed(Pipeline& pipeline, const text::Value& request) {
-  const text::Value* report = request.find("report");
-  const auto share =
-      TRY(renew_feed(pipeline,
-                     {request.string_or("group", ""), request.string_or("name", ""),
-                      request.string_or("exclusive", "")},
-                     report ? feed_report(*report) : FeedReport(), lease_of(request)));
+  const Leases::Member member{.group = request.string_or("group", ""),
+                              .name = request.string_or("name", ""),
+                              .exclusive = request.string_or("exclusive", "")};
+  const text::Value* said = request.find("report");
+  const FeedReport report = said ? feed_report(*said) : FeedReport();
+  const auto share = renew_feed(pipeline, member, report, lease_of(request));
+  if (report.alive_at) {
+    TRY_STATUS(keep_alive_at(pipeline, member.group, *report.alive_at, state::Sync::later));
+  }
   text::Value answer;
   set_partitions(answer, share.partitions, share.of);
   text::List followed;
@@ -115,14 +118,11 @@ Result<text::Value> answer_of(Pipeline& pipeline, const text::Value& request,
 
 }  // namespace
 
-Result<FeedShare> renew_feed(Pipeline& pipeline, const Leases::Member& member,
-                             const FeedReport& report, Duration lease) {
+FeedShare renew_feed(Pipeline& pipeline, const Leases::Member& member, const FeedReport& report,
+                     Duration lease) {
   FeedShare share{.of = pipeline.partitions(), .followed = pipeline.symbols().list()};
   share.partitions = pipeline.members().renew(member, share.of, lease);
   pipeline.members().report(member.name, report, lease);
-  if (report.alive_at) {
-    TRY_STATUS(keep_alive_at(pipeline, member.group, *report.alive_at, state::Sync::later));
-  }
   return share;
 }
 

@@ -1,14 +1,14 @@
 // Requests: what the members of a data directory ask of its owner, over its socket.
 //
 // A request is the command line `member JSON` of /api/v1/commands: programs of one version speak
-// it to one another, nobody types it. Owner::ask sends one, answer_member answers it.
+// it to one another, nobody types it. OwnerLink::ask sends one, answer_member answers it.
 
 #pragma once
 
 #include <stop_token>
 #include <string_view>
 
-#include "app/feeding.h"
+#include "app/feeding/feeding.h"
 #include "app/pipeline.h"
 #include "serve/commands.h"
 
@@ -17,8 +17,8 @@ namespace tapeline::app {
 constexpr std::string_view kMemberCommand = "member";
 
 /// What a producer may work on, said to one that is in this process or another.
-Result<FeedShare> renew_feed(Pipeline& pipeline, const Leases::Member& member,
-                             const FeedReport& report, Duration lease);
+FeedShare renew_feed(Pipeline& pipeline, const Leases::Member& member, const FeedReport& report,
+                     Duration lease);
 
 /// Answers a request of another process.
 /// errors: invalid_argument (what is none), those of what it asks for

@@ -12,10 +12,14 @@ constexpr std::string_view kClosed = "closed\n";
 
 }  // namespace
 
+std::string key_id(const std::string& key) {
+  return io::sha256_hex("tapeline " + key).substr(0, 16);
+}
+
 Result<std::unique_ptr<KeyLock>> KeyLock::take(io::FileSystem& files, const std::string& folder,
                                                const std::string& key) {
   TRY_STATUS(io::make_directories(files, folder));
-  const std::string path = folder + "/finnhub-" + io::sha256_hex("tapeline " + key).substr(0, 16);
+  const std::string path = folder + "/finnhub-" + key_id(key);
   auto lock = TRY(files.lock(path));
   auto file = TRY(files.open(path, io::OpenMode::write));
   const std::string said = TRY(io::read_file(files, path));

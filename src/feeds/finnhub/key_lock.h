@@ -14,6 +14,9 @@
 
 namespace tapeline::feeds::finnhub {
 
+/// What names a key without saying it.
+std::string key_id(const std::string& key);
+
 /// threads: one at a time
 class KeyLock {
  public:
