@@ -4,14 +4,17 @@
 
 #include "serve/base64.h"
 #include "text/value.h"
+#include "wire/flat_message.h"
 
 namespace tapeline::serve {
-namespace {
 
-/// The record of one line.
-Result<msglog::Record> record_of(std::string_view line, std::size_t number) {
+Result<msglog::Record> record_of_line(std::string_view line, std::size_t number) {
   msglog::Record record{"", std::string(line)};
   if (!line.starts_with('{')) return record;
+  if (wire::Draft plain; wire::read_flat_message(line, plain)) {
+    record.key = plain.row.symbol;
+    return record;
+  }
   const auto json = text::parse_json(line);
   if (!json) return record;
   const text::Value* encoded = json->find("value_base64");
@@ -30,8 +33,6 @@ Result<msglog::Record> record_of(std::string_view line, std::size_t number) {
   return record;
 }
 
-}  // namespace
-
 Result<std::vector<msglog::Record>> records_of_lines(std::string_view body) {
   std::vector<msglog::Record> records;
   std::size_t number = 0;
@@ -46,7 +47,7 @@ Result<std::vector<msglog::Record>> records_of_lines(std::string_view body) {
       return Error{ErrorCode::invalid_argument,
                    fmt::format("the body has more than {} lines", kProduceLinesMax),
                    "Send them in several requests, one after the other."};
-    records.push_back(TRY(record_of(line, number)));
+    records.push_back(TRY(record_of_line(line, number)));
   }
   if (records.empty())
     return Error{ErrorCode::invalid_argument, "the body has no line",

@@ -42,6 +42,16 @@ TEST(Produce, a_lines_bytes_are_the_value_and_its_symbol_the_key) {
   EXPECT_EQ((*records)[4].value, "");
 }
 
+TEST(Produce, a_message_as_it_is_written_here_has_its_key_too) {
+  const std::string line =
+      R"({"symbol":"BRK.B","price":1.5,"timestamp":"2026-03-02T15:00:00Z","data_source":"replay"})";
+  EXPECT_EQ(record_of_line(line, 1)->key, "BRK.B");
+  EXPECT_EQ(record_of_line(line, 1)->value, line);
+  const std::string other =
+      R"({"symbol":"A","price":1,"timestamp":"2026-03-02T15:00:00Z","value_base64":"AAE="})";
+  EXPECT_EQ(record_of_line(other, 1)->value.size(), 2U);
+}
+
 TEST(Produce, what_cannot_be_taken_is_named_by_its_line) {
   EXPECT_FALSE(records_of_lines(""));
   EXPECT_FALSE(records_of_lines("\n\r\n"));

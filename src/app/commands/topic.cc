@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "app/commands/topic.h"
+#include "serve/produce.h"
 #include "text/value.h"
 
 namespace tapeline::app {
@@ -163,15 +164,13 @@ ExitCode produce(Pipeline& pipeline, const Call& call) {
     return Ok{};
   };
   std::string_view rest = call.input;
-  while (!rest.empty()) {
+  for (std::size_t number = 1; !rest.empty(); ++number) {
     const auto end = rest.find('\n');
     std::string_view line = rest.substr(0, end);
     rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty()) continue;
-    // A line's bytes are the value; its key is the symbol, where it is JSON with one.
-    const auto parsed = text::parse_json(line);
-    records.push_back({parsed ? parsed->string_or("symbol", "") : "", std::string(line)});
+    records.push_back(TRY(serve::record_of_line(line, number)));
     if (records.size() == kRecordsPerAppend) TRY_STATUS(flush());
   }
   TRY_STATUS(flush());

@@ -1,15 +1,17 @@
 #include "feeds/replay/file_feed.h"
 
+#include <algorithm>
+
 namespace tapeline::feeds {
 namespace {
 
 /// Appends the next row to `into`; false at the file's end.
 template <typename Row>
-Result<bool> read_into(std::vector<Row>& into, FileRows& rows) {
-  Row row;
-  if (!TRY(rows.next(row))) return false;
-  into.push_back(row);
-  return true;
+Result<bool> read_into(std::vector<Row>& into, FileRows& rows, std::size_t rows_max) {
+  if (into.empty()) into.reserve(std::min<std::size_t>(rows_max, 10'000));
+  const bool is_row = TRY(rows.next(into.emplace_back()));
+  if (!is_row) into.pop_back();
+  return is_row;
 }
 
 }  // namespace
@@ -19,16 +21,16 @@ Result<FileFeed> FileFeed::open(std::vector<InputFile> files, Options options) {
   return FileFeed(std::move(files), std::move(checked), std::move(options.data_source));
 }
 
-Result<bool> FileFeed::read_row(FeedBatch& batch) {
+Result<bool> FileFeed::read_row(FeedBatch& batch, std::size_t rows_max) {
   switch (rows_->kind()) {
     case RowKind::trades:
-      return read_into(batch.trades, *rows_);
+      return read_into(batch.trades, *rows_, rows_max);
     case RowKind::bars:
-      return read_into(batch.bars, *rows_);
+      return read_into(batch.bars, *rows_, rows_max);
     case RowKind::quotes:
       break;
   }
-  if (!TRY(read_into(batch.quotes, *rows_))) return false;
+  if (!TRY(read_into(batch.quotes, *rows_, rows_max))) return false;
   batch.quotes.back().history = true;
   return true;
 }
@@ -50,7 +52,7 @@ Result<FeedBatch> FileFeed::poll(std::size_t rows_max) {
   FeedBatch batch;
   for (std::size_t rows = 0; rows < rows_max && !finished();) {
     if (!rows_) rows_ = TRY(open_file_rows(files_[next_file_++], checked_.options));
-    if (TRY(read_row(batch))) {
+    if (TRY(read_row(batch, rows_max))) {
       ++rows;
       ++rows_read_;
       ++rows_of_file_;

@@ -50,7 +50,7 @@ class FileFeed final : public Feed {
         checked_(std::move(checked)),
         data_source_(std::move(data_source)) {}
 
-  Result<bool> read_row(FeedBatch& batch);
+  Result<bool> read_row(FeedBatch& batch, std::size_t rows_max);
 
   std::vector<InputFile> files_;
   CheckedFiles checked_;

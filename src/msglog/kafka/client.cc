@@ -4,6 +4,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <charconv>
+#include <cstring>
 #include <limits>
 #include <set>
 
@@ -36,7 +37,7 @@ const KafkaSettings kDefaults = {
     {"log.connection.close", "false"},
 };
 const KafkaSettings kProducerDefaults = {
-    {"linger.ms", "0.5"},
+    {"linger.ms", "5"},  // to fill a share of an append; KafkaProducer says when one is to go
     {"message.timeout.ms", "5000"},
     {"message.max.bytes", "1179648"},
     {"queue.buffering.max.messages", "1000000"},
@@ -111,6 +112,15 @@ Status set_one(rd_kafka_conf_t* conf, const std::string& name, const std::string
                    : fmt::format("the value of Kafka's setting '{}' is not one it takes{}", name,
                                  is_secret_setting(name) ? "" : fmt::format(": {}", text)),
                "Its settings are listed in librdkafka's CONFIGURATION.md."};
+}
+
+std::size_t number_of(const rd_kafka_conf_t* conf, const char* name) {
+  char text[32] = "";
+  std::size_t size = sizeof text;
+  rd_kafka_conf_get(conf, name, text, &size);
+  std::size_t number = 0;
+  std::from_chars(text, text + std::strlen(text), number);
+  return number;
 }
 
 /// That there are tokens to log in with: librdkafka would wait for ever for one that nobody gives.
@@ -325,6 +335,7 @@ Result<std::unique_ptr<KafkaClient>> KafkaClient::make(Kind kind, const KafkaSet
                  "They stand in [log.kafka] of tapeline.toml."};
   }
   (void)conf.release();  // the handle's now
+  client->message_bytes_max_ = number_of(rd_kafka_conf(client->handle_), "message.max.bytes");
   // Events go to librdkafka's own thread, so that nobody has to poll for them.
   const Queue main(rd_kafka_queue_get_main(client->handle_));
   const Queue background(rd_kafka_queue_get_background(client->handle_));

@@ -101,6 +101,9 @@ class KafkaClient {
   rd_kafka_s* handle() const { return handle_; }
   KafkaState& state() const { return state_; }
 
+  /// librdkafka sends no longer record: key and value together.
+  std::size_t message_bytes_max() const { return message_bytes_max_; }
+
   /// Why it can send nothing more, ever: the handle has to be replaced. None while it can.
   std::optional<std::string> fatal() const;
 
@@ -112,6 +115,7 @@ class KafkaClient {
   KafkaState& state_;
   const OnDelivery on_delivery_;
   rd_kafka_s* handle_ = nullptr;
+  std::size_t message_bytes_max_ = 0;
 };
 
 }  // namespace tapeline::msglog

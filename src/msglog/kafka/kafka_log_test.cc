@@ -216,6 +216,33 @@ TEST_F(KafkaLogTest, an_append_that_librdkafkas_queue_cannot_hold_at_once_goes_i
   }
 }
 
+TEST_F(KafkaLogTest, of_an_append_with_a_record_that_is_too_long_nothing_is_sent) {
+  MockKafkaLog narrow(
+      *clock, cluster,
+      {.settings = {{"bootstrap.servers", cluster.brokers()}, {"message.max.bytes", "2000"}}});
+  const std::vector<Record> records{{"A", "1"}, {"A", std::string(2000, 'v')}, {"A", "3"}};
+  const auto refused = narrow.append("prices", records);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(append("later")->front().offset, 0);
+}
+
+TEST_F(KafkaLogTest, a_long_append_stands_in_the_order_of_its_records_as_the_positions_say) {
+  ASSERT_TRUE(log->create_topic("wide", 3));
+  std::vector<Record> records;
+  for (int i = 0; i < 10'000; ++i) records.push_back({std::to_string(i % 7), std::to_string(i)});
+  const auto positions = log->append("wide", records);
+  ASSERT_TRUE(positions) << positions.error().message;
+  std::vector<Offset> next(3);
+  for (const Position& at : *positions) {
+    EXPECT_EQ(at.offset, next[static_cast<std::size_t>(at.partition)]++);
+  }
+  const auto [partition, offset] = positions->at(9'000);
+  const auto fetched = log->fetch({"wide", partition}, offset, {.records_max = 1});
+  ASSERT_TRUE(fetched) << fetched.error().message;
+  EXPECT_EQ(fetched->records.at(0).value, "9000");
+}
+
 TEST_F(KafkaLogTest, a_login_by_token_says_what_it_lacks) {
   KafkaSettings settings = {{"security.protocol", "SASL_PLAINTEXT"},
                             {"sasl.mechanism", "OAUTHBEARER"}};
