@@ -40,8 +40,12 @@ class BoundedQueue {
   /// The oldest item.
   /// blocks: until there is one or `stop` is requested (none then)
   std::optional<T> pop(std::stop_token stop) {
+    const std::stop_callback on_stop(stop, [this] {
+      { std::lock_guard lock(mutex_); }  // whoever looks just now sees the stop, or is woken
+      changed_.notify_all();
+    });
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, stop, [this] { return !items_.empty(); });
+    changed_.wait(lock, [&] { return !items_.empty() || stop.stop_requested(); });
     return take();
   }
 
@@ -60,7 +64,7 @@ class BoundedQueue {
 
   const std::size_t items_max_;
   mutable std::mutex mutex_;
-  std::condition_variable_any changed_;
+  std::condition_variable changed_;  // why not `_any`: wakeup.h
   std::deque<T> items_;
 };
 

@@ -33,14 +33,20 @@ class Wakeup {
   /// The count now.
   /// blocks: until it differs from `seen`, `pause` is over, or `stop` is requested
   std::uint64_t wait(std::uint64_t seen, Duration pause, std::stop_token stop) {
+    const std::stop_callback on_stop(stop, [this] {
+      { std::lock_guard lock(mutex_); }  // whoever looks just now sees the stop, or is woken
+      changed_.notify_all();
+    });
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, stop, pause, [&] { return count_ != seen; });
+    changed_.wait_for(lock, pause, [&] { return count_ != seen || stop.stop_requested(); });
     return count_;
   }
 
  private:
   mutable std::mutex mutex_;
-  std::condition_variable_any changed_;
+  // Not condition_variable_any: it signals under a lock of its own, for which who was woken waits
+  // at once, to be woken again.
+  std::condition_variable changed_;
   std::uint64_t count_ = 0;
 };
 

@@ -1,8 +1,8 @@
 // What an answer's handles share with the connection that they belong to.
 //
 // The handles, HttpReply and HttpStream, are used from any thread and live in http_reply.cc. The
-// connection lives on the server's thread, in http_server.cc, with all that knows sockets. Between
-// the two stand this port and the states below.
+// connection lives on the server's thread, in http_connection.cc, with all that knows sockets.
+// Between the two stand this port and the states below.
 
 #pragma once
 

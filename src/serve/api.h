@@ -117,6 +117,12 @@ class Api final : public io::HttpHandler {
     std::string reason = "tapeline is starting";
     std::optional<double> progress;
   };
+  /// The gaps of every symbol, as of a version of the warehouse.
+  struct Gaps {
+    std::uint64_t version = 0;
+    std::shared_ptr<const warehouse::Rows> all;
+    bool too_many = false;  // from then on: they are not taken back
+  };
   struct Job {
     const Route* route = nullptr;
     Call call;
@@ -135,6 +141,7 @@ class Api final : public io::HttpHandler {
   Result<io::HttpResponse> append(Call& call);
   Result<io::HttpResponse> records(Call& call);
   Result<std::string> newest_load_id(Call& call);
+  Result<std::shared_ptr<const warehouse::Rows>> all_gaps(Call& call);
   void open_stream(Call call, io::HttpReply reply);
   void run_command(Call call, io::HttpReply reply, std::stop_token stop);
 
@@ -153,6 +160,7 @@ class Api final : public io::HttpHandler {
   Access access_;
   SseHub hub_;
   AnswerCache answers_;
+  Guarded<Gaps> gaps_;
   Guarded<Starting> starting_;
   std::optional<Backend> backend_;  // this and live_ are set before ready_, and never again
   std::unique_ptr<Live> live_;

@@ -109,6 +109,16 @@ Result<std::string> Api::newest_load_id(Call& call) {
   return load_id;
 }
 
+/// The same for gaps, of which there are few: a query takes longer than they do.
+Result<std::shared_ptr<const warehouse::Rows>> Api::all_gaps(Call& call) {
+  const std::uint64_t version = backend_->warehouse.version();
+  const Gaps kept = gaps_.copy();
+  if (kept.too_many || (kept.all && kept.version == version)) return kept.all;
+  const auto all = TRY(read_all_gaps(*call.warehouse));
+  gaps_.with([&](Gaps& its) { its = {version, all, all == nullptr}; });
+  return all;
+}
+
 Result<io::HttpResponse> Api::append(Call& call) {
   const auto records = TRY(records_of_lines(call.request.body));
   const auto positions = TRY(backend_->log.append(call.text("topic"), records));

@@ -229,12 +229,15 @@ void Api::add_market_routes(std::vector<Route>& routes) {
                    .min = 1,
                    .max = kBarsMax}},
        .success = {200, "application/json", "Bars"},
-       .answer = [](Call& call) -> Result<io::HttpResponse> {
-         return json_of(read_bars(*call.warehouse, {.symbol = call.text("symbol"),
-                                                    .interval = call.text("interval"),
-                                                    .from = time_param(call, "from"),
-                                                    .to = time_param(call, "to"),
-                                                    .limit = call.integer("limit", kBarsDefault)}));
+       .answer = [this](Call& call) -> Result<io::HttpResponse> {
+         const auto gaps = TRY(all_gaps(call));
+         return json_of(read_bars(*call.warehouse,
+                                  {.symbol = call.text("symbol"),
+                                   .interval = call.text("interval"),
+                                   .from = time_param(call, "from"),
+                                   .to = time_param(call, "to"),
+                                   .limit = call.integer("limit", kBarsDefault)},
+                                  gaps.get()));
        }});
   routes.push_back(
       {.method = "GET",

@@ -222,6 +222,18 @@ TEST_F(ApiTest, no_request_that_comes_after_a_commit_gets_rows_of_before) {
     EXPECT_TRUE(shown(i));
     run(i % 2 ? "rollback" : "commit");
     EXPECT_TRUE(shown(i % 2 ? i : -1));
+
+    const auto gaps = [&] {
+      int found = 0;
+      const std::string body = get("/api/v1/bars?symbol=A&interval=1m").body;
+      for (auto at = body.find("cause"); at != std::string::npos; at = body.find("cause", at + 1))
+        ++found;
+      return found;
+    };
+    run("begin; insert into raw_stocks.gaps values ('f', 'A', now(), now(), 'mute', null)");
+    EXPECT_EQ(gaps(), i - 1);
+    run("commit");
+    EXPECT_EQ(gaps(), i);
   }
   threads_.resize(threads_.size() - 2);  // now it is quiet
   const auto& cached = metrics_.counter("tapeline_serve_answers_cached_total", "");

@@ -20,6 +20,8 @@ using Cell = warehouse::Value;
 
 constexpr warehouse::QueryLimits kLimits{.rows_max = 200'000, .time_max = std::chrono::seconds(10)};
 constexpr std::int64_t kGapsMax = 1000;
+constexpr std::string_view kGapsSql =
+    "select symbol, gap_start as \"start\", gap_end as \"end\", cause from raw_stocks.gaps";
 constexpr int kDailyRows = 30;
 
 using Columns = std::vector<Column>;
@@ -215,20 +217,25 @@ std::string daily_bars(const BarsRequest& request) {
       unit, where);
 }
 
-Status write_gaps(Connection& warehouse, const BarsRequest& request, JsonWriter& json) {
+/// What `all` has of the gaps of a request, or, where that is null, a query.
+Status write_gaps(Connection& warehouse, const BarsRequest& request, const Rows* all,
+                  JsonWriter& json) {
   const Span span = span_of(request);
-  std::string where = fmt::format("symbol in ({}, '*')", sql_text(request.symbol));
-  if (span.from) where += fmt::format(" and gap_end > {}", timestamp_literal(*span.from));
-  if (span.to) where += fmt::format(" and gap_start < {}", timestamp_literal(*span.to));
+  Rows found;
+  if (!all) {
+    std::string where = fmt::format(" where symbol in ({}, '*')", sql_text(request.symbol));
+    if (span.from) where += fmt::format(" and gap_end > {}", timestamp_literal(*span.from));
+    if (span.to) where += fmt::format(" and gap_start < {}", timestamp_literal(*span.to));
+    found = TRY(query_table(warehouse, "raw_stocks", "gaps", fmt::format("{}{}", kGapsSql, where)));
+  }
   OrderedObjects gaps;
-  TRY(stream_table(warehouse, "raw_stocks", "gaps",
-                   "select gap_start as \"start\", gap_end as \"end\", cause from raw_stocks.gaps "
-                   "where " +
-                       where,
-                   [&](const Columns& columns, const Row& row) {
-                     gaps.add(row[0], columns, row);
-                     return true;
-                   }));
+  for (const Row& row : all ? all->rows : found.rows) {
+    const auto& symbol = std::get<std::string>(row[0]);
+    const bool wanted = (symbol == request.symbol || symbol == "*") &&
+                        (!span.from || std::get<Timestamp>(row[2]) > *span.from) &&
+                        (!span.to || std::get<Timestamp>(row[1]) < *span.to);
+    if (wanted) gaps.add(row[1], all ? all->columns : found.columns, row, 1);
+  }
   json.key("gaps");
   gaps.write(json, kGapsMax);
   return Ok{};
@@ -263,7 +270,14 @@ std::optional<Price> price_of(const Cell& cell) {
 
 }  // namespace
 
-Result<std::string> read_bars(Connection& warehouse, const BarsRequest& request) {
+Result<std::shared_ptr<const Rows>> read_all_gaps(Connection& warehouse) {
+  auto all = TRY(query_table(warehouse, "raw_stocks", "gaps",
+                             fmt::format("{} limit {}", kGapsSql, kGapsMax + 1)));
+  if (std::ssize(all.rows) > kGapsMax) return std::shared_ptr<const Rows>();
+  return std::make_shared<const Rows>(std::move(all));
+}
+
+Result<std::string> read_bars(Connection& warehouse, const BarsRequest& request, const Rows* gaps) {
   const bool daily = is_daily(request.interval);
   std::string sql = daily ? daily_bars(request) : TRY(minute_bars(warehouse, request));
   // Without a beginning the newest are wanted; one more than the limit tells whether there are
@@ -284,7 +298,7 @@ Result<std::string> read_bars(Connection& warehouse, const BarsRequest& request)
   json.begin_object().field("symbol", request.symbol).field("interval", request.interval);
   json.key("bars");
   bars.write(json);
-  TRY_STATUS(write_gaps(warehouse, request, json));
+  TRY_STATUS(write_gaps(warehouse, request, gaps, json));
   json.field("more", more).end_object();
   return json.take();
 }

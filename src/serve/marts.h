@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,9 +30,14 @@ struct BarsRequest {
 };
 
 /// The answer of /api/v1/bars, as JSON. Buckets of minutes begin at multiples of their length since
-/// New York's midnight.
+/// New York's midnight. `gaps` is what `read_all_gaps` gave, if it gave them.
 /// errors: those of the query; timed_out after ten seconds
-Result<std::string> read_bars(warehouse::Connection& warehouse, const BarsRequest& request);
+Result<std::string> read_bars(warehouse::Connection& warehouse, const BarsRequest& request,
+                              const warehouse::Rows* gaps = nullptr);
+
+/// Every stretch that a feed did not deliver, for `read_bars`; null where they are more than an
+/// answer may have, so that each request is better off with a query for its own.
+Result<std::shared_ptr<const warehouse::Rows>> read_all_gaps(warehouse::Connection& warehouse);
 
 struct AnalyticsRequest {
   std::optional<std::string> symbol;  // none: the latest row of each

@@ -197,6 +197,25 @@ TEST_F(MartsTest, gaps_come_with_the_bars_those_of_the_whole_feed_too) {
             std::string::npos);
 }
 
+TEST_F(MartsTest, gaps_that_were_read_before_are_those_that_a_query_finds) {
+  run(R"(insert into raw_stocks.gaps
+         select 'f', case i % 3 when 0 then 'A' when 1 then '*' else 'B' end,
+           timestamp '2025-01-06 15:00:00' + to_minutes(i * 7 % 500),
+           timestamp '2025-01-06 15:02:00' + to_minutes(i * 7 % 500), 'c' || i, null
+         from range(1000) t(i))");
+  const auto all = *read_all_gaps(*connection_);
+  ASSERT_TRUE(all);
+  for (const char* from : {"", "2025-01-06T15:02:00Z", "2025-01-06T18:03:00Z"})
+    for (const char* to : {"", "2025-01-06T18:03:00Z", "2025-01-06T23:00:00Z"}) {
+      BarsRequest request{.symbol = "A", .interval = "1m"};
+      if (*from) request.from = instant(from);
+      if (*to) request.to = instant(to);
+      EXPECT_EQ(*read_bars(*connection_, request, all.get()), bars(request)) << from << to;
+    }
+  run("insert into raw_stocks.gaps select * from raw_stocks.gaps limit 1");
+  EXPECT_FALSE(*read_all_gaps(*connection_));  // more than an answer may have
+}
+
 TEST_F(MartsTest, analytics_are_the_latest_row_of_each_symbol_or_the_days_of_one) {
   make_analytics();
   const std::string latest = analytics({});

@@ -137,8 +137,8 @@ class Warehouse {
   /// A session that may do anything.
   virtual Result<std::unique_ptr<Connection>> connect() = 0;
 
-  /// How often it may have changed: grows with each statement and append that can write, after it
-  /// took effect and before its caller goes on.
+  /// How often it may have changed: grows with each statement, append and commit after which others
+  /// may see something new, before its caller goes on.
   /// holds: what was read since `version` gave a number is as it was while it gives that number
   virtual std::uint64_t version() const = 0;
 

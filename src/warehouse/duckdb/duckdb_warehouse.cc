@@ -3,6 +3,7 @@
 #include <duckdb.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <list>
 
@@ -148,7 +149,14 @@ class DuckDbConnection final : public Connection {
   Result<std::int64_t> run_one(duckdb_prepared_statement prepared, bool give, QueryLimits limits,
                                const OnColumns& on_columns, const OnRow& on_row);
 
-  /// Counts what may have written, once it is over and whatever came of it.
+  /// Whether others may see a change once a statement is over: what is written in a transaction
+  /// is seen at its end.
+  bool takes_effect(duckdb_statement_type type, bool begins) const {
+    if (type == DUCKDB_STATEMENT_TYPE_SELECT || begins) return false;
+    return type == DUCKDB_STATEMENT_TYPE_TRANSACTION || !in_transaction_;
+  }
+
+  /// Counts what may have taken effect, once it is over and whatever came of it.
   class Written {
    public:
     explicit Written(State& state) : state_(state) {}
@@ -162,7 +170,16 @@ class DuckDbConnection final : public Connection {
 
   const std::shared_ptr<State> state_;
   duckdb_connection raw_;
+  bool in_transaction_ = false;  // an explicit one; false, too, where that is not sure
 };
+
+/// Whether a transaction statement opens one.
+bool is_begin(std::string_view sql) {
+  sql.remove_prefix(std::min(sql.find_first_not_of(" \t\r\n"), sql.size()));
+  constexpr std::string_view kBegin = "begin";
+  return std::ranges::equal(sql.substr(0, kBegin.size()), kBegin,
+                            [](char a, char b) { return (a | 0x20) == b; });
+}
 
 Result<std::int64_t> DuckDbConnection::run(std::string_view sql, QueryLimits limits,
                                            const OnColumns& on_columns, const OnRow& on_row) {
@@ -187,16 +204,18 @@ Result<std::int64_t> DuckDbConnection::run(std::string_view sql, QueryLimits lim
                    "Write the value where '?' or '$1' stands."};
     }
     const bool last = i + 1 == count;
-    const bool reads =
-        duckdb_prepared_statement_type(prepared.get()) == DUCKDB_STATEMENT_TYPE_SELECT;
-    if (last && count == 1 && reads) {
+    const auto type = duckdb_prepared_statement_type(prepared.get());
+    if (count == 1 && type == DUCKDB_STATEMENT_TYPE_SELECT) {
       const auto end = sql.find_last_not_of("; \t\r\n");
       const auto cast = with_casts(prepared.get(), sql.substr(0, end + 1));
       if (cast) return run(*cast, limits, on_columns, on_row);
     }
+    const bool begins = count == 1 && type == DUCKDB_STATEMENT_TYPE_TRANSACTION && is_begin(sql);
     std::optional<Written> written;
-    if (!reads) written.emplace(*state_);
-    changed = TRY(run_one(prepared.get(), last, limits, on_columns, on_row));
+    if (takes_effect(type, begins)) written.emplace(*state_);
+    auto done = run_one(prepared.get(), last, limits, on_columns, on_row);
+    if (!done || type == DUCKDB_STATEMENT_TYPE_TRANSACTION) in_transaction_ = done && begins;
+    changed = TRY(std::move(done));
   }
   return changed;
 }
@@ -251,7 +270,8 @@ Error append_error(duckdb_appender appender) {
 
 Status DuckDbConnection::append(std::string_view schema, std::string_view table,
                                 const ColumnBatch& batch) {
-  const Written written(*state_);  // goes last: the appender may write as it is closed
+  std::optional<Written> written;  // goes last: the appender may write as it is closed
+  if (takes_effect(DUCKDB_STATEMENT_TYPE_INSERT, false)) written.emplace(*state_);
   Appender appender;
   // A temporary table lives in a catalog of its own.
   const bool temporary = schema == "temp";

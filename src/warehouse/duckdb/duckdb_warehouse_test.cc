@@ -70,9 +70,11 @@ TEST(DuckDb, its_version_grows_with_what_can_write_and_with_nothing_else) {
   EXPECT_TRUE(grows("create table t as select 1 as x"));
   EXPECT_TRUE(grows("insert into t values (2)"));
   EXPECT_TRUE(grows("insert into t select (x || 'a')::integer from t"));  // fails as it runs
-  EXPECT_TRUE(grows("begin"));
-  EXPECT_TRUE(grows("delete from t"));
+  EXPECT_FALSE(grows("begin"));
+  EXPECT_FALSE(grows("delete from t"));  // nobody else sees it yet
   EXPECT_TRUE(grows("commit"));
+  EXPECT_TRUE(grows("insert into t values (1)"));
+  EXPECT_TRUE(grows("delete from t where x = 1"));
   EXPECT_TRUE(grows("select 1; insert into t values (3); select 2"));
   EXPECT_TRUE(grows("with v as (select 4 as x) insert into t from v"));
   EXPECT_TRUE(grows("explain analyze insert into t values (5)"));
@@ -84,6 +86,33 @@ TEST(DuckDb, its_version_grows_with_what_can_write_and_with_nothing_else) {
   ASSERT_TRUE(connection->append(
       "main", "t", {.rows = 1, .columns = {{.values = std::vector<std::int64_t>{6}}}}));
   EXPECT_GT(warehouse->version(), before);
+}
+
+TEST(DuckDb, its_version_grows_where_a_transaction_may_have_ended) {
+  const auto warehouse = open();
+  const auto connection = *warehouse->connect();
+  const auto grows = [&](std::string_view sql) {
+    const auto before = warehouse->version();
+    (void)connection->execute(sql);
+    return warehouse->version() > before;
+  };
+  EXPECT_TRUE(grows("create table t (x integer)"));
+  EXPECT_FALSE(grows("  BEGIN transaction"));
+  EXPECT_FALSE(grows("select * from t"));
+  const auto before = warehouse->version();
+  ASSERT_TRUE(connection->append(
+      "main", "t", {.rows = 1, .columns = {{.values = std::vector<std::int64_t>{6}}}}));
+  EXPECT_EQ(warehouse->version(), before);
+  EXPECT_TRUE(grows("commit"));
+  EXPECT_FALSE(grows("begin"));
+  EXPECT_FALSE(grows("insert into t select (x || 'a')::integer from t"));  // fails as it runs
+  EXPECT_TRUE(grows("insert into t values (2)"));                          // refused by now
+  EXPECT_TRUE(grows("rollback"));
+  EXPECT_TRUE(grows("begin; insert into t values (3); commit"));
+  EXPECT_TRUE(grows("start transaction"));  // no word that is known here: each statement counts
+  EXPECT_TRUE(grows("insert into t values (4)"));
+  EXPECT_TRUE(grows("commit"));
+  EXPECT_EQ(as_user(*warehouse, "select count(*) from main.t"), "3|\n");
 }
 
 TEST(DuckDb, every_type_comes_back_as_it_is) {
