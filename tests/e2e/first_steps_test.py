@@ -165,6 +165,9 @@ def words(new):
     running.up({"HOME": str(new.home)}, feed="simulator")
     try:
         here = f" --data-dir {running.data}"
+        said = new.call("sql", "-c", "from marts_stocks.nobodys", "--data-dir", str(running.data)).stderr
+        check("a table that is not there", "there is no table 'marts_stocks.nobodys'" in said and "with their first run" in said, said)
+        client.until("the models have run", lambda: new.call("sql", "-c", "from stock_analytics", "--data-dir", str(running.data)).returncode == 0)
         for line, code, wanted in (
                 ("dag --help", 0, "dag backfill DAG"), ("help dag trigger", 0, "--conf JSON"), ("dag", 2, "`tapeline dag --help`"), ("-v", 2, "`tapeline --help`"),
                 ("up --symbols , --data-dir new", 2, "--symbols AAPL"), ("up --data-dir file/data", 2, "is a file, where a directory should be"),

@@ -199,7 +199,9 @@ class Judge {
     const text::Value* described = node.find("query");
     if (type == "SHOW_REF" && described && described->is_object()) return Ok{};
     if (!listed(kTableForms, type)) {
-      return refused(fmt::format("table form '{}' is not allowed", type));
+      return refused(type == "SHOW_REF"
+                         ? "SHOW is not allowed; select from information_schema.tables"
+                         : fmt::format("table form '{}' is not allowed", type));
     }
     if (type != "BASE_TABLE") return Ok{};
     const std::string schema = lower(node.string_or("schema_name", ""));
@@ -217,8 +219,11 @@ class Judge {
                listed(kSystemTables, schema + "." + table)) {
       return Ok{};
     }
-    return refused(
-        fmt::format("there is no table '{}'", schema.empty() ? table : schema + "." + table));
+    return Error{
+        ErrorCode::invalid_argument,
+        fmt::format("there is no table '{}'", schema.empty() ? table : schema + "." + table),
+        "information_schema.tables lists those that are there; those of the models come with their "
+        "first run."};
   }
 
   const Catalog& catalog_;
