@@ -5,10 +5,6 @@
 
 #pragma once
 
-#ifdef __SANITIZE_THREAD__
-#pragma GCC diagnostic ignored "-Wtsan"  // Asio's fences; its locks are what orders our data
-#endif
-
 #include <array>
 #include <atomic>
 #include <boost/asio/generic/stream_protocol.hpp>

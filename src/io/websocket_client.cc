@@ -1,9 +1,5 @@
 #include "io/websocket_client.h"
 
-#ifdef __SANITIZE_THREAD__
-#pragma GCC diagnostic ignored "-Wtsan"  // Asio's fences; its locks are what orders our data
-#endif
-
 #include <fmt/format.h>
 
 #include <boost/asio/io_context.hpp>
