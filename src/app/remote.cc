@@ -4,6 +4,7 @@
 
 #include "app/members/requests.h"
 #include "io/http_client.h"
+#include "msglog/rules.h"
 #include "serve/base64.h"
 #include "text/value.h"
 
@@ -11,7 +12,6 @@ namespace tapeline::app {
 namespace {
 
 constexpr Duration kProduceMax = std::chrono::seconds(60);
-constexpr std::size_t kLinesPerRequest = 10'000;  // design §8: what one request may hold
 constexpr std::size_t kBytesPerRequest = 4 << 20;
 
 Error error_of(const text::Value& frame) {
@@ -67,7 +67,7 @@ Result<std::vector<msglog::Position>> append_lines(const Owner& owner, const std
   while (!rest.empty()) {
     std::size_t lines = 0;
     std::size_t end = 0;
-    while (end < rest.size() && lines < kLinesPerRequest) {
+    while (end < rest.size() && lines < msglog::kRecordsMax) {
       auto next = rest.find('\n', end);
       next = next == std::string_view::npos ? rest.size() : next + 1;
       if (end > 0 && next > kBytesPerRequest) break;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "ingest/raw_columns.h"
+#include "msglog/rules.h"
 #include "wire/message.h"
 
 namespace tapeline::ingest {
@@ -158,7 +159,7 @@ void Producer::note_taken() {
 Result<std::int64_t> Producer::append() {
   std::int64_t records = 0;
   while (appended_ < pending_.size()) {
-    const auto count = std::min(kRecordsPerAppend, pending_.size() - appended_);
+    const auto count = std::min(msglog::kRecordsMax, pending_.size() - appended_);
     auto positions = log_.append(options_.topic, std::span(pending_).subspan(appended_, count));
     if (!positions) {
       probe_.append_errors.add();

@@ -88,8 +88,6 @@ class Producer {
   std::int64_t bars_on_closed_dates() const { return bars_.on_closed_dates(); }
 
  private:
-  static constexpr std::size_t kRecordsPerAppend = 10'000;
-
   Result<StepReport> step_with_aside();
   Result<std::int64_t> poll(std::vector<msglog::Record>& into);
   Result<std::int64_t> append();

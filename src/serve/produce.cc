@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "msglog/rules.h"
 #include "serve/base64.h"
 #include "text/value.h"
 #include "wire/flat_message.h"
 
 namespace tapeline::serve {
+namespace {
 
 Result<msglog::Record> record_of_line(std::string_view line, std::size_t number) {
   msglog::Record record{"", std::string(line)};
@@ -33,22 +35,28 @@ Result<msglog::Record> record_of_line(std::string_view line, std::size_t number)
   return record;
 }
 
-Result<std::vector<msglog::Record>> records_of_lines(std::string_view body) {
+}  // namespace
+
+Result<std::vector<msglog::Record>> next_records(std::string_view& body, std::size_t& number) {
   std::vector<msglog::Record> records;
-  std::size_t number = 0;
-  while (!body.empty()) {
+  while (!body.empty() && records.size() < msglog::kRecordsMax) {
     const std::size_t end = std::min(body.find('\n'), body.size());
     std::string_view line = body.substr(0, end);
     body.remove_prefix(std::min(end + 1, body.size()));
     ++number;
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.empty()) continue;
-    if (records.size() == kProduceLinesMax)
-      return Error{ErrorCode::invalid_argument,
-                   fmt::format("the body has more than {} lines", kProduceLinesMax),
-                   "Send them in several requests, one after the other."};
-    records.push_back(TRY(record_of_line(line, number)));
+    if (!line.empty()) records.push_back(TRY(record_of_line(line, number)));
   }
+  return records;
+}
+
+Result<std::vector<msglog::Record>> records_of_lines(std::string_view body) {
+  std::size_t number = 0;
+  auto records = TRY(next_records(body, number));
+  if (!TRY(next_records(body, number)).empty())
+    return Error{ErrorCode::invalid_argument,
+                 fmt::format("the body has more than {} lines", msglog::kRecordsMax),
+                 "Send them in several requests, one after the other."};
   if (records.empty())
     return Error{ErrorCode::invalid_argument, "the body has no line",
                  "Send one record a line, as newline-delimited JSON."};

@@ -14,14 +14,16 @@
 
 namespace tapeline::serve {
 
-constexpr std::size_t kProduceLinesMax = 10'000;
 constexpr std::size_t kProduceBytesMax = 8 << 20;
 
-/// The record that one line stands for; errors name it by its number.
-/// errors: invalid_argument: a value_base64 that is none
-Result<msglog::Record> record_of_line(std::string_view line, std::size_t number);
+/// What one append can take of the records that `body` stands for; their lines are taken off it.
+/// Empty lines are skipped. None are left if the answer is empty.
+///
+/// number: of the lines before, counted on
+/// errors: invalid_argument, naming the line: a value_base64 that is none
+Result<std::vector<msglog::Record>> next_records(std::string_view& body, std::size_t& number);
 
-/// The records that a body of lines stands for; empty lines are skipped.
+/// All the records that a body of lines stands for.
 /// errors: invalid_argument, naming the line: no line at all, too many, or a value_base64 that
 ///         is none
 Result<std::vector<msglog::Record>> records_of_lines(std::string_view body);

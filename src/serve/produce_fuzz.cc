@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "io/http_message.h"
+#include "msglog/rules.h"
 #include "serve/base64.h"
 #include "serve/produce.h"
 #include "serve/route.h"
@@ -19,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     TL_ASSERT(answer.status == 400 && io::is_utf8(answer.body));
     return 0;
   }
-  TL_ASSERT(!records->empty() && records->size() <= serve::kProduceLinesMax);
+  TL_ASSERT(!records->empty() && records->size() <= msglog::kRecordsMax);
   for (const auto& record : *records) {
     const bool is_line = body.find(record.value) != std::string_view::npos;
     const bool is_encoded =

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "msglog/rules.h"
 #include "serve/base64.h"
 
 namespace tapeline::serve {
@@ -45,11 +46,11 @@ TEST(Produce, a_lines_bytes_are_the_value_and_its_symbol_the_key) {
 TEST(Produce, a_message_as_it_is_written_here_has_its_key_too) {
   const std::string line =
       R"({"symbol":"BRK.B","price":1.5,"timestamp":"2026-03-02T15:00:00Z","data_source":"replay"})";
-  EXPECT_EQ(record_of_line(line, 1)->key, "BRK.B");
-  EXPECT_EQ(record_of_line(line, 1)->value, line);
+  EXPECT_EQ(records_of_lines(line)->front().key, "BRK.B");
+  EXPECT_EQ(records_of_lines(line)->front().value, line);
   const std::string other =
       R"({"symbol":"A","price":1,"timestamp":"2026-03-02T15:00:00Z","value_base64":"AAE="})";
-  EXPECT_EQ(record_of_line(other, 1)->value.size(), 2U);
+  EXPECT_EQ(records_of_lines(other)->front().value.size(), 2U);
 }
 
 TEST(Produce, what_cannot_be_taken_is_named_by_its_line) {
@@ -65,9 +66,24 @@ TEST(Produce, what_cannot_be_taken_is_named_by_its_line) {
 
 TEST(Produce, ten_thousand_lines_are_taken_and_one_more_is_not) {
   std::string body;
-  for (std::size_t i = 0; i < kProduceLinesMax; ++i) body += "x\n";
+  for (std::size_t i = 0; i < msglog::kRecordsMax; ++i) body += "x\n";
   EXPECT_TRUE(records_of_lines(body));
+  EXPECT_TRUE(records_of_lines(body + "\n\r\n"));
   EXPECT_FALSE(records_of_lines(body + "x"));
+}
+
+TEST(Produce, more_lines_than_one_append_takes_come_in_several_parts) {
+  std::string lines;
+  for (std::size_t i = 0; i < msglog::kRecordsMax; ++i) lines += "x\n";
+  lines += "\ny\n";
+  std::string_view rest = lines;
+  std::size_t number = 0;
+  EXPECT_EQ(next_records(rest, number)->size(), msglog::kRecordsMax);
+  const auto last = next_records(rest, number);
+  ASSERT_EQ(last->size(), 1U);
+  EXPECT_EQ(last->front().value, "y");
+  EXPECT_EQ(number, msglog::kRecordsMax + 2);
+  EXPECT_TRUE(next_records(rest, number)->empty());
 }
 
 }  // namespace

@@ -153,27 +153,14 @@ ExitCode produce(Pipeline& pipeline, const Call& call) {
   const auto found = find_topic(pipeline, topic);
   // While Kafka is away nobody can tell; ours is there, or will be made.
   if (!found && !(found.error().retryable() && topic == kTopic)) return found.error();
-  constexpr std::size_t kRecordsPerAppend = 10'000;
-  std::vector<msglog::Record> records;
   std::int64_t appended = 0;
-  const auto flush = [&]() -> Status {
-    if (records.empty()) return Ok{};
-    TRY_STATUS(pipeline.log().append(topic, records));
-    appended += static_cast<std::int64_t>(records.size());
-    records.clear();
-    return Ok{};
-  };
   std::string_view rest = call.input;
-  for (std::size_t number = 1; !rest.empty(); ++number) {
-    const auto end = rest.find('\n');
-    std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.empty()) continue;
-    records.push_back(TRY(serve::record_of_line(line, number)));
-    if (records.size() == kRecordsPerAppend) TRY_STATUS(flush());
+  for (std::size_t number = 0;;) {
+    const auto records = TRY(serve::next_records(rest, number));
+    if (records.empty()) break;
+    TRY_STATUS(pipeline.log().append(topic, records));
+    appended += std::ssize(records);
   }
-  TRY_STATUS(flush());
   if (const auto spool = pipeline.log_engine().spool(); spool && spool->records > 0) {
     call.terminal.err(
         fmt::format("note: Kafka is away: {} records wait in the spool, safe on this machine; "

@@ -430,8 +430,8 @@ Result<TaskOutcome> IngestionTasks::test(const TaskContext& context) {
   // The tests ran, whatever they said: the next ones look at later loads.
   // Where a power cut takes that back, they only run again.
   TRY_STATUS(parts_.settings.set(kTestedKey, fmt::format("{}", load_id), state::Sync::later));
-  known_.with([&](Known& known) {
-    known.status.tested_load_id = std::max(known.status.tested_load_id, load_id);
+  known_.with([&, until = load_id](Known& known) {
+    known.status.tested_load_id = std::max(known.status.tested_load_id, until);
     known.status.tests = tests;
   });
   if (tests.fail > 0) {

@@ -59,13 +59,17 @@ std::string as_user(DuckDbWarehouse& warehouse, std::string_view sql) {
   return done ? all_text(rows) : "error: " + done.error().message;
 }
 
+bool version_grows(const DuckDbWarehouse& warehouse, Connection& connection, std::string_view sql) {
+  const auto before = warehouse.version();
+  (void)connection.execute(sql);
+  return warehouse.version() > before;
+}
+
 TEST(DuckDb, its_version_grows_with_what_can_write_and_with_nothing_else) {
   const auto warehouse = open();
   const auto connection = *warehouse->connect();
   const auto grows = [&](std::string_view sql) {
-    const auto before = warehouse->version();
-    (void)connection->execute(sql);
-    return warehouse->version() > before;
+    return version_grows(*warehouse, *connection, sql);
   };
   EXPECT_TRUE(grows("create table t as select 1 as x"));
   EXPECT_TRUE(grows("insert into t values (2)"));
@@ -92,9 +96,7 @@ TEST(DuckDb, its_version_grows_where_a_transaction_may_have_ended) {
   const auto warehouse = open();
   const auto connection = *warehouse->connect();
   const auto grows = [&](std::string_view sql) {
-    const auto before = warehouse->version();
-    (void)connection->execute(sql);
-    return warehouse->version() > before;
+    return version_grows(*warehouse, *connection, sql);
   };
   EXPECT_TRUE(grows("create table t (x integer)"));
   EXPECT_FALSE(grows("  BEGIN transaction"));
