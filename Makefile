@@ -8,7 +8,7 @@ PREFIX ?= /usr/local
 UP ?=
 
 .PHONY: help deps deps-test deps-real deps-fuzz web build build-tests up test test-real test-real-full \
-        sanitize bench torture fmt tidy install uninstall clean
+        sanitize fuzz bench torture fmt tidy install uninstall clean
 
 help:
 	@echo "make up         set-up, build, start: a live chart, no account, no key (UP='--rate 50' passes flags)"
@@ -16,6 +16,7 @@ help:
 	@echo "make build      set-up, build: build/release/tapeline"
 	@echo "make test-real  against real dbt, Jinja2, Kafka and Airflow, from the registries (long: test-real-full)"
 	@echo "make sanitize   every test under address, undefined and thread sanitizers"
+	@echo "make fuzz       every fuzzer, FUZZ_SECONDS each (180)"
 	@echo "make bench      the measured table"
 	@echo "make torture    20,000 simulated seeds, 100 kill cycles, every fuzzer (docs/torture.md)"
 	@echo "make fmt tidy install uninstall clean"
@@ -62,6 +63,9 @@ test-real-full: build-tests deps-real
 
 sanitize: deps-test web
 	@tools/check sanitize
+
+fuzz: web deps-fuzz
+	@tools/check fuzz
 
 bench: build-tests deps-real
 	@cmake --preset release -DTAPELINE_BENCH=ON > build/configure.log
