@@ -3,17 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "ingest/late_rows.h"
 #include "ingest/raw_columns.h"
 
 namespace tapeline::ingest {
 
 using msglog::Offset;
 using warehouse::ColumnBatch;
-using warehouse::ColumnData;
 using warehouse::sql_text;
 using wire::QuoteView;
 
@@ -66,19 +65,6 @@ namespace {
 constexpr Offset kSliceRows = 16'384;               // decoded and appended together
 constexpr auto kMarksReach = std::chrono::days(1);  // which marks a start reads
 
-struct Key {
-  std::string_view symbol;
-  Timestamp at;
-  friend bool operator==(const Key&, const Key&) = default;
-};
-
-struct KeyHash {
-  std::size_t operator()(const Key& key) const {
-    return std::hash<std::string_view>()(key.symbol) ^
-           (static_cast<std::size_t>(key.at.time_since_epoch().count()) * 0x9e3779b97f4a7c15U);
-  }
-};
-
 }  // namespace
 
 /// Some records, and what they say.
@@ -111,15 +97,7 @@ struct Loader::Batch {
   std::int64_t load_id = 0;
   std::string last_fingerprint;
   LoadCounts counts;
-
-  /// A row at or below its symbol's mark. Its symbol looks into the marks.
-  struct Known {
-    QuoteView row;
-    Timestamp appended_at;
-    Offset offset;
-  };
-  std::vector<Known> known;
-  std::set<std::string, std::less<>> sources;  // what their data_sources look into
+  LateRows late;  // at or below their symbols' marks, which their symbols look into
 };
 
 Loader::Loader(const Clock& clock, msglog::MessageLog& log, warehouse::Connection& connection,
@@ -212,8 +190,11 @@ Result<LoadCounts> Loader::load_once(const OffsetRange& range, const std::string
   if (batch.load_id != next_load_id_ || marks_wanted_) marks_.reset();
   TRY_STATUS(read_marks());
   TRY_STATUS(load_slices(range, batch));
-  if (!batch.known.empty()) TRY_STATUS(settle_known(batch));
+  const auto late = TRY(batch.late.settle(connection_, slices_[0]->rows, batch.load_id));
+  probe_.rows_looked_up.add(late.looked_up);
   LoadCounts& counts = batch.counts;
+  counts.duplicate = late.duplicate;
+  counts.superseded = late.superseded;
   counts.loaded = counts.consumed - counts.dead - counts.duplicate - counts.superseded;
   TL_ASSERT(counts.balances());
   TRY_STATUS(write_counts(range, run_id, batch));
@@ -281,8 +262,7 @@ Status Loader::read(const OffsetRange& range, Batch& batch, Slice& slice) {
       continue;
     }
     row.symbol = mark->first;
-    row.data_source = *batch.sources.emplace(row.data_source).first;
-    batch.known.push_back({row, record.appended_at, record.offset});
+    batch.late.add(row, record.appended_at, record.offset);
   }
   if (!records.empty()) batch.last_fingerprint = fingerprint(records.back());
   batch.next = std::min(slice.fetched.next, range.next);
@@ -324,99 +304,6 @@ Status Loader::read_marks() {
   }
   marks_ = std::move(marks);
   return Ok{};
-}
-
-/// Rows at or below their mark: some are late and new, some repeat a key. The first row of
-/// such a key in this batch is compared with raw by SQL, each further one with the one before.
-Status Loader::settle_known(Batch& batch) {
-  RawColumns& rows = slices_[0]->rows;
-  struct State {
-    std::optional<std::size_t> latest;       // the row whose values the key has by now
-    std::optional<std::int64_t> raw_row_id;  // where raw has the key already
-    bool same_as_raw = false;                // the first row of the batch says what raw says
-    bool replaces = false;
-  };
-  std::unordered_map<Key, State, KeyHash> states;
-  std::unordered_map<Offset, State*> by_offset;  // of the first row of each key
-  const auto key_of = [&](std::size_t i) {
-    return Key{batch.known[i].row.symbol, batch.known[i].row.event_time};
-  };
-  TRY_STATUS(
-      connection_.execute("create or replace temporary table loader_keys as select * from "
-                          "raw_stocks.stock_prices limit 0"));
-  Timestamp low = Timestamp::max();
-  Timestamp high = Timestamp::min();
-  for (std::size_t i = 0; i < batch.known.size(); ++i) {
-    const auto [state, is_first] = states.try_emplace(key_of(i));
-    if (!is_first) continue;
-    const auto& [row, appended_at, offset] = batch.known[i];
-    by_offset.emplace(offset, &state->second);
-    low = std::min(low, row.event_time);
-    high = std::max(high, row.event_time);
-    if (rows.is_full()) {
-      TRY_STATUS(rows.append_to(connection_, "temp", "loader_keys"));
-    }
-    rows.add(row, appended_at, offset, batch.load_id);
-  }
-  TRY_STATUS(rows.append_to(connection_, "temp", "loader_keys"));
-  probe_.rows_looked_up.add(std::ssize(states));
-
-  std::string same;
-  for (const std::string_view column : kPayloadColumns) {
-    if (!same.empty()) same += " and ";
-    same += fmt::format("k.{0} is not distinct from r.{0}", column);
-  }
-  const auto existing = TRY(connection_.query(fmt::format(
-      "select k.topic_offset, r.rowid, {} from temp.loader_keys k join raw_stocks.stock_prices r "
-      "on r.symbol = k.symbol and r.\"timestamp\" = k.\"timestamp\" where r.\"timestamp\" "
-      "between timestamp '{}' and timestamp '{}'",
-      same, format_rfc3339_micros(low), format_rfc3339_micros(high))));
-  for (const auto& row : existing.rows) {
-    State& state = *by_offset.at(warehouse::to_integer(row[0]));
-    state.raw_row_id = warehouse::to_integer(row[1]);
-    state.same_as_raw = std::get<bool>(row[2]);
-  }
-
-  for (std::size_t i = 0; i < batch.known.size(); ++i) {
-    State& state = states.at(key_of(i));
-    const bool repeats = state.latest || state.raw_row_id;
-    const bool same_payload =
-        state.latest ? wire::same_payload(batch.known[*state.latest].row, batch.known[i].row)
-                     : state.raw_row_id && state.same_as_raw;
-    if (repeats && same_payload) {
-      ++batch.counts.duplicate;
-      if (!state.latest) state.latest = i;
-      continue;
-    }
-    if (repeats) ++batch.counts.superseded;
-    state.latest = i;
-    state.replaces = true;
-  }
-  ColumnData replaced{std::vector<std::int64_t>(), {}};
-  auto& row_ids = std::get<std::vector<std::int64_t>>(replaced.values);
-  for (const auto& [key, state] : states) {
-    if (state.replaces && state.raw_row_id) row_ids.push_back(*state.raw_row_id);
-  }
-  if (!row_ids.empty()) {
-    TRY_STATUS(
-        connection_.execute("create or replace temporary table loader_replaced (row_id bigint)"));
-    const std::size_t replaced_rows = row_ids.size();
-    TRY_STATUS(
-        connection_.append("temp", "loader_replaced", {replaced_rows, {std::move(replaced)}}));
-    TRY_STATUS(connection_.execute(
-        "delete from raw_stocks.stock_prices where rowid in (select row_id from "
-        "temp.loader_replaced)"));
-  }
-  for (std::size_t i = 0; i < batch.known.size(); ++i) {
-    const State& state = states.at(key_of(i));
-    if (!state.replaces || state.latest != i) continue;
-    const auto& [row, appended_at, offset] = batch.known[i];
-    if (rows.is_full()) {
-      TRY_STATUS(rows.append_to(connection_, "raw_stocks", "stock_prices"));
-    }
-    rows.add(row, appended_at, offset, batch.load_id);
-  }
-  return rows.append_to(connection_, "raw_stocks", "stock_prices");
 }
 
 Status Loader::append_dead(const OffsetRange& range, const Batch& batch, const Slice& slice) {

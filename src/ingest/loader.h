@@ -115,7 +115,6 @@ class Loader {
   Status read(const OffsetRange& range, Batch& batch, Slice& slice);
   Status append(const OffsetRange& range, const Batch& batch, Slice& slice);
   Status append_dead(const OffsetRange& range, const Batch& batch, const Slice& slice);
-  Status settle_known(Batch& batch);
   Status write_counts(const OffsetRange& range, const std::string& run_id, const Batch& batch);
   void tell(const LoadCounts& counts);
 
