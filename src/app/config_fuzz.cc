@@ -44,7 +44,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::string_view text(reinterpret_cast<const char*>(data), size);
   io::FaultyFileSystem files(1);
   TL_ASSERT(io::make_directories(files, "/folder"));
-  TL_ASSERT(io::write_file_atomically(files, "/folder/tapeline.toml", take_part(text)));
+  const std::string_view toml = take_part(text);
+  if (toml.find(kSecret) != std::string_view::npos) return 0;  // a name may be said
+  TL_ASSERT(io::write_file_atomically(files, "/folder/tapeline.toml", toml));
   const std::string secrets =
       std::string(take_part(text)) + "\nFINNHUB_API_KEY=" + std::string(kSecret) + "\n";
   TL_ASSERT(io::write_file_atomically(files, "/folder/secrets.env", secrets));
