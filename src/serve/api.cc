@@ -58,8 +58,7 @@ Api::Api(Clock& clock, Wakeup& wakeup, telemetry::Metrics& metrics, Commands& co
       answers_(options_.answer_bytes_max),
       jobs_(options_.jobs_max),
       command_jobs_(options_.commands_max),
-      routes_(make_routes()),
-      description_(text::to_json(describe(routes_))) {
+      routes_(make_routes()) {
   metrics_.gauge_from("tapeline_serve_jobs_waiting", "Requests that wait for a worker.", {},
                       [this] { return static_cast<double>(jobs_.size()); });
 }

@@ -108,9 +108,6 @@ class Api final : public io::HttpHandler {
   Admission admit(const io::HttpRequest& head) override;
   void handle(io::HttpRequest request, io::HttpReply reply) override;
 
-  /// The OpenAPI description, as JSON.
-  const std::string& description() const { return description_; }
-
  private:
   friend class ApiWorker;
   struct Starting {
@@ -171,7 +168,7 @@ class Api final : public io::HttpHandler {
   Guarded<std::string> status_;  // as last published
   Duration status_at_{0};
   std::vector<Route> routes_;
-  std::string description_;
+  std::string description_;  // made by the first who asks; the server's thread only
 };
 
 /// Does the jobs of an Api. Holds the warehouse connection of its thread.

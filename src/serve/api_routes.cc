@@ -110,6 +110,7 @@ void Api::add_health_routes(std::vector<Route>& routes) {
                     .before_ready = true,
                     .success = {200, "application/json", "Object"},
                     .answer = [this](Call&) -> Result<io::HttpResponse> {
+                      if (description_.empty()) description_ = text::to_json(describe(routes_));
                       return json_response(description_);
                     }});
   routes.push_back({.method = "GET",
