@@ -6,8 +6,8 @@
 #include <array>
 #include <charconv>
 
-#include "app/cli/cli.h"
 #include "base/check.h"
+#include "text/nearest.h"
 #include "text/value.h"
 
 namespace tapeline::app {
@@ -146,7 +146,7 @@ Status flatten(const text::Value& value, const std::string& prefix,
     if (!find_setting(key) && !key.starts_with(kKafkaKey)) {
       std::vector<std::string> keys;
       for (const Setting& setting : kSettings) keys.emplace_back(setting.key);
-      const std::string near = nearest(key, keys);
+      const std::string near = text::nearest(key, keys);
       return Error{ErrorCode::invalid_argument,
                    fmt::format("tapeline.toml has a key '{}' that nobody knows", key),
                    near.empty() ? "`tapeline config show` lists the keys."

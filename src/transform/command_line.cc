@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "text/nearest.h"
+
 namespace tapeline::transform {
 namespace {
 
@@ -83,30 +85,11 @@ constexpr std::array kLaterFlags = {
     "--defer", "--state",       "--empty",      "--sample",           "--selector",      "--inline",
     "--limit", "--output-keys", "--warn-error", "--event-time-start", "--event-time-end"};
 
-std::size_t edits(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const auto above = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
 template <typename Table>
-std::string nearest(std::string_view word, const Table& table) {
-  std::string best;
-  std::size_t fewest = word.size() / 2 + 1;
-  for (const auto& entry : table)
-    if (const auto count = edits(word, entry.name); count < fewest) {
-      fewest = count;
-      best = entry.name;
-    }
+std::string did_you_mean(std::string_view word, const Table& table) {
+  std::vector<std::string> names;
+  for (const auto& entry : table) names.emplace_back(entry.name);
+  const std::string best = text::nearest(word, names);
   return best.empty() ? "`tapeline dbt --help` lists what there is."
                       : fmt::format("Did you mean `{}`?", best);
 }
@@ -210,7 +193,7 @@ Result<CommandLine> parse_command_line(std::span<const std::string> words) {
       if (std::ranges::find(kLaterFlags, word) != kLaterFlags.end())
         return Error{ErrorCode::unsupported, fmt::format("the option '{}' is not there yet", word),
                      ""};
-      return usage(fmt::format("No such option '{}'.", word), nearest(word, kFlags));
+      return usage(fmt::format("No such option '{}'.", word), did_you_mean(word, kFlags));
     }
     std::vector<std::string> values;
     if (attached) values.push_back(*attached);
@@ -227,7 +210,7 @@ Result<CommandLine> parse_command_line(std::span<const std::string> words) {
   if (command == "list") command = "ls";
   const auto known = std::ranges::find(kCommands, command, &Command::name);
   if (known == kCommands.end())
-    return usage(fmt::format("No such command '{}'.", command), nearest(command, kCommands));
+    return usage(fmt::format("No such command '{}'.", command), did_you_mean(command, kCommands));
   if (known->help == nullptr)
     return Error{ErrorCode::unsupported, fmt::format("the command '{}' is not there yet", command),
                  "run, test, build, compile, parse, ls and debug are."};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "text/nearest.h"
 #include "transform/command_line.h"
 
 namespace tapeline::app {
@@ -32,21 +33,6 @@ std::vector<std::string> flag_names(const Command& command) {
   for (const Flag& flag : command.flags) names.emplace_back(flag.name);
   for (const Flag& flag : common_flags()) names.emplace_back(flag.name);
   return names;
-}
-
-int distance(std::string_view a, std::string_view b) {
-  std::vector<int> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = static_cast<int>(j);
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    int diagonal = row[0];
-    row[0] = static_cast<int>(i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const int above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
 }
 
 std::string did_you_mean(const std::string& name, std::string_view otherwise) {
@@ -82,13 +68,13 @@ Result<std::pair<const Command*, std::size_t>> find_command(const std::vector<st
                    fmt::format("`tapeline {} --help` says what each does.", first));
     }
     return usage(fmt::format("`{}` has no command `{}`", first, words[1]),
-                 did_you_mean(nearest(words[1], seconds), "It has: " + all + "."));
+                 did_you_mean(text::nearest(words[1], seconds), "It has: " + all + "."));
   }
   if (std::find(kLater.begin(), kLater.end(), first) != kLater.end()) {
     return usage(fmt::format("`{}` is not there yet", first), "A later release brings it.");
   }
   return usage(fmt::format("tapeline has no command `{}`", first),
-               did_you_mean(nearest(first, firsts), "`tapeline --help` lists them."));
+               did_you_mean(text::nearest(first, firsts), "`tapeline --help` lists them."));
 }
 
 Status read_flag(Invocation& call, const std::vector<std::string>& words, std::size_t& at) {
@@ -110,7 +96,7 @@ Status read_flag(Invocation& call, const std::vector<std::string>& words, std::s
   }
   const Flag* flag = find_flag(command, name);
   if (!flag) {
-    const std::string near = nearest(name, flag_names(command));
+    const std::string near = text::nearest(name, flag_names(command));
     return usage(fmt::format("`{}` has no flag `{}`", command.name, words[at]),
                  near.empty() ? fmt::format("`tapeline {} --help` lists them.", command.name)
                               : fmt::format("Did you mean `--{}`?", near));
@@ -208,19 +194,6 @@ std::optional<std::string> Invocation::value(std::string_view flag) const {
   const auto found = values.find(flag);
   if (found == values.end()) return std::nullopt;
   return found->second;
-}
-
-std::string nearest(std::string_view word, const std::vector<std::string>& names) {
-  std::string best;
-  int best_distance = static_cast<int>(std::max<std::size_t>(2, word.size() / 3)) + 1;
-  for (const std::string& name : names) {
-    const int far = distance(word, name);
-    if (far < best_distance && far < std::ssize(word)) {
-      best = name;
-      best_distance = far;
-    }
-  }
-  return best;
 }
 
 Result<Invocation> parse_command_line(const std::vector<std::string>& words) {

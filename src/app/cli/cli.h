@@ -69,7 +69,4 @@ std::string help(const Command& command);
 /// docs/cli.md, whole.
 std::string cli_reference();
 
-/// The entry of `names` that `word` was most likely meant to be; empty if none is near.
-std::string nearest(std::string_view word, const std::vector<std::string>& names);
-
 }  // namespace tapeline::app

@@ -4,6 +4,7 @@
 
 #include "app/commands/dag.h"
 #include "app/values.h"
+#include "text/nearest.h"
 #include "text/value.h"
 
 namespace tapeline::app {
@@ -152,7 +153,7 @@ ExitCode show_logs(Pipeline& pipeline, const Call& call) {
 }
 
 Error no_dag(const std::string& id, const std::vector<std::string>& ids) {
-  const std::string near = nearest(id, ids);
+  const std::string near = text::nearest(id, ids);
   return Error{ErrorCode::not_found, fmt::format("there is no DAG '{}'", id),
                near.empty() ? "`tapeline dag list` shows the DAGs."
                             : fmt::format("Did you mean '{}'?", near)};

@@ -4,6 +4,7 @@
 
 #include "app/commands/topic.h"
 #include "serve/produce.h"
+#include "text/nearest.h"
 #include "text/value.h"
 
 namespace tapeline::app {
@@ -14,7 +15,7 @@ Result<msglog::TopicInfo> find_topic(Pipeline& pipeline, const std::string& name
     if (topic.name == name) return topic;
     names.push_back(topic.name);
   }
-  const std::string near = nearest(name, names);
+  const std::string near = text::nearest(name, names);
   return Error{ErrorCode::not_found, fmt::format("there is no topic '{}'", name),
                near.empty() ? "`tapeline topic list` shows the topics."
                             : fmt::format("Did you mean '{}'?", near)};
