@@ -88,6 +88,10 @@ constexpr std::array<std::string_view, 8> kLengthFunctions = {
     "list_resize", "array_resize", "range", "generate_series"};
 constexpr double kLengthMax = 100'000;
 
+// The same of those that fill in a text: it is written out, and so are its widths.
+constexpr std::array<std::string_view, 2> kFormatFunctions = {"printf", "format"};
+constexpr std::size_t kWidthDigitsMax = 3;
+
 // Views of DuckDB's own that hold nothing secret.
 constexpr std::array<std::string_view, 3> kSystemTables = {
     "information_schema.tables", "information_schema.columns", "information_schema.schemata"};
@@ -105,6 +109,27 @@ Error refused(std::string what) {
 template <typename Names>
 bool listed(const Names& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// Whether a text for printf or format has a place, what stands between % and its letter or in
+/// braces, that is as wide as an argument says, or wider than three digits can.
+bool has_wide_place(std::string_view text, bool is_printf) {
+  const char opens = is_printf ? '%' : '{';
+  const char by_argument = is_printf ? '*' : '{';
+  const auto closes = [&](char c) {
+    return is_printf ? std::isalpha(static_cast<unsigned char>(c)) != 0 : c == '}';
+  };
+  for (auto at = text.find(opens); at < text.size(); at = text.find(opens, at)) {
+    if (text.substr(++at).starts_with(opens)) {  // the character itself
+      ++at;
+      continue;
+    }
+    for (std::size_t digits = 0; at < text.size() && !closes(text[at]); ++at) {
+      digits = std::isdigit(static_cast<unsigned char>(text[at])) != 0 ? digits + 1 : 0;
+      if (digits > kWidthDigitsMax || text[at] == by_argument) return true;
+    }
+  }
+  return false;
 }
 
 /// Walks the whole parse. Names of CTEs are visible below the node that declares them.
@@ -160,6 +185,7 @@ class Judge {
       if (listed(kLengthFunctions, name) && &node != table_function_) {
         TRY_STATUS(check_length(node, name));
       }
+      if (listed(kFormatFunctions, name)) TRY_STATUS(check_format(node, name));
     }
     // A type by its id, or by a name that is looked up later.
     if (node.string_or("id", "") == "VARIANT" ||
@@ -183,6 +209,19 @@ class Judge {
           all ? fmt::format(" (or write it after FROM: from {}(...))", name) : ""));
     }
     return Ok{};
+  }
+
+  static Status check_format(const text::Value& function, const std::string& name) {
+    const text::Value* arguments = function.find("children");
+    if (!arguments || !arguments->is_list() || arguments->as_list().empty()) return Ok{};
+    const text::Value* constant = arguments->as_list()[0].find("value");
+    const text::Value* text = constant ? constant->find("value") : nullptr;
+    if (text && text->is_string() && !has_wide_place(text->as_string(), name == "printf")) {
+      return Ok{};
+    }
+    return refused(
+        fmt::format("function '{}' needs its text written out, with widths of up to {} digits",
+                    name, kWidthDigitsMax));
   }
 
   Status check_table(const text::Value& node, const std::string& type) {
