@@ -25,8 +25,9 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+sys.path[:0] = [str(ROOT / "tests" / part) for part in ("support", "e2e")]
 from certificates import Certificates
+from client import free_port
 
 VERSIONS = ("3.4.0", "4.3.1")
 USER, PASSWORD = "tapeline", "tapeline-secret"
@@ -86,14 +87,6 @@ def fetch(version):
     return jars
 
 
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
@@ -137,7 +130,7 @@ class Kafka:
         self.folder, self.version, self.jars = pathlib.Path(folder).resolve(), version, fetch(version)
         self.with_sasl, self.with_tls, self.settings, self.host, self.inside = sasl, tls, list(settings), host, list(inside)
         self.folder.mkdir(parents=True, exist_ok=True)
-        ports = free_ports(4 * brokers)
+        ports = [free_port() for _ in range(4 * brokers)]
         self.brokers = [Broker(i + 1, self.folder / str(i + 1), ports[4 * i:4 * i + 4]) for i in range(brokers)]
         self.bootstrap, self.sasl, self.tls = (",".join(f"{host}:{broker.ports[at]}" for broker in self.brokers) for at in (0, 2, 3))
         # SCRAM without Zookeeper came with 3.5.

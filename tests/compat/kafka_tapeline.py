@@ -42,7 +42,7 @@ class KafkaTapeline(Tapeline):
     def again(self):
         """Starts it where it was, and waits until it takes messages, which it does without Kafka, too."""
         self.start(environment=self.settings)
-        until("it takes messages again", lambda: "version" in self.status(), 60)
+        until("it takes messages again", lambda: "version" in self.status() or self.ended(), 60)
 
     def metric(self, name):
         return metrics_of((self.get("/metrics")[1] or b"").decode()).get((name, ""), 0)

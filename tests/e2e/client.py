@@ -3,6 +3,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -25,9 +26,16 @@ class Checks:
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that is free, and stays so while its program is killed and started again: the system gives none below 32768 away."""
+    while True:
+        port = random.SystemRandom().randrange(12_000, 32_768)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def until(what, holds, seconds=60, pause=0.05):
@@ -77,6 +85,12 @@ class Tapeline:
         self.start(feed=feed, environment=environment)
         if ready:
             until("it is ready", lambda: self.get("/-/ready")[0] == 200 or self.process.poll() is not None)
+
+    def ended(self):
+        """Whether it has ended by itself; says so."""
+        if self.process.poll() is None:
+            return False
+        raise RuntimeError(f"it ended with {self.process.returncode}: {self.last_words()}")
 
     def exchange(self, method, path, body=None, headers=None):
         """Status, headers and body; (None, {}, b"") while nobody answers."""

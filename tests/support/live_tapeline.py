@@ -33,8 +33,7 @@ class LiveTapeline(client.Tapeline):
     def up(self, ready=True, **settings):
         self.settings.update(settings)
         super().up(self.settings, ready, feed="finnhub")
-        if self.process.poll() is not None:
-            raise RuntimeError(f"it ended with {self.process.returncode}: {self.last_words()}")
+        self.ended()
 
     def call(self, *words, environment=None, **more):
         done = super().call(*words, env={**client.os.environ, **self.settings, **(environment or {})}, **more)
