@@ -27,6 +27,7 @@ import {
   status,
   view,
 } from "./state";
+import { backoffMs } from "./stream";
 import { addDays, exchangeDate } from "./time";
 import type { ChartType } from "./url";
 import type { Bar, Gap, Interval, MartRow, Quote, RunEvent } from "./wire";
@@ -123,6 +124,8 @@ async function load(want: Wanted): Promise<void> {
   cancel.abort();
   cancel = new AbortController();
   const stop = cancel.signal;
+  touched = null;
+  missed = false;
   loading.value = true;
   try {
     const [bars, days, minutes] = await Promise.all([
@@ -141,14 +144,18 @@ async function load(want: Wanted): Promise<void> {
       days: days.rows,
       cut: bars.more,
     };
+    failures = 0;
     const quote = quoteOf(want.symbol).value;
     if (quote !== null) grow(quote);
+    // A run may have ended after the questions were asked.
+    if (touched !== null) refreshIn(kOldDaysPauseMs);
   } catch (error) {
     if (stop.aborted) return;
     problem.value =
       error instanceof ApiError
         ? { message: error.message, hint: error.hint }
         : { message: error instanceof Error ? error.message : String(error), hint: "" };
+    owe(want.span, true, backoffMs(++failures));
   } finally {
     if (!stop.aborted) loading.value = false;
   }
@@ -206,29 +213,49 @@ function grow(quote: Quote): void {
 
 const kOldDaysPauseMs = 2000;
 const kTodayPauseMs = 10_000;
+/** The days that have to be asked for again; a load that begins asks for all of them. */
 let touched: DaySpan | null = null;
 /** Something may have been missed, so the open bucket too has to be asked for again. */
 let missed = false;
 let refreshTimer = 0;
+let refreshAt = 0;
+/** Requests that failed in a row: each is tried again, in the end every 30 seconds. */
+let failures = 0;
 
-function ran(run: RunEvent | null): void {
-  if (selected.value !== null && outgrown(run)) overviewSoon();
-  const shown = chart.value;
-  if (shown === null) {
-    if (wanted.value !== null && !loading.value) void load(wanted.value);
-    return;
-  }
-  if (run === null) missed = true;
-  else if (run.symbols.length > 0 && !run.symbols.includes(shown.symbol)) return;
-  const from = run?.from ?? shown.span.from;
-  const to = run?.to ?? shown.span.to;
-  if (from > shown.span.to || to < shown.span.from) return;
+function refreshIn(pause: number): void {
+  const at = performance.now() + pause;
+  if (refreshTimer !== 0 && refreshAt <= at) return;
+  window.clearTimeout(refreshTimer);
+  refreshAt = at;
+  refreshTimer = window.setTimeout(() => void refresh(), pause);
+}
+
+/** Notes the days, all of them where `whole`, and asks for them after a pause. */
+function owe({ from, to }: DaySpan, whole: boolean, pause: number): void {
+  missed ||= whole;
   touched =
     touched === null
       ? { from, to }
       : { from: from < touched.from ? from : touched.from, to: to > touched.to ? to : touched.to };
-  const pause = from >= shown.span.to && run !== null ? kTodayPauseMs : kOldDaysPauseMs;
-  if (refreshTimer === 0) refreshTimer = window.setTimeout(() => void refresh(), pause);
+  refreshIn(pause);
+}
+
+/** What a pause hides is asked for when it ends. */
+function isHeld(): boolean {
+  return paused.value && chart.value !== null;
+}
+
+function ran(run: RunEvent | null): void {
+  if (isHeld()) return;
+  if (selected.value !== null && outgrown(run)) overviewIn(kOldDaysPauseMs);
+  const want = wanted.value;
+  if (want === null) return;
+  if (run !== null && run.symbols.length > 0 && !run.symbols.includes(want.symbol)) return;
+  const from = run?.from ?? want.span.from;
+  const to = run?.to ?? want.span.to;
+  if (from > want.span.to || to < want.span.from) return;
+  const ofToday = from >= want.span.to && run !== null;
+  owe({ from, to }, run === null, ofToday ? kTodayPauseMs : kOldDaysPauseMs);
 }
 
 /** Fetches the touched days again and puts them in place of the old. */
@@ -236,14 +263,12 @@ async function refresh(): Promise<void> {
   refreshTimer = 0;
   const shown = chart.value;
   const days = touched;
-  if (paused.value || shown === null || days === null || loading.value) return;
-  const whole = missed || !isIntraday(shown.interval);
-  touched = null;
-  missed = false;
-  if (whole) {
+  if (isHeld() || days === null || loading.value) return;
+  if (missed || shown === null || !isIntraday(shown.interval)) {
     if (wanted.value !== null) await load(wanted.value);
     return;
   }
+  touched = null;
   const span = {
     from: days.from > shown.span.from ? days.from : shown.span.from,
     to: days.to < shown.span.to ? days.to : shown.span.to,
@@ -254,7 +279,8 @@ async function refresh(): Promise<void> {
       fetchBars(shown.symbol, shown.interval, span, stop),
       fetchAnalytics(shown.symbol, span, stop),
     ]);
-    if (chart.value !== shown) return;
+    if (chart.value !== shown || isHeld()) return;
+    failures = 0;
     const open = openBar(shown);
     const merged = mergeBars(
       shown.bars,
@@ -265,7 +291,9 @@ async function refresh(): Promise<void> {
     const later = shown.days.filter((row) => dayOf(row) > span.to);
     chart.value = { ...shown, bars: merged, days: [...old, ...fresh.rows, ...later] };
   } catch (error) {
-    if (!stop.aborted) console.warn(`the chart was not refreshed: ${String(error)}`);
+    if (stop.aborted) return;
+    console.warn(`the chart was not refreshed: ${String(error)}`);
+    owe(days, false, backoffMs(++failures));
   }
 }
 
@@ -285,10 +313,13 @@ async function loadOverview(symbol: string): Promise<void> {
     let { bars } = await fetchBars(symbol, "1w", all, stop);
     const isShort = bars.length < kWeeksEnough;
     if (isShort) ({ bars } = await fetchBars(symbol, "1d", all, stop));
+    overviewFailures = 0;
     if (selected.value === symbol) overview.value = { symbol, bars, days: isShort ? 1 : 7 };
   } catch (error) {
-    overview.value ??= { symbol, bars: [], days: 1 };
     console.warn(`the overview was not loaded: ${String(error)}`);
+    if (selected.value !== symbol) return;
+    if (overview.value?.symbol !== symbol) overview.value = { symbol, bars: [], days: 1 };
+    overviewIn(backoffMs(++overviewFailures));
   }
 }
 
@@ -303,13 +334,14 @@ function outgrown(run: RunEvent | null): boolean {
 }
 
 let overviewTimer = 0;
+let overviewFailures = 0;
 
-function overviewSoon(): void {
+function overviewIn(pause: number): void {
   if (overviewTimer !== 0) return;
   overviewTimer = window.setTimeout(() => {
     overviewTimer = 0;
     if (selected.value !== null) void loadOverview(selected.value);
-  }, kOldDaysPauseMs);
+  }, pause);
 }
 
 export function reload(): void {
@@ -337,8 +369,8 @@ export function start(): void {
   });
   onRun(ran);
   onGap((symbol) => {
-    if (wanted.value !== null && (symbol === "*" || symbol === selected.value)) {
-      void load(wanted.value);
-    }
+    const want = wanted.value;
+    if (want === null || isHeld() || (symbol !== "*" && symbol !== want.symbol)) return;
+    owe(want.span, true, kOldDaysPauseMs);
   });
 }

@@ -24,6 +24,14 @@ export function quoteAge(quote: Quote, now: number): number {
   return Math.max(0, now - since);
 }
 
+/** The usual pause between a symbol's quotes, a running mean. A night or a lost connection is one
+ * pause, too; it counts as three usual ones, or nothing would be stale for hours after it. */
+export function nextCadence(cadenceMs: number | null, pauseMs: number): number {
+  return cadenceMs === null
+    ? pauseMs
+    : cadenceMs * 0.9 + Math.min(pauseMs, 3 * cadenceMs) * 0.1;
+}
+
 /** `cadenceMs` is the symbol's usual pause between quotes, null while unknown. */
 export function freshness(
   quote: Quote,

@@ -4,7 +4,7 @@
 import { batch, computed, effect, signal, type Signal } from "@preact/signals";
 import { ApiError, fetchLatestAnalytics, fetchQuotes, fetchStatus } from "./api";
 import type { TableRow } from "./columns";
-import { quoteAge } from "./freshness";
+import { nextCadence, quoteAge } from "./freshness";
 import { backoffMs, LiveStream, type Connection, type StreamEvent } from "./stream";
 import { kDefaultView, parseView, viewQuery, type View } from "./url";
 import {
@@ -53,8 +53,9 @@ interface Live {
   quote: Signal<Quote | null>;
   spark: Signal<Spark>;
   sparkAt: number;
-  /** The usual pause between quotes in ms, a running mean; null until three came. */
+  /** The usual pause between quotes in ms; null until two came. */
   cadence: number | null;
+  /** When the stream last brought a quote. */
   lastAt: number | null;
 }
 
@@ -158,10 +159,7 @@ const kSparkPoints = 60;
 function take(quote: Quote): void {
   const of = live(quote.symbol);
   const at = Date.now();
-  if (of.lastAt !== null) {
-    const pause = at - of.lastAt;
-    of.cadence = of.cadence === null ? pause : of.cadence * 0.9 + pause * 0.1;
-  }
+  if (of.lastAt !== null) of.cadence = nextCadence(of.cadence, at - of.lastAt);
   of.lastAt = at;
   pending.set(quote.symbol, quote);
   for (const listener of barListeners) listener(quote);
@@ -188,8 +186,7 @@ function place(quote: Quote): void {
   const of = live(quote.symbol);
   of.quote.value = quote;
   if (quote.spark !== null) {
-    of.spark.value = { of: quote.sparkOf, points: quote.spark };
-    of.sparkAt = quote.eventTime;
+    placeSpark(of, quote);
   } else if (quote.eventTime - of.sparkAt >= kSparkStepMs) {
     const { of: kind, points } = of.spark.value;
     const known = kind === "minutes" ? points : [];
@@ -201,11 +198,42 @@ function place(quote: Quote): void {
   }
 }
 
+function placeSpark(of: Live, quote: Quote): void {
+  if (quote.spark === null) return;
+  of.spark.value = { of: quote.sparkOf, points: quote.spark };
+  of.sparkAt = quote.eventTime;
+}
+
+/** A quote of an answer, asked for at `askedAt`. What the stream has brought since is newer than
+ * any answer; but the spark line comes with answers only. */
+function placeAnswer(quote: Quote, askedAt: number): void {
+  const of = live(quote.symbol);
+  const isOvertaken = of.lastAt !== null && of.lastAt >= askedAt;
+  if (paused.value && of.quote.peek() !== null) {
+    if (!isOvertaken) pending.set(quote.symbol, quote);
+  } else if (isOvertaken) {
+    placeSpark(of, quote);
+  } else {
+    pending.delete(quote.symbol);
+    place(quote);
+  }
+}
+
 export function setPaused(on: boolean): void {
   paused.value = on;
   if (on) return;
   schedule();
   ran(null);
+}
+
+/** The status as the stream last brought it, and when. */
+let streamed: { status: Status; at: number } | null = null;
+
+/** True where the server's status is not the stream's: each change of it is sent within a second. */
+async function isBehind(): Promise<boolean> {
+  const text = (of: Status) => JSON.stringify({ ...of, now: 0 });
+  const next = await fetchStatus();
+  return streamed === null || text(next) !== text(streamed.status);
 }
 
 function takeStatus(next: Status): void {
@@ -222,7 +250,10 @@ function hear(event: StreamEvent, data: string): void {
   try {
     message = JSON.parse(data);
     if (event === "quote") take(parseQuote(message));
-    else if (event === "status") takeStatus(parseStatus(message));
+    else if (event === "status") {
+      streamed = { status: parseStatus(message), at: Date.now() };
+      takeStatus(streamed.status);
+    }
     else if (event === "run") ran(parseRun(message));
     else if (event === "feed_gap") gapChanged(parseFeedGap(message).symbol);
     else if (parseGapEvent(message).stream === "run") ran(null);
@@ -231,30 +262,42 @@ function hear(event: StreamEvent, data: string): void {
   }
 }
 
-let analyticsTimer = 0;
 const kAnalyticsPauseMs = 2000;
+let analyticsTimer = 0;
+let analyticsFailures = 0;
+let analyticsAsked = 0;
+let analyticsShown = 0;
 
 function ran(run: RunEvent | null): void {
   if (run !== null) lastRun.value = { state: run.state, endedAt: Date.now() };
   for (const listener of runListeners) listener(run);
+  analyticsSoon(kAnalyticsPauseMs);
+}
+
+function analyticsSoon(pause: number): void {
   if (analyticsTimer !== 0) return;
   analyticsTimer = window.setTimeout(() => {
     analyticsTimer = 0;
     void refreshAnalytics();
-  }, kAnalyticsPauseMs);
+  }, pause);
 }
 
-export async function refreshAnalytics(): Promise<void> {
+async function refreshAnalytics(): Promise<void> {
+  const turn = ++analyticsAsked;
   try {
     const answer = await fetchLatestAnalytics();
-    if (paused.value && analytics.value !== null) return;
+    if (turn < analyticsShown || (paused.value && analytics.value !== null)) return;
+    analyticsShown = turn;
     batch(() => {
       analytics.value = answer;
       addSymbols(answer.rows.map((row) => String(row["symbol"])));
     });
     await completeQuotes();
+    analyticsFailures = 0;
+    if (troubles === 0) trouble.value = null;
   } catch (error) {
     report(error);
+    if (!needsLogin.value) analyticsSoon(backoffMs(++analyticsFailures));
   }
 }
 
@@ -266,12 +309,11 @@ async function completeQuotes(): Promise<void> {
     return quote === null || quote.reference === null || quote.class === "history";
   };
   if (!symbols.value.some(lacks)) return;
+  const askedAt = Date.now();
   const quotes = await fetchQuotes();
   batch(() => {
     for (const quote of quotes) {
-      const shown = quoteOf(quote.symbol).peek();
-      const isOld = shown !== null && quote.eventTime < shown.eventTime;
-      if (lacks(quote.symbol) && !isOld) place(quote);
+      if (lacks(quote.symbol)) placeAnswer(quote, askedAt);
     }
   });
 }
@@ -295,12 +337,13 @@ let troubleTimer = 0;
 /** Asks for everything at the start, again while that fails, and on Retry. */
 async function loadAll(): Promise<boolean> {
   window.clearTimeout(troubleTimer);
+  const askedAt = Date.now();
   try {
     const [nextStatus, quotes] = await Promise.all([fetchStatus(), fetchQuotes()]);
     batch(() => {
-      takeStatus(nextStatus);
+      if (streamed === null || streamed.at < askedAt) takeStatus(nextStatus);
       addSymbols(quotes.map((quote) => quote.symbol));
-      for (const quote of quotes) place(quote);
+      for (const quote of quotes) placeAnswer(quote, askedAt);
       trouble.value = null;
       needsLogin.value = false;
     });
@@ -329,7 +372,7 @@ const stream = new LiveStream(
       connection.value = next;
     },
     resync: () => void resync(),
-    probe: fetchStatus,
+    isBehind,
   },
   () => Date.now(),
 );

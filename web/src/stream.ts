@@ -1,8 +1,9 @@
 // The one connection on which everything is pushed. A browser opens it once: the tab that holds
 // the lock reads the stream and passes every message on to the others, and when it closes, the
 // next tab takes over. While the browser retries by itself it resumes with Last-Event-ID; where
-// it gives up, the stream is opened anew after 0, 2, 5, 10, then every 30 seconds. After every
-// interruption `resync` asks for a fresh copy of all that is shown.
+// it gives up, the stream is opened anew after 0, 2, 5, 10, then every 30 seconds; so it is where a
+// silent connection turns out to be dead. Whenever a stream takes the place of another, `resync`
+// asks for a fresh copy of all that is shown.
 
 export type StreamEvent = "quote" | "status" | "run" | "feed_gap" | "gap";
 const kEvents: readonly StreamEvent[] = ["quote", "status", "run", "feed_gap", "gap"];
@@ -19,8 +20,8 @@ export interface StreamHandlers {
   message: (event: StreamEvent, data: string) => void;
   connection: (connection: Connection) => void;
   resync: () => void;
-  /** Asked after a long silence: settles if the server still answers. */
-  probe: () => Promise<unknown>;
+  /** Asked after a long silence: true where the server knows more than the stream has brought. */
+  isBehind: () => Promise<boolean>;
 }
 
 type TabMessage =
@@ -31,6 +32,8 @@ type TabMessage =
 
 const kBackoffSeconds: readonly number[] = [0, 2, 5, 10, 30];
 const kSilenceMs = 30_000;
+/** What the server has just learnt may still be on its way. */
+const kGraceMs = 5000;
 
 /** The pause before the nth try in a row, in ms. */
 export function backoffMs(attempt: number): number {
@@ -44,6 +47,7 @@ export class LiveStream {
   private attempt = 0;
   private retryTimer = 0;
   private silenceTimer = 0;
+  private heardAt = 0;
   private connection: Connection;
 
   constructor(
@@ -103,15 +107,16 @@ export class LiveStream {
     this.source?.close();
     const source = new EventSource(this.url);
     this.source = source;
+    this.listen();
     source.onopen = () => {
       this.attempt = 0;
-      this.listen();
+      this.heard();
       this.tell({ state: "open", since: this.now(), retryAt: null });
     };
     source.onerror = () => this.lost(source);
     for (const event of kEvents) {
       source.addEventListener(event, (message: MessageEvent<string>) => {
-        this.listen();
+        this.heard();
         this.post({ kind: "event", event, data: message.data });
         this.handlers.message(event, message.data);
       });
@@ -120,11 +125,13 @@ export class LiveStream {
 
   private lost(source: EventSource): void {
     if (source !== this.source) return;
-    window.clearTimeout(this.silenceTimer);
+    this.listen();
     const { state, since } = this.connection;
     const lostAt = state === "open" ? this.now() : since;
     let retryAt: number | null = null;
     if (source.readyState === EventSource.CLOSED) {
+      window.clearTimeout(this.silenceTimer);
+      this.silenceTimer = 0;
       const pause = backoffMs(this.attempt++);
       retryAt = this.now() + pause;
       this.retryTimer = window.setTimeout(() => this.open(), pause);
@@ -132,15 +139,37 @@ export class LiveStream {
     this.tell({ state: "reconnecting", since: lostAt, retryAt });
   }
 
+  private heard(): void {
+    this.heardAt = this.now();
+    this.listen();
+  }
+
   /** Heartbeats are comments that a page cannot see, so a long silence is looked into. */
   private listen(): void {
     window.clearTimeout(this.silenceTimer);
-    this.silenceTimer = window.setTimeout(() => {
-      this.handlers.probe().then(
-        () => this.listen(),
-        () => this.open(),
-      );
-    }, kSilenceMs);
+    this.silenceTimer = window.setTimeout(() => void this.lookInto(), kSilenceMs);
+  }
+
+  /** A connection whose other end went without a word looks like a quiet market until the server
+   * is asked. A try to connect that takes this long hangs. */
+  private async lookInto(): Promise<void> {
+    const silence = this.silenceTimer;
+    const isQuiet =
+      this.source?.readyState === EventSource.OPEN &&
+      (await this.handlers.isBehind().then(
+        (behind) => !behind,
+        () => false,
+      ));
+    if (silence !== this.silenceTimer) return;
+    if (isQuiet) this.listen();
+    else this.silenceTimer = window.setTimeout(() => this.reopen(), kGraceMs);
+  }
+
+  private reopen(): void {
+    const { state, since } = this.connection;
+    const lostAt = state === "open" ? this.heardAt : since;
+    this.tell({ state: "reconnecting", since: lostAt, retryAt: null });
+    this.open();
   }
 
   private tell(connection: Connection): void {
@@ -149,9 +178,13 @@ export class LiveStream {
   }
 
   private become(connection: Connection): void {
-    const was = this.connection.state;
+    const was = this.connection;
     this.connection = connection;
     this.handlers.connection(connection);
-    if (was === "reconnecting" && connection.state === "open") this.handlers.resync();
+    // A new tab has every tab told once more of the stream there is.
+    const isAnother = was.state === "reconnecting" || was.since !== connection.since;
+    if (connection.state === "open" && was.state !== "connecting" && isAnother) {
+      this.handlers.resync();
+    }
   }
 }

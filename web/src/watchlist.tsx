@@ -77,7 +77,7 @@ function Spark({ symbol }: { symbol: string }) {
   );
 }
 
-function Row({ symbol }: { symbol: string }) {
+function Row({ symbol, focusable }: { symbol: string; focusable: boolean }) {
   const quote = quoteOf(symbol).value;
   const isSelected = selected.value === symbol;
   const shown =
@@ -90,9 +90,7 @@ function Row({ symbol }: { symbol: string }) {
         class={`watch-row${isSelected ? " selected" : ""}${old ? " old" : ""}`}
         data-symbol={symbol}
         aria-current={isSelected ? "true" : undefined}
-        tabIndex={
-          isSelected || (selected.value === null && symbol === shownSymbols.value[0]) ? 0 : -1
-        }
+        tabIndex={focusable ? 0 : -1}
         onClick={() => selectSymbol(symbol)}
       >
         <span class="watch-symbol">
@@ -130,6 +128,7 @@ function moveFocus(event: KeyboardEvent): void {
 
 export function Watchlist() {
   const list = shownSymbols.value;
+  const focusRow = list.find((symbol) => symbol === selected.value) ?? list[0];
   return (
     <nav class="watchlist" aria-label="Watchlist">
       <div class="watch-head">
@@ -175,7 +174,7 @@ export function Watchlist() {
       </div>
       <ul class="watch-rows" onKeyDown={moveFocus}>
         {list.map((symbol) => (
-          <Row key={symbol} symbol={symbol} />
+          <Row key={symbol} symbol={symbol} focusable={symbol === focusRow} />
         ))}
         {list.length === 0 && symbols.value.length > 0 && (
           <li class="watch-none">No symbol contains “{search.value.trim().toUpperCase()}”.</li>

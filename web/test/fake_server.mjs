@@ -265,6 +265,7 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
   let consumed = 48_211;
   let offset = 48_214;
   let loadId = 12;
+  let ranAt = born;
   const world = new Map();
   for (const [symbol, price] of Object.entries(kSymbols)) {
     const days = history(symbol, price, born);
@@ -359,15 +360,24 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
           paused: false,
           run_id: `run-${loadId}`,
           state: "success",
-          started_at: iso(Date.now() - 1200),
-          ended_at: iso(Date.now() - 1000),
+          started_at: iso(ranAt - 200),
+          ended_at: iso(ranAt),
         },
-    tests: state.empty ? null : { pass: 38, warn: 0, fail: 0, at: iso(Date.now() - 1000) },
+    tests: state.empty ? null : { pass: 38, warn: 0, fail: 0, at: iso(ranAt) },
   });
 
+  const written = (event, data, id) =>
+    `event: ${event}\n${id ? `id: ${id}\n` : ""}data: ${JSON.stringify(data)}\n\n`;
   const send = (event, data, id) => {
-    const text = `event: ${event}\n${id ? `id: ${id}\n` : ""}data: ${JSON.stringify(data)}\n\n`;
+    const text = written(event, data, id);
     for (const reader of readers) reader.write(text);
+  };
+  let told = "";
+  const tellStatus = () => {
+    const { now: _, ...rest } = status();
+    const changed = JSON.stringify(rest);
+    if (changed !== told) send("status", status());
+    told = changed;
   };
 
   const tick = () => {
@@ -412,23 +422,26 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
   const martNow = () =>
     [...world].map(([name, { days }]) => martRow(name, days, days.length - 1, loadId));
   let latest = martNow();
+  const run = () => {
+    const today = dateOf(Date.now());
+    ++loadId;
+    ranAt = Date.now();
+    latest = martNow();
+    send("run", {
+      dag: "stock_data_ingestion",
+      run_id: `run-${loadId}`,
+      state: "success",
+      loaded: 20,
+      from: today,
+      to: today,
+      symbols: [...world.keys()],
+    });
+  };
   const timers = [
     setInterval(tick, tickMs),
-    setInterval(() => send("status", status()), 1000),
+    setInterval(tellStatus, 1000),
     setInterval(() => {
-      if (state.silent || state.empty) return;
-      const today = dateOf(Date.now());
-      ++loadId;
-      latest = martNow();
-      send("run", {
-        dag: "stock_data_ingestion",
-        run_id: `run-${loadId}`,
-        state: "success",
-        loaded: 20,
-        from: today,
-        to: today,
-        symbols: [...world.keys()],
-      });
+      if (!state.silent && !state.empty) run();
     }, 2000),
     setInterval(() => readers.forEach((reader) => reader.write(": heartbeat\n\n")), 5000),
   ];
@@ -531,6 +544,14 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     return { columns: kColumns, rows, load_id: loadId };
   };
 
+  /** What happens once: the streams end, or die without a word; a run ends; a gap is found. */
+  const deeds = {
+    drop: () => readers.forEach((reader) => reader.destroy()),
+    cut: () => readers.clear(),
+    run,
+    gap: () => send("feed_gap", { symbol: "*" }),
+  };
+
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, "http://localhost");
     const json = (body, code = 200) => {
@@ -540,10 +561,10 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
     if (request.method === "POST" && url.pathname === "/fake") {
       let body = "";
       for await (const chunk of request) body += chunk;
-      const { drop, ...change } = JSON.parse(body);
+      const { does, ...change } = JSON.parse(body);
       Object.assign(state, change);
-      if (drop) readers.forEach((reader) => reader.destroy());
-      send("status", status());
+      tellStatus();
+      deeds[does]?.();
       return json({ done: true });
     }
     if (request.method === "POST" && url.pathname === "/api/v1/login") {
@@ -599,7 +620,10 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
           "content-type": "text/event-stream",
           "cache-control": "no-store",
         });
-        response.write(": hello\n\n");
+        response.write(written("status", status()));
+        if (!state.empty) {
+          for (const symbol of world.keys()) response.write(written("quote", quoteOf(symbol, false)));
+        }
         readers.add(response);
         response.on("close", () => readers.delete(response));
         return;

@@ -1,65 +1,14 @@
-// The built page in a real browser. Without BASE_URL it runs against the fake server, with scenes;
-// with BASE_URL against what answers there, and the scenes are left out. CHROMIUM names the browser.
+// The built page in a real browser. Where BASE_URL names a server, the scenes are left out.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
-import { startFakeServer } from "./fake_server.mjs";
+import { drawn, kDesktop, kPhone, startBrowser } from "./browser.mjs";
 
 const kAxe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
-const isRoot = process.getuid?.() === 0;
-const kDesktop = { width: 1440, height: 900 };
-const kPhone = { width: 390, height: 844 };
-let fake = null;
-let base = process.env.BASE_URL;
-let browser;
-
-before(async () => {
-  if (base === undefined) {
-    fake = await startFakeServer();
-    base = fake.url;
-  }
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: isRoot ? ["--no-sandbox"] : [],
-  });
-});
-
-after(async () => {
-  await browser?.close();
-  await fake?.stop();
-});
-
-const scene = (change) => fetch(`${base}/fake`, { method: "POST", body: JSON.stringify(change) });
-
-/** A page of its own, and what it must not do: log an error, or ask another host. */
-async function open(query = "", options = {}) {
-  const context = await browser.newContext({
-    viewport: kDesktop,
-    reducedMotion: "reduce",
-    bypassCSP: options.axe === true,
-    ...options,
-  });
-  const page = await context.newPage();
-  const wrongs = [];
-  page.on("console", (message) => {
-    if (message.type() === "error") wrongs.push(message.text());
-  });
-  page.on("pageerror", (error) => wrongs.push(error.message));
-  page.on("request", (request) => {
-    const url = new URL(request.url());
-    if (url.protocol !== "data:" && url.origin !== new URL(base).origin) wrongs.push(request.url());
-  });
-  await page.goto(base + "/" + query);
-  return { page, wrongs, close: () => context.close() };
-}
-
-const drawn = (page) =>
-  page.waitForFunction(() => (globalThis.__tapeline?.chart()?.bars ?? 0) > 1, null, {
-    timeout: 15_000,
-  });
+const { base, browser, fake, get, open, scene, stop } = await startBrowser();
+after(stop);
 
 async function serious(page) {
   await page.addScriptTag({ content: kAxe });
@@ -75,7 +24,6 @@ async function serious(page) {
     );
 }
 
-const get = async (path) => (await fetch(base + path)).json();
 const firstSymbol = async () => (await get("/api/v1/symbols")).symbols[0];
 
 test("the page draws a chart and a watchlist without an error or a foreign request", async () => {
@@ -323,7 +271,7 @@ test("a lost stream is said, the data stay, and the page recovers by itself", as
   const { page, close } = await open();
   await drawn(page);
   const before = await page.locator(".watch-row").count();
-  if (fake !== null) await scene({ refuseStream: true, drop: true });
+  if (fake !== null) await scene({ refuseStream: true, does: "drop" });
   else await page.context().setOffline(true);
   await page.waitForSelector("[data-banner]", { timeout: 45_000 }).catch(() => undefined);
   if (fake !== null) {

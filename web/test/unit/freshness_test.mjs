@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "../load.mjs";
 
-const { clockSkew, feedFreshness, freshness, marketLine } = await load("freshness");
+const { clockSkew, feedFreshness, freshness, marketLine, nextCadence } = await load("freshness");
 const { backoffMs } = await load("stream");
 const kNow = Date.UTC(2026, 10, 20, 17);
 const quote = (change = {}) => ({
@@ -49,6 +49,12 @@ test("a price goes stale after three of its usual pauses, twenty seconds at leas
   assert.equal(after(21_000, 100), "stale");
   assert.equal(after(80_000, 30_000), "live");
   assert.equal(after(91_000, 30_000), "stale");
+});
+
+test("a night without quotes does not make the next hours' silence usual", () => {
+  assert.equal(nextCadence(null, 900), 900);
+  assert.equal(nextCadence(1000, 2000), 1100);
+  assert.equal(nextCadence(1000, 63_000_000), 1200);
 });
 
 test("a replayed price is as old as its arrival", () => {
