@@ -61,9 +61,10 @@ export function compact(value: number | null): string {
     [1e6, "M"],
     [1e3, "K"],
   ] as const) {
-    if (size >= unit) {
-      const scaled = value / unit;
-      return fixed(scaled, Math.abs(scaled) >= 100 ? 0 : Math.abs(scaled) >= 10 ? 1 : 2) + letter;
+    // What rounds up to the next unit is written in it: 999,600 is 1.00M and not 1,000K.
+    const scaled = size / unit;
+    if (scaled >= 0.9995) {
+      return fixed(value / unit, scaled >= 99.95 ? 0 : scaled >= 9.995 ? 1 : 2) + letter;
     }
   }
   return fixed(value, Number.isInteger(value) ? 0 : 2);

@@ -69,15 +69,21 @@ function Banners() {
   const lostFor = second.value - since;
   const server = serverAhead.value;
   const skew = server === null ? null : clockSkew(server.server, server.page);
+  const lost =
+    state !== "reconnecting" || needsLogin.value
+      ? null
+      : lostFor > kOfflineAfterMs
+        ? "offline"
+        : "reconnecting";
   return (
     <div class="banners">
-      {state === "reconnecting" && !needsLogin.value && (
-        <div
-          class="banner warn"
-          role="status"
-          data-banner={lostFor > kOfflineAfterMs ? "offline" : "reconnecting"}
-        >
-          <b>{lostFor > kOfflineAfterMs ? "OFFLINE" : "RECONNECTING"}</b>
+      {/* Said once: the banner counts seconds, and would be read out with each. */}
+      <p class="hidden" role="status">
+        {lost !== null && `The page is ${lost}; what you see is from before.`}
+      </p>
+      {lost !== null && (
+        <div class="banner warn" data-banner={lost}>
+          <b>{lost.toUpperCase()}</b>
           <span>
             The stream was lost {age(Math.max(0, lostFor))} ago; what you see is from then.
             {retryAt !== null &&

@@ -24,8 +24,10 @@ export const kAtOnce = 100;
 export const asked = signal<Asked | null>(null);
 export const found = signal<{ total: number; messages: Message[] } | null>(null);
 export const failed = signal<string | null>(null);
-export const opened = signal<{ offset: number; record: LogRecord | null } | null>(null);
+/** The record that is shown, under the row's timestamp: offsets repeat from topic to topic. */
+export const opened = signal<{ timestamp: string; record: LogRecord | null } | null>(null);
 let cancel = new AbortController();
+let reading = new AbortController();
 
 export function openDayMessages(symbol: string, date: string): void {
   show({ symbol, title: longDate(date), from: date, to: date, intraday: false });
@@ -50,11 +52,13 @@ function show(what: Asked): void {
   asked.value = what;
   found.value = null;
   opened.value = null;
+  reading.abort();
   void more();
 }
 
 export function close(): void {
   cancel.abort();
+  reading.abort();
   asked.value = null;
 }
 
@@ -91,19 +95,23 @@ export async function more(): Promise<void> {
   }
 }
 
-export async function openRecord({ topic, partition, offset }: Message): Promise<void> {
-  if (opened.peek()?.offset === offset) {
-    opened.value = null;
-    return;
-  }
+export async function openRecord(message: Message): Promise<void> {
+  const { timestamp, topic, partition, offset } = message;
+  const isShown = opened.peek()?.timestamp === timestamp;
+  opened.value = null;
+  reading.abort();
+  if (isShown) return;
+  reading = new AbortController();
+  const stop = reading.signal;
+  failed.value = null;
   try {
     const record =
       topic === null || partition === null
         ? null
-        : await fetchRecord(topic, partition, offset, cancel.signal);
-    opened.value = { offset, record };
+        : await fetchRecord(topic, partition, offset, stop);
+    if (!stop.aborted) opened.value = { timestamp, record };
   } catch (error) {
-    failed.value = said(error);
+    if (!stop.aborted) failed.value = said(error);
   }
 }
 

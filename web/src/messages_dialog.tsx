@@ -35,7 +35,7 @@ function time(message: Message, { intraday, from, to }: Asked): string {
 }
 
 function Row({ message, what }: { message: Message; what: Asked }) {
-  const isOpen = opened.value?.offset === message.offset;
+  const isOpen = opened.value?.timestamp === message.timestamp;
   const record = opened.value?.record ?? null;
   return (
     <>

@@ -229,7 +229,7 @@ export function setPaused(on: boolean): void {
 /** The status as the stream last brought it, and when. */
 let streamed: { status: Status; at: number } | null = null;
 
-/** True where the server's status is not the stream's: each change of it is sent within a second. */
+/** True where the server's status is not the stream's, which brings each change in a second. */
 async function isBehind(): Promise<boolean> {
   const text = (of: Status) => JSON.stringify({ ...of, now: 0 });
   const next = await fetchStatus();

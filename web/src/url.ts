@@ -45,7 +45,9 @@ export const kDefaultView: View = {
 const kSymbol = /^[A-Z0-9][A-Z0-9.:^=/-]{0,23}$/;
 
 function isDate(text: string): boolean {
-  return /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text));
+  const ms = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(text) : Number.NaN;
+  // Browsers take the 30th of February for a day in March.
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(text);
 }
 
 export function parseView(search: string): { view: View; notices: string[] } {

@@ -621,8 +621,8 @@ export async function startFakeServer({ port = 0, tickMs = 100, scene = {} } = {
           "cache-control": "no-store",
         });
         response.write(written("status", status()));
-        if (!state.empty) {
-          for (const symbol of world.keys()) response.write(written("quote", quoteOf(symbol, false)));
+        for (const symbol of state.empty ? [] : world.keys()) {
+          response.write(written("quote", quoteOf(symbol, false)));
         }
         readers.add(response);
         response.on("close", () => readers.delete(response));

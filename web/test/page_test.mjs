@@ -276,6 +276,8 @@ test("a lost stream is said, the data stay, and the page recovers by itself", as
   await page.waitForSelector("[data-banner]", { timeout: 45_000 }).catch(() => undefined);
   if (fake !== null) {
     assert.equal(await page.locator("[data-banner=reconnecting]").count(), 1);
+    assert.match(await page.locator(".banners > [role=status]").innerText(), /is reconnecting/);
+    assert.equal(await page.locator("[role=status]:has-text('ago')").count(), 0);
     assert.equal(await page.locator(".strip .chip").getAttribute("data-state"), "stale");
   }
   assert.equal(await page.locator(".watch-row").count(), before);
@@ -349,9 +351,12 @@ test("two tabs share one stream, and the second takes over when the first closes
   await second.waitForTimeout(500);
   assert.equal(streams.length, 1);
   assert.equal(await second.locator(".strip .chip").getAttribute("data-state"), "simulated");
+  // Between the two streams something may have been missed.
+  const asked = second.waitForRequest((request) => request.url().endsWith("/api/v1/quotes"));
   await first.close();
   for (let i = 0; i < 50 && streams.length < 2; ++i) await second.waitForTimeout(100);
   assert.equal(streams.length, 2);
+  await asked;
   await context.close();
 });
 

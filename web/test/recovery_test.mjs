@@ -82,12 +82,13 @@ test("an answer that comes late puts no older price over a newer one", { skip },
   await close();
 });
 
-test("a stream that died without a word is opened anew, and all is asked again", { skip }, async (t) => {
-  t.after(() => scene({ silent: false }));
+test("a stream that died without a word is opened anew, all is asked again", { skip }, async (t) => {
+  t.after(() => scene({ feedError: null }));
   const { page, count, close } = await openTimed("");
   await caughtUp(page);
   const before = count("/api/v1/stream");
   await scene({ does: "cut" });
+  await scene({ feedError: "told to nobody" });
   const probed = page.waitForResponse((answer) => answer.url().endsWith("/api/v1/status"));
   await page.clock.fastForward(30_000);
   await probed;
@@ -97,6 +98,7 @@ test("a stream that died without a word is opened anew, and all is asked again",
   await opened;
   await asked;
   await page.waitForSelector("[data-banner]", { state: "detached" });
+  await page.waitForSelector(".feed-error:has-text('told to nobody')");
   await close();
 });
 
@@ -164,7 +166,7 @@ for (const [name, query] of [
   ["minutes", "?s=AAPL&r=1D&i=1m"],
   ["days", "?s=AAPL&r=6M"],
 ]) {
-  test(`a refresh of ${name} that fails is tried again though no run comes`, { skip }, async (t) => {
+  test(`a refresh of ${name} that fails is tried again without a run`, { skip }, async (t) => {
     const { page, close } = await openTimed(query);
     await quiet(t);
     await caughtUp(page);
@@ -215,5 +217,27 @@ test("a run that ends while the chart is loading is asked about after it", { ski
   const again = page.waitForRequest(isBars);
   await page.clock.runFor(15_000);
   await again;
+  await close();
+});
+
+test("a table that was not refreshed is asked for again, then all is well", { skip }, async (t) => {
+  const { page, close } = await openTimed("");
+  await quiet(t);
+  await caughtUp(page);
+  await page.clock.runFor(60_000);
+  const problem = { code: "unavailable", message: "the warehouse is busy", hint: "" };
+  await page.route(
+    (url) => url.pathname === "/api/v1/analytics" && url.search === "",
+    (route) => route.fulfill({ status: 503, json: { error: problem } }),
+    { times: 1 },
+  );
+  await scene({ does: "run" });
+  await caughtUp(page);
+  await page.clock.runFor(2500);
+  await page.waitForSelector(".banner[role=alert]:has-text('The warehouse is busy')");
+  await page.clock.runFor(2500);
+  await page.waitForSelector(".banner[role=alert]", { state: "detached" });
+  const { load_id: loadId } = await get("/api/v1/analytics");
+  await page.waitForSelector(`.performance table[data-load-id="${loadId}"]`);
   await close();
 });

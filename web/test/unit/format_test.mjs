@@ -25,6 +25,11 @@ test("large numbers are short and keep three figures", () => {
   assert.equal(format.compact(999), "999");
   assert.equal(format.compact(1_570), "1.57K");
   assert.equal(format.compact(123_456), "123K");
+  assert.equal(format.compact(999_499), "999K");
+  assert.equal(format.compact(999_600), "1.00M");
+  assert.equal(format.compact(-999_600), "−1.00M");
+  assert.equal(format.compact(9_999_000), "10.0M");
+  assert.equal(format.compact(99_970_000), "100M");
 });
 
 test("an age reads in tenths, seconds, minutes, hours, days", () => {

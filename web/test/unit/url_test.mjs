@@ -30,3 +30,10 @@ test("a range needs both its days in order, and a preset wins over it", () => {
   assert.equal(parseView("?from=2026-13-01&to=2026-01-01").view.from, null);
   assert.equal(parseView("?r=1Y&from=2026-01-01&to=2026-02-01").view.from, null);
 });
+
+test("a day that no month has is no range", () => {
+  const { view, notices } = parseView("?from=2025-02-30&to=2025-03-10");
+  assert.equal(view.from, null);
+  assert.match(notices[0], /2025-02-30/);
+  assert.equal(parseView("?from=2024-02-29&to=2025-03-10").view.from, "2024-02-29");
+});
