@@ -451,6 +451,25 @@ test("a clicked bar stays in the legend and leads to its messages and their byte
   await close();
 });
 
+test("an offset that two topics share opens one record", async (t) => {
+  if (fake === null) return t.skip("knows the fake server's messages");
+  const { page, close } = await open("?s=AAPL&r=6M", {
+    prepare: (each) =>
+      each.route("**/api/v1/messages?*", async (route) => {
+        const response = await route.fetch();
+        const json = await response.json();
+        for (const message of json.messages) message.offset = 41;
+        await route.fulfill({ response, json });
+      }),
+  });
+  await drawn(page);
+  await page.click(".legend-messages");
+  await page.locator("dialog td .link").nth(1).click();
+  await page.waitForSelector("dialog tr.record");
+  assert.equal(await page.locator("dialog tr.record").count(), 1);
+  await close();
+});
+
 test("a chart that is resized goes on showing its whole range", async () => {
   const { page, close } = await open("?r=1Y");
   await drawn(page);
