@@ -32,6 +32,10 @@ Result<std::vector<msglog::Position>> append_lines(const Owner& owner, const std
 /// Appends NDJSON of stdin to a topic through the owner.
 ExitCode produce_remotely(const Owner& owner, const Call& call);
 
+/// Which of the owner's threads does a command line of another process. Any that is none is a
+/// command: whoever runs it says what is wrong with it.
+serve::Lane lane_of(const serve::CommandLine& line);
+
 /// Runs a command line that came in from another process.
 ///
 /// errors: unsupported (a command that cannot run inside a running pipeline)

@@ -230,13 +230,19 @@ class Running {
         }
       });
     }
-    for (int i = 0; i < 4; ++i) {  // tasks of a scheduler outside may take long
-      loops_.emplace_back(fmt::format("command-{}", i), [this](std::stop_token stop) {
+    const auto add_command_loop = [this](std::string name, serve::Lane lane) {
+      loops_.emplace_back(std::move(name), [this, lane](std::stop_token stop) {
         serve::ApiWorker worker(*api_);
-        while (worker.step_command(stop)) {
+        while (worker.step_command(lane, stop)) {
         }
       });
+    };
+    // Those that never end leave two; tasks of a scheduler outside may take long.
+    for (int i = 0; i < serve::Api::Options().endless_max + 2; ++i) {
+      add_command_loop(fmt::format("command-{}", i), serve::Lane::command);
     }
+    add_command_loop("member-0", serve::Lane::member);
+    add_command_loop("member-1", serve::Lane::load);
     loops_.emplace_back(
         "scheduler", clock_, [this](std::stop_token stop) { return schedule(stop); }, log_error);
     for (int i = 0; i < 2; ++i) {

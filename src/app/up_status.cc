@@ -257,6 +257,8 @@ Result<text::Value> UpStatus::unfollow(const std::string& symbol) {
   return followed();
 }
 
+serve::Lane UpStatus::lane(const serve::CommandLine& line) { return lane_of(line); }
+
 Result<int> UpStatus::run(const serve::CommandLine& line, const serve::CommandOutput& output,
                           std::stop_token stop) {
   Pipeline* its = TRY(pipeline());

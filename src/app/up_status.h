@@ -31,6 +31,7 @@ class UpStatus final : public serve::Commands {
   Result<text::Value> followed() override;
   Result<text::Value> follow(const std::vector<std::string>& symbols) override;
   Result<text::Value> unfollow(const std::string& symbol) override;
+  serve::Lane lane(const serve::CommandLine& line) override;
   Result<int> run(const serve::CommandLine& line, const serve::CommandOutput& output,
                   std::stop_token stop) override;
 

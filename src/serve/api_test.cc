@@ -50,6 +50,10 @@ class FakeCommands final : public Commands {
     if (symbol != "A") return Error{ErrorCode::not_found, "not followed", ""};
     return followed();
   }
+  Lane lane(const CommandLine& line) override {
+    if (line.argv[0] == "wait") return Lane::endless;
+    return line.argv[0] == "member" ? Lane::member : Lane::command;
+  }
   Result<int> run(const CommandLine& line, const CommandOutput& output,
                   std::stop_token stop) override {
     if (line.argv[0] == "wait") {
@@ -102,9 +106,12 @@ class ApiTest : public testing::Test {
         if (!more || !*more) wakeup_.wait(seen, api_->next_step() - clock_->uptime(), stop);
       }
     });
-    threads_.emplace_back([this](std::stop_token stop) {
+    start_command_worker(Lane::command);
+  }
+  void start_command_worker(Lane lane) {
+    threads_.emplace_back([this, lane](std::stop_token stop) {
       ApiWorker worker(*api_);
-      while (worker.step_command(stop)) {
+      while (worker.step_command(lane, stop)) {
       }
     });
   }
@@ -434,6 +441,35 @@ TEST_F(ApiTest, commands_run_over_the_socket_and_their_output_streams) {
                                return true;
                              }));
   EXPECT_GT(bytes, 6'000'000U);
+}
+
+TEST_F(ApiTest, commands_that_never_end_are_few_and_keep_no_member_waiting) {
+  start(true, {.tokens = {.local = "secret"}, .endless_max = 1});
+  start_command_worker(Lane::member);
+  const io::HttpAddress socket{.socket_path = testing::TempDir() + "tl_api.sock"};
+  const auto command = [](std::string_view word) {
+    return io::HttpCall{"POST", "/api/v1/commands", {}, fmt::format(R"({{"argv":["{}"]}})", word)};
+  };
+  // The only worker for commands is taken while this one is served.
+  std::stop_source enough;
+  const auto first =
+      io::http_lines(socket, command("wait"), 10s, enough.get_token(), [&](std::string_view) {
+        const auto second = io::http_call(socket, command("wait"), 10s);
+        EXPECT_EQ(second->status, 503);
+        EXPECT_NE(second->body.find("go on until they are stopped"), std::string::npos);
+        EXPECT_EQ(io::http_call(socket, command("member"), 10s)->status, 200);
+        enough.request_stop();
+        return true;
+      });
+  EXPECT_FALSE(first);
+  EXPECT_EQ(io::http_call(socket, command("hello"), 10s)->status,
+            200);  // after the first has ended
+  int status = 0;
+  (void)io::http_lines(socket, command("wait"), 10s, {}, [&](std::string_view line) {
+    status = line.starts_with(R"({"out")") ? 200 : 503;
+    return false;
+  });
+  EXPECT_EQ(status, 200);
 }
 
 TEST_F(ApiTest, a_client_that_goes_away_cancels_its_command) {

@@ -36,6 +36,14 @@ struct CommandLine {
   bool progress = false;  // its stderr is a terminal: show how far it is
 };
 
+/// Which threads do a command, so that no long one keeps those waiting whom that would harm.
+enum class Lane : std::uint8_t {
+  command,  // what people and other schedulers ask for
+  endless,  // the same, but it goes on until it is stopped: few at a time
+  member,   // of a process that shares the directory, and waits for a quick answer
+  load,     // the same, and it takes as long as its piece of work
+};
+
 /// Takes what a command prints. False: nobody reads any more, stop.
 using CommandOutput = std::function<bool(bool is_error, std::string_view bytes)>;
 
@@ -76,6 +84,10 @@ class Commands {
   /// errors: invalid_argument, unsupported (they are fixed); not_found for one to unfollow
   virtual Result<text::Value> follow(const std::vector<std::string>& symbols) = 0;
   virtual Result<text::Value> unfollow(const std::string& symbol) = 0;
+
+  /// Which lane a command belongs in.
+  /// blocks: never
+  virtual Lane lane(const CommandLine& line) = 0;
 
   /// Runs a command of the command line inside this process; the exit code.
   /// errors: unsupported (a command that cannot run here)
