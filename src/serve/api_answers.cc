@@ -74,13 +74,14 @@ void Api::open_stream(Call call, io::HttpReply reply) {
   }
   options.interval = std::chrono::milliseconds(call.integer("interval_ms", 0));
   const std::string* last = call.request.header("Last-Event-ID");
-  const auto since = last ? StreamPosition::parse(*last) : std::nullopt;
   // After a restart the day is read again: what the reader has seen of it is not sent once more.
-  if (since && since->topic_id == live_->position().topic_id) options.since = since;
+  auto since = last ? StreamPosition::parse(*last) : std::nullopt;
+  if (since && !live_->knows(*since)) since.reset();
+  options.since = since;
   hub_.add(std::move(reply), std::move(options), [&] {
     SseHub::Beginning beginning;
     beginning.quotes = live_->events_since(since);
-    if (since) beginning.runs_missed = hub_.runs_since(since->total());
+    if (last) beginning.runs_missed = hub_.runs_since(since ? since->total() : 0);
     beginning.status = status_json(true);
     return beginning;
   });

@@ -376,6 +376,26 @@ TEST_F(ApiTest, a_reconnect_gets_what_changed_since_and_a_gap_for_what_is_not_ke
   EXPECT_EQ(got.find("\"symbol\":\"A\""), std::string::npos) << got;
 }
 
+// A topic keeps its id in a backup, and where it has lost its end.
+TEST_F(ApiTest, a_reconnect_from_beyond_the_logs_end_gets_everything_anew) {
+  append("A", 100, "2025-01-06T15:00:00Z");
+  start();
+  while (get("/api/v1/quotes").body.find("\"A\"") == std::string::npos) std::this_thread::yield();
+  api_->publish_run({.dag = "d", .run_id = "r", .state = "success"});
+  for (const char* place : {":0,1=2", ":9,1=0", ":0", ":0,1=1,2=5"}) {
+    io::RawConnection reader(server_->address.port);
+    reader.send(stream_request("", "Last-Event-ID: " + std::string(32, 'a') + place + "\r\n"));
+    const std::string& got = reader.read_until("\"price\":100");
+    EXPECT_NE(got.find("event: gap\ndata: {\"stream\":\"run\",\"missed\":1}"), std::string::npos)
+        << place << got;
+  }
+  io::RawConnection reader(server_->address.port);
+  reader.send(stream_request("", "Last-Event-ID: " + std::string(32, 'a') + ":0,1=999999999\r\n"));
+  reader.read_until("\"price\":100");
+  append("A", 101, "2025-01-06T15:00:01Z");
+  reader.read_until("\"price\":101");
+}
+
 TEST_F(ApiTest, a_stalled_reader_costs_no_memory_and_then_gets_the_newest_value) {
   start();
   io::RawConnection reader(server_->address.port, 4096);
