@@ -49,7 +49,11 @@ class Access {
   Grant grant_of(std::string_view token) const;
   Grant grant_of(const io::HttpRequest& request) const;
 
+  io::HttpHeaders cookie_header(std::string_view token) const;
+
   const Tokens tokens_;
+  /// A browser sends a host's cookies to all of its ports: each directory has a name of its own.
+  const std::string cookie_;
   Guarded<std::string> code_;
 };
 
