@@ -14,11 +14,21 @@ namespace {
 constexpr Duration kProduceMax = std::chrono::seconds(60);
 constexpr std::size_t kBytesPerRequest = 4 << 20;
 
+/// Where the owner stopped, another or the same one later may do it.
+ErrorCode code_of(std::string_view name) {
+  for (const ErrorCode code :
+       {ErrorCode::invalid_argument, ErrorCode::not_found, ErrorCode::already_exists,
+        ErrorCode::corrupt, ErrorCode::timed_out, ErrorCode::unsupported}) {
+    if (to_string(code) == name) return code;
+  }
+  return ErrorCode::unavailable;
+}
+
 Error error_of(const text::Value& frame) {
-  const text::Value* error = frame.find("error");
-  return Error{ErrorCode::unavailable,
-               error ? error->string_or("message", "the owner refused") : "the owner refused",
-               error ? error->string_or("hint", "") : ""};
+  const text::Value* found = frame.find("error");
+  const text::Value error = found ? *found : text::Value();
+  return Error{code_of(error.string_or("code", "")),
+               error.string_or("message", "the owner refused"), error.string_or("hint", "")};
 }
 
 bool is_member(const serve::CommandLine& line) {
