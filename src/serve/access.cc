@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "io/digest.h"
 
 namespace tapeline::serve {
@@ -116,6 +118,10 @@ std::optional<io::HttpResponse> Access::refusal(const io::HttpRequest& request, 
 
 void Access::allow_once(std::string code) {
   code_.with([&](std::string& now) { now = std::move(code); });
+}
+
+std::string Access::take_code() {
+  return code_.with([](std::string& now) { return std::exchange(now, ""); });
 }
 
 io::HttpResponse Access::login_by_code(std::string_view code) {

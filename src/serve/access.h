@@ -38,6 +38,9 @@ class Access {
   /// From now on `code` logs one browser in, once. For the link that `up` prints.
   void allow_once(std::string code);
 
+  /// That code where it was not used, else empty; from now on it logs nobody in.
+  std::string take_code();
+
   /// Answers GET /-/login?code=...: the cookie and the way to the page, or a refusal.
   io::HttpResponse login_by_code(std::string_view code);
 

@@ -114,6 +114,10 @@ TEST(Access, a_link_logs_in_once) {
   EXPECT_NE(cookie.find("HttpOnly; SameSite=Strict"), std::string::npos);
   EXPECT_EQ(status(access, request(json_and("Cookie", cookie_of(logged_in))), Need::write), 0);
   EXPECT_EQ(access.login_by_code("code").status, 401);
+  EXPECT_EQ(access.take_code(), "");
+  access.allow_once("next");
+  EXPECT_EQ(access.take_code(), "next");
+  EXPECT_EQ(access.login_by_code("next").status, 401);
 }
 
 TEST(Access, two_directories_on_one_machine_leave_each_others_cookies_alone) {
