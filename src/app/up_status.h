@@ -22,6 +22,7 @@ class UpStatus final : public serve::Commands {
   void set_pipeline(Pipeline& pipeline) { pipeline_.store(&pipeline); }
 
   text::Value status() override;
+  std::optional<std::string> problem() override;
   Result<text::Value> dags() override;
   Result<text::Value> runs(const std::string& dag) override;
   Result<text::Value> tasks(const std::string& dag, const std::string& run) override;

@@ -4,7 +4,8 @@
 // serves the page, its health, and a clear 503 for the rest. What needs time goes through
 // bounded queues to workers, so that the server's thread never waits. app runs the parts:
 //
-//   http-0     io::HttpServer::run      all sockets, and answers that look at memory only
+//   http-0     io::HttpServer::run      all sockets, and answers from memory (the status, a
+//                                       stream's first event with it, reads the newest run)
 //   http-1     Api::step                follows the topic, feeds the streams
 //   http-2..n  ApiWorker::step          queries and appends, one at a time
 //   command-n  ApiWorker::step_command  commands of the command line, one at a time

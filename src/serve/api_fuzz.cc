@@ -22,6 +22,7 @@ using namespace tapeline::serve;
 class NoCommands final : public Commands {
  public:
   text::Value status() override { return text::Object{{"lag", 0}}; }
+  std::optional<std::string> problem() override { return std::nullopt; }
   Result<text::Value> dags() override { return text::Value(text::Object{}); }
   Result<text::Value> runs(const std::string&) override { return nothing(); }
   Result<text::Value> tasks(const std::string&, const std::string&) override { return nothing(); }

@@ -26,6 +26,7 @@ class FakeCommands final : public Commands {
   text::Value status() override {
     return text::Object{{"feed", text::Object{{"name", "none"}}}, {"lag", 3}};
   }
+  std::optional<std::string> problem() override { return broken.copy(); }
   Result<text::Value> dags() override {
     return text::Value(text::Object{{"dags", text::List{text::Object{{"id", "d"}}}}});
   }
@@ -74,6 +75,7 @@ class FakeCommands final : public Commands {
   }
 
   Wakeup stopped;
+  Guarded<std::optional<std::string>> broken;
 
  private:
   static Result<text::Value> find(const std::string& dag) {
@@ -181,6 +183,10 @@ TEST_F(ApiTest, before_it_is_ready_the_page_loads_and_the_rest_says_how_far_it_i
   make_ready();
   EXPECT_EQ(get("/-/ready").body, R"({"ready":true})");
   EXPECT_EQ(get("/api/v1/topics").status, 200);
+  commands_.broken.with([](auto& why) { why = "the disk is full"; });
+  const auto broken = get("/-/ready");
+  EXPECT_EQ(broken.status, 503);
+  EXPECT_EQ(broken.body, R"({"ready":false,"reason":"the disk is full","progress":null})");
 }
 
 TEST_F(ApiTest, answers_each_question_in_json_with_the_headers_that_keep_a_page_safe) {

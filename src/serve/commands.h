@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -54,9 +55,13 @@ class Commands {
 
   /// The members of /api/v1/status that serve does not know itself: feed, data, equation, lag,
   /// dag, tests, in the shape that the API has. Asked about once a second. `ready` false, with a
-  /// `reason`, where nothing is loaded although everything is open.
-  /// blocks: never for long; it reads what is known, it queries nothing
+  /// `reason`, where there is a problem.
+  /// blocks: for one small read of the run history; all else is in memory
   virtual text::Value status() = 0;
+
+  /// Why nothing is loaded although everything is open; none where all is well.
+  /// blocks: never
+  virtual std::optional<std::string> problem() = 0;
 
   /// {"dags":[{"id",...}]}
   virtual Result<text::Value> dags() = 0;
