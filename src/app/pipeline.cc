@@ -95,6 +95,8 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
                                                     .memory_bytes_max = memory_bytes_max}));
 
   on_progress("reading the models");
+  auto dags = TRY(load_dags(its_.files, config_));
+  const auto ours = std::ranges::find(dags, kIngestionDag, &dag::Dag::id);
   engine_ = TRY(transform::Engine::open(transform::ProjectFiles(shipped_dbt()), {}, *warehouse_,
                                         its_.clock, rng_));
   tasks_ = TRY(IngestionTasks::make({its_.clock, its_.files, *log_, log(), *warehouse_, *calendar_,
@@ -103,8 +105,8 @@ Status Pipeline::open_parts(const OnProgress& on_progress) {
                                      .group = log_->group(),
                                      .kind = directory_.kind(),
                                      .retention = retention,
+                                     .reach = ours == dags.end() ? Reach::raw : reach_of(*ours),
                                      .scratch = directory_.file("dbt/external")}));
-  auto dags = TRY(load_dags(its_.files, config_));
   scheduler_ = TRY(dag::Scheduler::open(its_.clock, *runs_, queues_, *tasks_, scheduler_probe_,
                                         std::move(dags),
                                         {.makes_runs = makes_runs(), .rest_max = rest_max}));

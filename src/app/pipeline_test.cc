@@ -81,6 +81,25 @@ TEST_F(PipelineTest, a_run_loads_transforms_and_tests_and_leaves_nothing_to_do) 
   EXPECT_GT(status.tests->pass, 10);
 }
 
+TEST_F(PipelineTest, a_dag_without_tests_or_models_has_nothing_more_to_do_for_them) {
+  fs::create_directories(folder_ / "dags");
+  environment_["TAPELINE_DAG_FOLDER"] = (folder_ / "dags").string();
+  int second = 0;
+  for (const char* more : {"", ", transform: {upstream: [load]}", ", test: {upstream: [load]}"}) {
+    ASSERT_TRUE(io::write_file_atomically(
+        *files_, (folder_ / "dags" / "stock_data_ingestion.yml").string(),
+        std::string("schedule: \"@continuous\"\ntasks: {consume: , load: {upstream: [consume]}") +
+            more + "}\n"));
+    open();
+    EXPECT_TRUE(send("0" + std::to_string(second++)));
+    EXPECT_EQ(pipeline_->tasks().has_work(""), dag::Work::little) << more;
+    run();
+    const bool tests_wait = std::string_view(more).find("test") != std::string_view::npos;
+    EXPECT_EQ(pipeline_->tasks().has_work(""), tests_wait ? dag::Work::little : dag::Work::none)
+        << more;  // there is nothing to test before the models have seen it
+  }
+}
+
 TEST_F(PipelineTest, tests_that_come_again_after_a_kill_look_at_the_loads_of_their_own_run) {
   open();
   EXPECT_TRUE(send("00"));

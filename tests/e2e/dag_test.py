@@ -8,6 +8,7 @@ over the API while new quotes come, kills the process with SIGKILL in between, a
 At the end `tapeline audit` must find nothing. Prints `N passed, N failed`; exit status 0 only if all passed.
 """
 import json
+import os
 import pathlib
 import re
 import signal
@@ -122,6 +123,17 @@ def change_over_http(pipeline, run):
     check("conf that is no object is 400", status == 400, answer)
 
 
+def import_ends(binary, folder):
+    """With a DAG of one's own, whose models fail or which has none."""
+    (folder / "dags").mkdir()
+    (folder / "day.csv").write_text("date,symbol,open,high,low,close,volume\n2024-01-02,ZZ,1,2,1,2,10\n")
+    for name, more, code in (("fails", "  models: {upstream: [load], action: dbt, params: {dbt: /bin/false}}\n", 1), ("is not there", "", 0)):
+        (folder / "dags" / f"{DAG}.yml").write_text('schedule: "@continuous"\ntasks:\n  consume:\n  load: {upstream: [consume]}\n' + more)
+        done = subprocess.run([binary, "import", folder / "day.csv", "--data-dir", folder / name], capture_output=True, text=True, timeout=WAIT_SECONDS_MAX,
+                              env={**os.environ, "TAPELINE_DAG_FOLDER": str(folder / "dags")})
+        check(f"import ends where the DAG's dbt {name}", done.returncode == code and "1 consumed = 1 loaded" in done.stdout, done)
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="tapeline-dag-") as folder:
         pipeline = Pipeline(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(folder))
@@ -142,6 +154,7 @@ def main():
         check("days of a cron DAG are backfilled", code == 0 and [row["state"] for row in rows] == ["success"] * 2, error)
         code, rows, error = pipeline.run("audit")
         check("the audit finds nothing", code == 0, f"{rows} {error}")
+        import_ends(pipeline.binary, pathlib.Path(folder))
     print(f"{checks.passed} passed, {checks.failed} failed")
     return 1 if checks.failed else 0
 

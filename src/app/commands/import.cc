@@ -203,7 +203,7 @@ Result<state::RunRow> load_and_model(Pipeline& pipeline, const Call& call,
     const double part =
         end > begin ? static_cast<double>(loaded - begin) / static_cast<double>(end - begin) : 1;
     report.show([&] { return "loading, modelling, testing" + report.time_left(part); }, part);
-    const bool all_done = loaded >= end && status.tested_load_id >= status.load_id;
+    const bool all_done = loaded >= end && status.done_load_id >= status.load_id;
     if (!all_done && run.state != "failed") continue;
     call.terminal.end_progress();
     return run;

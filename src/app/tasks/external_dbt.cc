@@ -75,6 +75,21 @@ Status work_on_copy(const ExternalDbt& dbt, Clock& clock, io::FileSystem& files,
 
 bool ExternalDbt::tests() const { return words.at(0) == "build" || words.at(0) == "test"; }
 
+Result<std::vector<std::string>> ExternalDbt::words_of(const text::Value* args) {
+  const text::List list = !args             ? text::List{text::Value("build")}
+                          : args->is_list() ? args->as_list()
+                                            : text::List{*args};
+  std::vector<std::string> words;
+  for (const text::Value& word : list) {
+    if (word.is_string()) words.push_back(word.as_string());
+  }
+  if (words.size() != list.size() || words.empty() || words[0].starts_with("-")) {
+    return Error{ErrorCode::invalid_argument, "params.args is no dbt command",
+                 "Write args: build, or args: [run, --select, staging]."};
+  }
+  return words;
+}
+
 Result<ExternalDbt> ExternalDbt::parse(const dag::TaskContext& context) {
   for (const char* key : {"dbt", "args", "project_dir", "profiles_dir"}) {
     if (!context.conf.is_object() || !context.conf.find(key)) continue;
@@ -86,17 +101,7 @@ Result<ExternalDbt> ExternalDbt::parse(const dag::TaskContext& context) {
   ExternalDbt dbt{.program = params.string_or("dbt", "dbt"),
                   .project = params.string_or("project_dir", ""),
                   .profiles = params.string_or("profiles_dir", "")};
-  const text::Value* const args = params.find("args");
-  const text::List list = !args             ? text::List{text::Value("build")}
-                          : args->is_list() ? args->as_list()
-                                            : text::List{*args};
-  for (const text::Value& word : list) {
-    if (word.is_string()) dbt.words.push_back(word.as_string());
-  }
-  if (dbt.words.size() != list.size() || dbt.words.empty() || dbt.words[0].starts_with("-")) {
-    return Error{ErrorCode::invalid_argument, "params.args is no dbt command",
-                 "Write args: build, or args: [run, --select, staging]."};
-  }
+  dbt.words = TRY(words_of(params.find("args")));
   for (const std::string* folder : {&dbt.project, &dbt.profiles}) {
     if (!folder->empty() && folder->front() != '/') {
       return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no absolute path", *folder),

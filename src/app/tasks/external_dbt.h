@@ -8,6 +8,7 @@
 
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "dag/task_runner.h"
@@ -25,6 +26,10 @@ struct ExternalDbt {
 
   /// Whether the data tests run too.
   bool tests() const;
+
+  /// dbt's words, as the parameter `args` has them, if it is there.
+  /// errors: invalid_argument
+  static Result<std::vector<std::string>> words_of(const text::Value* args);
 
   /// errors: invalid_argument; also where the run's conf names one of them, for who may trigger a
   ///         run may not say which program it starts

@@ -260,9 +260,21 @@ dag::Work IngestionTasks::has_work(const std::string&) {
     for (const OffsetRange& range : *ranges) messages += range.next - range.first;
   }
   if (messages >= kMuch) return dag::Work::much;
-  const bool untested =
-      known_.with([](Known& known) { return known.status.load_id > known.status.tested_load_id; });
-  return messages > 0 || untested ? dag::Work::little : dag::Work::none;
+  const bool undone =
+      known_.with([&](Known& known) { return known.status.load_id > done_load_id(known); });
+  return messages > 0 || undone ? dag::Work::little : dag::Work::none;
+}
+
+std::int64_t IngestionTasks::done_load_id(const Known& known) const {
+  switch (options_.reach) {
+    case Reach::tests:
+      return known.status.tested_load_id;
+    case Reach::models:
+      return known.transformed_load_id;
+    case Reach::raw:
+      break;
+  }
+  return known.status.load_id;
 }
 
 IngestionStatus IngestionTasks::status() {
@@ -272,6 +284,7 @@ IngestionStatus IngestionTasks::status() {
   }
   return known_.with([&](Known& known) {
     known.status.lag = lag;
+    known.status.done_load_id = done_load_id(known);
     return known.status;
   });
 }

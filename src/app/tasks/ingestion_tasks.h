@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "app/log_engine.h"
+#include "app/tasks/reach.h"
 #include "app/tasks/retention.h"
 #include "app/tasks/touched.h"
 #include "base/aside.h"
@@ -41,6 +42,7 @@ struct IngestionStatus {
   std::int64_t lag = 0;  // messages in the topic that are not loaded
   std::int64_t load_id = 0;
   std::int64_t tested_load_id = 0;
+  std::int64_t done_load_id = 0;  // the DAG's tasks have nothing more to do for it
   struct Tests {
     std::int64_t pass = 0;
     std::int64_t warn = 0;
@@ -72,7 +74,8 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
     wire::DirectoryKind kind = wire::DirectoryKind::market;
     std::int64_t records_per_run = 10'000'000;
     RetentionPolicy retention;
-    std::string scratch;  // a folder for what an external dbt works on
+    Reach reach = Reach::tests;  // of the DAG that these tasks are of
+    std::string scratch;         // a folder for what an external dbt works on
   };
 
   /// errors: unavailable (no connection)
@@ -80,8 +83,8 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
 
   Result<dag::TaskOutcome> run(const dag::TaskContext& context) override;
 
-  /// Whether there is something to load, or to transform and test; much from 10,000 messages on.
-  /// blocks: never; it looks at numbers in memory
+  /// Whether there is something to load, or, as far as the DAG reaches, to transform and test; much
+  /// from 10,000 messages on. blocks: never; it looks at numbers in memory
   dag::Work has_work(const std::string& dag) override;
 
   /// Whether retention keeps what is not loaded yet. Nobody waits for it while the DAG is paused.
@@ -172,6 +175,7 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
     std::function<void(const std::string&, const Touched&)> heard;
     std::function<std::set<std::int32_t>(std::int32_t)> ours;
   };
+  std::int64_t done_load_id(const Known& known) const;
   Guarded<Known> known_;
 };
 
