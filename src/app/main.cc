@@ -20,16 +20,49 @@
 namespace tapeline::app {
 namespace {
 
-/// Ends a command at the first Ctrl-C or SIGTERM; a second one ends the process.
-std::stop_source& interrupted() {
-  static std::stop_source source;
-  return source;
-}
+/// Asks for a stop at the first Ctrl-C or SIGTERM; a second one ends the process.
+///
+/// why: what a stop sets going takes locks, which a signal handler may not do; a thread waits for
+///      the signals instead, and every thread that is made after this one leaves them to it
+class Interrupts {
+ public:
+  explicit Interrupts(std::stop_source& source)
+      : source_(source), waiting_("signals", [this](std::stop_token done) { wait(done); }) {}
 
-void on_interrupt(int signal) {
-  std::signal(signal, SIG_DFL);
-  interrupted().request_stop();
-}
+ private:
+  static constexpr int kDone = SIGUSR1;  // ends the wait; of this thread's only
+
+  /// Signals that this process ends by, blocked here and in the threads to come.
+  static sigset_t block() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGINT, SIGTERM}) {
+      std::signal(signal, SIG_DFL);  // for the second one, whatever the parent had said
+      sigaddset(&signals, signal);
+    }
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    return signals;
+  }
+
+  void wait(const std::stop_token& done) {
+    sigset_t waited = signals_;
+    sigaddset(&waited, kDone);
+    pthread_sigmask(SIG_BLOCK, &waited, nullptr);
+    const std::stop_callback wake(done, [self = pthread_self()] { pthread_kill(self, kDone); });
+    while (!done.stop_requested()) {
+      int signal = 0;
+      sigwait(&waited, &signal);
+      if (signal == kDone) continue;
+      source_.request_stop();
+      for (const int one : {SIGINT, SIGTERM}) sigdelset(&waited, one);
+      pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);
+    }
+  }
+
+  std::stop_source& source_;
+  const sigset_t signals_ = block();  // before the thread is made
+  Loop waiting_;
+};
 
 /// Puts a question to who sits at the terminal; what is secret is not shown as it is typed.
 std::optional<std::string> ask(std::string_view question, bool secret) {
@@ -105,7 +138,8 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
   auto clock = make_system_clock();
   auto files = io::make_file_system();
   const std::string folder = std::filesystem::current_path().string();
-  Call call{line, folder, "", terminal, interrupted().get_token(), program};
+  std::stop_source interrupted;
+  Call call{line, folder, "", terminal, interrupted.get_token(), program};
   if (line.command->name == "init") return init(*files, environment, ask, call);
   if (line.command->name == "doctor") return doctor(*clock, *files, environment, call);
   const Config config = TRY(Config::load(*files, folder, environment, line.values));
@@ -136,8 +170,7 @@ ExitCode run(const std::vector<std::string>& words, const Environment& environme
   }
   if (name == "config show") return show_config(config, call);
   if (line.command->place == Place::owner) return up(*clock, *files, environment, config, call);
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
+  const Interrupts interrupts(interrupted);
   if (name == "backup verify") return verify_backup_command(*clock, *files, config, call);
   if (name == "backup restore") return restore_backup_command(*files, environment, config, call);
   if (name == "compact") {

@@ -14,11 +14,25 @@ namespace {
 constexpr Duration kProduceMax = std::chrono::seconds(60);
 constexpr std::size_t kBytesPerRequest = 4 << 20;
 
+/// Where the owner stopped, another or the same one later may do it.
+ErrorCode code_of(std::string_view name) {
+  for (const ErrorCode code :
+       {ErrorCode::invalid_argument, ErrorCode::not_found, ErrorCode::already_exists,
+        ErrorCode::corrupt, ErrorCode::timed_out, ErrorCode::unsupported}) {
+    if (to_string(code) == name) return code;
+  }
+  return ErrorCode::unavailable;
+}
+
 Error error_of(const text::Value& frame) {
-  const text::Value* error = frame.find("error");
-  return Error{ErrorCode::unavailable,
-               error ? error->string_or("message", "the owner refused") : "the owner refused",
-               error ? error->string_or("hint", "") : ""};
+  const text::Value* found = frame.find("error");
+  const text::Value error = found ? *found : text::Value();
+  return Error{code_of(error.string_or("code", "")),
+               error.string_or("message", "the owner refused"), error.string_or("hint", "")};
+}
+
+bool is_member(const serve::CommandLine& line) {
+  return line.argv.size() == 2 && line.argv[0] == kMemberCommand;
 }
 
 /// One process to another: the page's API, without a login because the socket is the login.
@@ -102,11 +116,19 @@ ExitCode produce_remotely(const Owner& owner, const Call& call) {
   return 0;
 }
 
+serve::Lane lane_of(const serve::CommandLine& line) {
+  if (is_member(line)) return member_lane(line.argv[1]);
+  const auto invocation = parse_command_line(line.argv);
+  if (!invocation || !invocation->command) return serve::Lane::command;
+  const std::string_view name = invocation->command->name;
+  const bool is_endless = (name == "topic tail" && !invocation->has("no-follow")) ||
+                          (name == "status" && invocation->has("watch"));
+  return is_endless ? serve::Lane::endless : serve::Lane::command;
+}
+
 Result<int> run_for_other(Pipeline& pipeline, const serve::CommandLine& line,
                           const serve::CommandOutput& output, std::stop_token stop) {
-  if (line.argv.size() == 2 && line.argv[0] == kMemberCommand) {
-    return answer_member(pipeline, line.argv[1], output, stop);
-  }
+  if (is_member(line)) return answer_member(pipeline, line.argv[1], output, stop);
   const auto invocation = TRY(parse_command_line(line.argv));
   if (!invocation.command || invocation.command->place != Place::directory) {
     return Error{ErrorCode::unsupported, "this command does not run inside a running tapeline", ""};

@@ -15,7 +15,7 @@ namespace tapeline::app {
 /// Sends a command line to the owner of a directory and prints what comes back.
 ///
 /// units:  `idle_max` is the longest silence that is borne: a command may be silent for long
-/// errors: unavailable (the owner does not listen, or went away)
+/// errors: unavailable (the owner does not listen, went away or stops); what the owner answers
 /// blocks: until the command has ended there; `stop` ends it there too
 ExitCode run_remotely(const Owner& owner, const std::vector<std::string>& words,
                       const std::string& folder, Terminal& terminal, std::stop_token stop,
@@ -25,12 +25,16 @@ ExitCode run_remotely(const Owner& owner, const std::vector<std::string>& words,
 /// lots that it takes.
 ///
 /// promise: as MessageLog::append
-/// errors:  unavailable (the owner is away, or takes nothing), timed_out
+/// errors:  unavailable (the owner is away, or takes nothing), timed_out; what the owner answers
 Result<std::vector<msglog::Position>> append_lines(const Owner& owner, const std::string& topic,
                                                    std::string_view lines, std::stop_token stop);
 
 /// Appends NDJSON of stdin to a topic through the owner.
 ExitCode produce_remotely(const Owner& owner, const Call& call);
+
+/// Which of the owner's threads does a command line of another process. Any that is none is a
+/// command: whoever runs it says what is wrong with it.
+serve::Lane lane_of(const serve::CommandLine& line);
 
 /// Runs a command line that came in from another process.
 ///

@@ -100,12 +100,15 @@ class Running {
   };
 
  public:
-  Running(Clock& clock, io::FileSystem& files, const Config& config, const Call& call, Plan plan)
+  /// `login_code`: of the one before it in this process.
+  Running(Clock& clock, io::FileSystem& files, const Config& config, const Call& call, Plan plan,
+          std::optional<std::string> login_code)
       : clock_(clock),
         files_(files),
         config_(config),
         call_(call),
         plan_(std::move(plan)),
+        login_code_(std::move(login_code)),
         status_(clock) {}
 
   /// `again`: one before it in this process stopped so that everything is opened anew.
@@ -128,7 +131,11 @@ class Running {
     }
     TRY_STATUS(serve_directory());
     TRY_STATUS(start_feed(std::move(carried)));
-    if (!again) greet();
+    if (!again) {
+      greet();
+    } else if (!login_.empty()) {
+      call_.terminal.out(login_);
+    }
     return Ok{};
   }
 
@@ -143,6 +150,12 @@ class Running {
   /// What the feed has given and the log has not taken, once stopped.
   Feeding::Carried take_carried() {
     return feeding_ ? feeding_->take_carried() : Feeding::Carried();
+  }
+
+  /// What is left of the link that logs in once, so that it stays true: empty where it was used.
+  std::optional<std::string> take_login_code() {
+    if (login_code_) login_code_ = api_->access().take_code();
+    return login_code_;
   }
 
   /// Stops feeds first, lets what they gave be loaded, then everything else.
@@ -179,9 +192,11 @@ class Running {
     url_ = fmt::format("http://{}:{}", plan_.address.host, server_->port());
     TRY_STATUS(directory.announce(url_));
     if (!config_.text("api.token").empty()) {
-      const std::string code = TRY(random_token());
-      api_->access().allow_once(code);
-      login_ = fmt::format("  log in      {}/-/login?code={} (once)\n", url_, code);
+      if (!login_code_) {
+        login_code_ = TRY(random_token());
+        login_ = fmt::format("  log in      {}/-/login?code={} (once)\n", url_, *login_code_);
+      }
+      api_->access().allow_once(*login_code_);
     }
     loops_.emplace_back(
         "http-0", [this](std::stop_token stop) { server_->run(stop); }, Turns::soon);
@@ -231,13 +246,19 @@ class Running {
         }
       });
     }
-    for (int i = 0; i < 4; ++i) {  // tasks of a scheduler outside may take long
-      loops_.emplace_back(fmt::format("command-{}", i), [this](std::stop_token stop) {
+    const auto add_command_loop = [this](std::string name, serve::Lane lane) {
+      loops_.emplace_back(std::move(name), [this, lane](std::stop_token stop) {
         serve::ApiWorker worker(*api_);
-        while (worker.step_command(stop)) {
+        while (worker.step_command(lane, stop)) {
         }
       });
+    };
+    // Those that never end leave two; tasks of a scheduler outside may take long.
+    for (int i = 0; i < serve::Api::Options().endless_max + 2; ++i) {
+      add_command_loop(fmt::format("command-{}", i), serve::Lane::command);
     }
+    add_command_loop("member-0", serve::Lane::member);
+    add_command_loop("member-1", serve::Lane::load);
     loops_.emplace_back(
         "scheduler", clock_, [this](std::stop_token stop) { return schedule(stop); }, log_error);
     for (int i = 0; i < 2; ++i) {
@@ -373,12 +394,13 @@ class Running {
   const Config& config_;
   const Call& call_;
   const Plan plan_;
+  std::optional<std::string> login_code_;
   UpStatus status_;
   telemetry::Metrics metrics_;
   Wakeup appended_;
   AsideLoop reader_{"load-reader"};
   std::string url_;
-  std::string login_;  // the line that tells how to log in, where reading needs it
+  std::string login_;  // the line that tells how to log in, where reading needs it and it is new
   std::unique_ptr<serve::Api> api_;
   std::unique_ptr<io::HttpServer> server_;
   std::unique_ptr<Pipeline> pipeline_;
@@ -427,6 +449,7 @@ ExitCode up(Clock& clock, io::FileSystem& files, const Environment& environment,
   raise_file_limit();
   Feeding::Carried carried;
   std::optional<DataDirectory> directory;
+  std::optional<std::string> login_code;
   for (bool again = false;; again = true) {
     if (!directory) {
       auto opened = open_directory(clock, files, plan);
@@ -441,7 +464,7 @@ ExitCode up(Clock& clock, io::FileSystem& files, const Environment& environment,
       if (again)
         call.terminal.err(fmt::format("'{}' was free: it is this process's now\n", plan.path));
     }
-    Running running(clock, files, config, call, plan);
+    Running running(clock, files, config, call, plan, std::move(login_code));
     const Status started = running.start(*std::exchange(directory, {}), again, std::move(carried));
     if (!started) {
       running.stop();
@@ -460,6 +483,7 @@ ExitCode up(Clock& clock, io::FileSystem& files, const Environment& environment,
     running.stop();
     carried = running.take_carried();
     directory = running.take_directory();
+    login_code = running.take_login_code();
   }
 }
 

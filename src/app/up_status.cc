@@ -82,9 +82,9 @@ text::Value UpStatus::status() {
     feed.set("badge", "SIMULATED");
     value.set("feed", std::move(feed));
   }
-  if (const auto problem = pipeline->tasks().problem()) {
+  if (const auto why = problem()) {
     value.set("ready", false);
-    value.set("reason", problem->message);
+    value.set("reason", *why);
   }
   const auto status = pipeline->tasks().status();
   value.set("equation", equation_value(status.equation));
@@ -109,6 +109,12 @@ text::Value UpStatus::status() {
     value.set("tests", std::move(tests));
   }
   return value;
+}
+
+std::optional<std::string> UpStatus::problem() {
+  Pipeline* pipeline = pipeline_.load();
+  const auto error = pipeline ? pipeline->tasks().problem() : std::nullopt;
+  return error ? std::optional(error->message) : std::nullopt;
 }
 
 Result<text::Value> UpStatus::dags() {
@@ -256,6 +262,8 @@ Result<text::Value> UpStatus::unfollow(const std::string& symbol) {
   TRY_STATUS(its->change_symbols({symbol}, false));
   return followed();
 }
+
+serve::Lane UpStatus::lane(const serve::CommandLine& line) { return lane_of(line); }
 
 Result<int> UpStatus::run(const serve::CommandLine& line, const serve::CommandOutput& output,
                           std::stop_token stop) {

@@ -22,6 +22,7 @@ class UpStatus final : public serve::Commands {
   void set_pipeline(Pipeline& pipeline) { pipeline_.store(&pipeline); }
 
   text::Value status() override;
+  std::optional<std::string> problem() override;
   Result<text::Value> dags() override;
   Result<text::Value> runs(const std::string& dag) override;
   Result<text::Value> tasks(const std::string& dag, const std::string& run) override;
@@ -31,6 +32,7 @@ class UpStatus final : public serve::Commands {
   Result<text::Value> followed() override;
   Result<text::Value> follow(const std::vector<std::string>& symbols) override;
   Result<text::Value> unfollow(const std::string& symbol) override;
+  serve::Lane lane(const serve::CommandLine& line) override;
   Result<int> run(const serve::CommandLine& line, const serve::CommandOutput& output,
                   std::stop_token stop) override;
 

@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
+#include "io/digest.h"
+
 namespace tapeline::serve {
 namespace {
 
-constexpr std::string_view kCookie = "tapeline";
+constexpr std::size_t kDigestCharacters = 8;  // of the cookie's name
 
 /// Takes the same time wherever the texts first differ.
 bool equal_in_constant_time(std::string_view a, std::string_view b) {
@@ -21,7 +25,7 @@ bool matches(std::string_view given, std::string_view secret) {
   return !secret.empty() && equal_in_constant_time(given, secret);
 }
 
-std::string cookie_of(const io::HttpRequest& request) {
+std::string cookie_of(const io::HttpRequest& request, std::string_view name) {
   const std::string* header = request.header("Cookie");
   if (!header) return "";
   std::string_view rest = *header;
@@ -30,8 +34,8 @@ std::string cookie_of(const io::HttpRequest& request) {
     std::string_view pair = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     while (pair.starts_with(' ')) pair.remove_prefix(1);
-    if (pair.starts_with(kCookie) && pair.substr(kCookie.size()).starts_with('='))
-      return io::percent_decode(pair.substr(kCookie.size() + 1), false).value_or("");
+    if (pair.starts_with(name) && pair.substr(name.size()).starts_with('='))
+      return io::percent_decode(pair.substr(name.size() + 1), false).value_or("");
   }
   return "";
 }
@@ -57,15 +61,18 @@ bool has_json_type(const io::HttpRequest& request) {
          io::equal_ignoring_case(name, "application/x-ndjson");
 }
 
-io::HttpHeaders cookie_header(std::string_view token) {
-  return {{"Set-Cookie", fmt::format("{}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000",
-                                     kCookie, io::percent_encode(token))},
-          {"Cache-Control", "no-store"}};
-}
-
 }  // namespace
 
-Access::Access(Tokens tokens) : tokens_(std::move(tokens)) {}
+Access::Access(Tokens tokens)
+    : tokens_(std::move(tokens)),
+      cookie_(
+          fmt::format("tapeline_{}", io::sha256_hex(tokens_.local).substr(0, kDigestCharacters))) {}
+
+io::HttpHeaders Access::cookie_header(std::string_view token) const {
+  return {{"Set-Cookie", fmt::format("{}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000",
+                                     cookie_, io::percent_encode(token))},
+          {"Cache-Control", "no-store"}};
+}
 
 Access::Grant Access::grant_of(std::string_view token) const {
   if (matches(token, tokens_.local) || matches(token, tokens_.api)) return Grant::write;
@@ -78,7 +85,7 @@ Access::Grant Access::grant_of(const io::HttpRequest& request) const {
   if (header && header->size() > kBearer.size() &&
       io::equal_ignoring_case(std::string_view(*header).substr(0, kBearer.size()), kBearer))
     return grant_of(std::string_view(*header).substr(kBearer.size()));
-  return grant_of(cookie_of(request));
+  return grant_of(cookie_of(request, cookie_));
 }
 
 std::optional<io::HttpResponse> Access::refusal(const io::HttpRequest& request, Need need) const {
@@ -111,6 +118,10 @@ std::optional<io::HttpResponse> Access::refusal(const io::HttpRequest& request, 
 
 void Access::allow_once(std::string code) {
   code_.with([&](std::string& now) { now = std::move(code); });
+}
+
+std::string Access::take_code() {
+  return code_.with([](std::string& now) { return std::exchange(now, ""); });
 }
 
 io::HttpResponse Access::login_by_code(std::string_view code) {

@@ -38,6 +38,9 @@ class Access {
   /// From now on `code` logs one browser in, once. For the link that `up` prints.
   void allow_once(std::string code);
 
+  /// That code where it was not used, else empty; from now on it logs nobody in.
+  std::string take_code();
+
   /// Answers GET /-/login?code=...: the cookie and the way to the page, or a refusal.
   io::HttpResponse login_by_code(std::string_view code);
 
@@ -49,7 +52,11 @@ class Access {
   Grant grant_of(std::string_view token) const;
   Grant grant_of(const io::HttpRequest& request) const;
 
+  io::HttpHeaders cookie_header(std::string_view token) const;
+
   const Tokens tokens_;
+  /// A browser sends a host's cookies to all of its ports: each directory has a name of its own.
+  const std::string cookie_;
   Guarded<std::string> code_;
 };
 

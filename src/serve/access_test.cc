@@ -18,6 +18,12 @@ int status(const Access& access, const io::HttpRequest& of, Need need) {
   return refusal ? refusal->status : 0;
 }
 
+/// "name=value", as a browser sends what it was given.
+std::string cookie_of(const io::HttpResponse& answer) {
+  const std::string cookie = *io::find_header(answer.headers, "Set-Cookie");
+  return cookie.substr(0, cookie.find(';'));
+}
+
 const io::HttpHeaders kJson = {{"Content-Type", "application/json"}};
 
 io::HttpHeaders json_and(std::string name, std::string value) {
@@ -32,13 +38,21 @@ TEST(Access, on_loopback_anyone_reads_and_nobody_writes_without_a_token) {
   EXPECT_EQ(status(access, request(kJson), Need::write), 401);
   EXPECT_EQ(status(access, request(json_and("Authorization", "Bearer wrong!")), Need::write), 401);
   EXPECT_EQ(status(access, request(json_and("Authorization", "Bearer secret")), Need::write), 0);
-  EXPECT_EQ(status(access, request(json_and("Cookie", "a=b; tapeline=secret")), Need::write), 0);
+  EXPECT_EQ(
+      status(access,
+             request(json_and("Cookie", "a=b; " + cookie_of(access.login_by_token("secret")))),
+             Need::write),
+      0);
 }
 
 TEST(Access, without_any_token_nothing_is_written_over_tcp) {
   const Access access({});
   EXPECT_EQ(status(access, request(json_and("Authorization", "Bearer ")), Need::write), 401);
-  EXPECT_EQ(status(access, request(json_and("Cookie", "tapeline=")), Need::write), 401);
+  Access open({});
+  open.allow_once("code");
+  EXPECT_EQ(status(access, request(json_and("Cookie", cookie_of(open.login_by_code("code")))),
+                   Need::write),
+            401);
 }
 
 TEST(Access, an_api_token_makes_readers_log_in) {
@@ -56,11 +70,11 @@ TEST(Access, a_page_of_another_site_cannot_write_whatever_it_knows) {
                                                    {"Origin", "http://localhost:9999"},
                                                    {"Sec-Fetch-Site", "cross-site"},
                                                    {"Sec-Fetch-Site", "same-site"}}) {
-    auto headers = json_and("Cookie", "tapeline=secret");
+    auto headers = json_and("Cookie", cookie_of(access.login_by_token("secret")));
     headers.emplace_back(name, value);
     EXPECT_EQ(status(access, request(headers), Need::write), 403) << name << value;
   }
-  auto own = json_and("Cookie", "tapeline=secret");
+  auto own = json_and("Cookie", cookie_of(access.login_by_token("secret")));
   own.emplace_back("Origin", "http://localhost:8787");
   own.emplace_back("Sec-Fetch-Site", "same-origin");
   EXPECT_EQ(status(access, request(own), Need::write), 0);
@@ -98,10 +112,25 @@ TEST(Access, a_link_logs_in_once) {
   EXPECT_EQ(logged_in.status, 303);
   const std::string cookie = *io::find_header(logged_in.headers, "Set-Cookie");
   EXPECT_NE(cookie.find("HttpOnly; SameSite=Strict"), std::string::npos);
-  EXPECT_EQ(
-      status(access, request(json_and("Cookie", cookie.substr(0, cookie.find(';')))), Need::write),
-      0);
+  EXPECT_EQ(status(access, request(json_and("Cookie", cookie_of(logged_in))), Need::write), 0);
   EXPECT_EQ(access.login_by_code("code").status, 401);
+  EXPECT_EQ(access.take_code(), "");
+  access.allow_once("next");
+  EXPECT_EQ(access.take_code(), "next");
+  EXPECT_EQ(access.login_by_code("next").status, 401);
+}
+
+TEST(Access, two_directories_on_one_machine_leave_each_others_cookies_alone) {
+  const Access one({.local = "secret", .api = "api"});
+  const Access other({.local = "another", .api = "api"});
+  const std::string first = cookie_of(one.login_by_token("secret"));
+  const std::string second = cookie_of(other.login_by_token("another"));
+  EXPECT_NE(first.substr(0, first.find('=')), second.substr(0, second.find('=')));
+  for (const std::string& both : {first + "; " + second, second + "; " + first}) {
+    EXPECT_EQ(status(one, request(json_and("Cookie", both)), Need::write), 0);
+    EXPECT_EQ(status(other, request(json_and("Cookie", both)), Need::write), 0);
+  }
+  EXPECT_EQ(status(other, request(json_and("Cookie", first)), Need::write), 401);
 }
 
 TEST(Access, a_token_logs_in_as_what_it_allows) {

@@ -35,6 +35,20 @@ std::string text_of(const Route& route, const Call& call) {
   return text;
 }
 
+Result<CommandLine> command_line(const std::string& body) {
+  const Error wrong{ErrorCode::invalid_argument, "the body is no command",
+                    R"(Send {"argv":["dbt","run"],"cwd":"/folder"}.)"};
+  const auto json = TRY(text::parse_json(body));
+  const text::Value* argv = json.find("argv");
+  if (!argv || !argv->is_list() || argv->as_list().empty()) return wrong;
+  CommandLine line{{}, json.string_or("cwd", ""), json.bool_or("progress", false)};
+  for (const auto& word : argv->as_list()) {
+    if (!word.is_string()) return wrong;
+    line.argv.push_back(word.as_string());
+  }
+  return line;
+}
+
 bool may_be_page(const io::HttpRequest& request) {
   const auto& segments = request.target.segments;
   return (request.method == "GET" || request.method == "HEAD") &&
@@ -58,6 +72,8 @@ Api::Api(Clock& clock, Wakeup& wakeup, telemetry::Metrics& metrics, Commands& co
       answers_(options_.answer_bytes_max),
       jobs_(options_.jobs_max),
       command_jobs_(options_.commands_max),
+      member_jobs_(options_.jobs_max),
+      load_jobs_(options_.jobs_max),
       routes_(make_routes()) {
   metrics_.gauge_from("tapeline_serve_jobs_waiting", "Requests that wait for a worker.", {},
                       [this] { return static_cast<double>(jobs_.size()); });
@@ -161,17 +177,41 @@ void Api::handle(io::HttpRequest request, io::HttpReply reply) {
   if (match.route->runs == Runs::at_once)
     return answer(*match.route, std::move(call), std::move(reply));
   if (answer_from_cache(*match.route, call, reply)) return;
-  enqueue({match.route, std::move(call), std::move(reply)});
+  Job job{match.route, std::move(call), std::move(reply)};
+  if (job.route->runs == Runs::as_command) {
+    auto command = command_line(job.call.request.body);
+    if (!command) return finish(job.route, job.reply, error_response(command.error()));
+    job.command = *std::move(command);
+    job.lane = commands_.lane(job.command);
+  }
+  enqueue(std::move(job));
+}
+
+BoundedQueue<Api::Job>& Api::queue_of(Lane lane) {
+  if (lane == Lane::member) return member_jobs_;
+  return lane == Lane::load ? load_jobs_ : command_jobs_;
 }
 
 void Api::enqueue(Job job) {
-  const bool is_command = job.route->runs == Runs::as_command;
   const Route* route = job.route;
   io::HttpReply reply = job.reply;
+  const bool is_endless = job.lane == Lane::endless;
+  if (is_endless && endless_.fetch_add(1) >= options_.endless_max) {
+    --endless_;
+    return finish(route, reply,
+                  error_response(Error{
+                      ErrorCode::unavailable,
+                      fmt::format("{} commands that go on until they are stopped run already",
+                                  options_.endless_max),
+                      "Stop one of them, or ask for what ends by itself: --no-follow does, and a "
+                      "status without --watch."}));
+  }
   const std::size_t bytes = bytes_of(job.call);
   const bool fits = job_bytes_.fetch_add(bytes) + bytes <= options_.job_bytes_max;
-  if (fits && (is_command ? command_jobs_ : jobs_).push(std::move(job))) return;
+  BoundedQueue<Job>& queue = route->runs == Runs::as_command ? queue_of(job.lane) : jobs_;
+  if (fits && queue.push(std::move(job))) return;
   job_bytes_ -= bytes;
+  endless_ -= is_endless;
   finish(route, reply,
          error_response(Error{ErrorCode::unavailable, "too many requests wait for an answer",
                               "Try again in a second."}));
@@ -225,11 +265,12 @@ bool ApiWorker::step(std::stop_token stop) {
   return true;
 }
 
-bool ApiWorker::step_command(std::stop_token stop) {
-  auto job = api_.command_jobs_.pop(stop);
+bool ApiWorker::step_command(Lane lane, std::stop_token stop) {
+  auto job = api_.queue_of(lane).pop(stop);
   if (!job) return false;
   api_.job_bytes_ -= bytes_of(job->call);
-  api_.run_command(std::move(job->call), std::move(job->reply), std::move(stop));
+  api_.run_command(*job, std::move(stop));
+  api_.endless_ -= job->lane == Lane::endless;
   return true;
 }
 

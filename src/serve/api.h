@@ -4,10 +4,12 @@
 // serves the page, its health, and a clear 503 for the rest. What needs time goes through
 // bounded queues to workers, so that the server's thread never waits. app runs the parts:
 //
-//   http-0     io::HttpServer::run      all sockets, and answers that look at memory only
+//   http-0     io::HttpServer::run      all sockets, and answers from memory (the status, a
+//                                       stream's first event with it, reads the newest run)
 //   http-1     Api::step                follows the topic, feeds the streams
 //   http-2..n  ApiWorker::step          queries and appends, one at a time
 //   command-n  ApiWorker::step_command  commands of the command line, one at a time
+//   member-n   ApiWorker::step_command  what other processes of the directory ask
 
 #pragma once
 
@@ -69,9 +71,10 @@ class Api final : public io::HttpHandler {
  public:
   struct Options {
     Access::Tokens tokens;
-    std::size_t jobs_max = 256;            // requests that wait for a worker
-    std::size_t job_bytes_max = 64 << 20;  // of their bodies together
-    std::size_t commands_max = 8;
+    std::size_t jobs_max = 256;               // requests that wait for a worker, members' too
+    std::size_t job_bytes_max = 64 << 20;     // of their bodies together
+    std::size_t commands_max = 8;             // that wait
+    int endless_max = 4;                      // commands that never end; more threads than that
     std::size_t answer_bytes_max = 16 << 20;  // of answers that are kept until tables change
   };
 
@@ -124,6 +127,8 @@ class Api final : public io::HttpHandler {
     const Route* route = nullptr;
     Call call;
     io::HttpReply reply;
+    CommandLine command = {};
+    Lane lane = Lane::command;
   };
 
   std::vector<Route> make_routes();
@@ -140,8 +145,9 @@ class Api final : public io::HttpHandler {
   Result<std::string> newest_load_id(Call& call);
   Result<std::shared_ptr<const warehouse::Rows>> all_gaps(Call& call);
   void open_stream(Call call, io::HttpReply reply);
-  void run_command(Call call, io::HttpReply reply, std::stop_token stop);
+  void run_command(Job& job, std::stop_token stop);
 
+  BoundedQueue<Job>& queue_of(Lane lane);
   void enqueue(Job job);
   bool answer_from_cache(const Route& route, const Call& call, io::HttpReply& reply);
   void answer(const Route& route, Call call, io::HttpReply reply);
@@ -164,6 +170,9 @@ class Api final : public io::HttpHandler {
   std::atomic<bool> ready_{false};
   BoundedQueue<Job> jobs_;
   BoundedQueue<Job> command_jobs_;
+  BoundedQueue<Job> member_jobs_;
+  BoundedQueue<Job> load_jobs_;
+  std::atomic<int> endless_{0};  // that run, or wait to
   std::atomic<std::size_t> job_bytes_{0};
   Guarded<std::string> status_;  // as last published
   Duration status_at_{0};
@@ -182,8 +191,8 @@ class ApiWorker {
   /// blocks: until there is one; then as long as it takes, a query at most ten seconds
   bool step(std::stop_token stop);
 
-  /// The same for commands, which end soon after `stop`.
-  bool step_command(std::stop_token stop);
+  /// The same for commands of a lane, which end soon after `stop`; `command` is `endless` too.
+  bool step_command(Lane lane, std::stop_token stop);
 
  private:
   Api& api_;

@@ -43,20 +43,6 @@ void write_bytes(JsonWriter& json, std::string_view name, std::string_view bytes
     json.field(fmt::format("{}_base64", name), base64_encode(bytes));
 }
 
-Result<CommandLine> command_line(const std::string& body) {
-  const Error wrong{ErrorCode::invalid_argument, "the body is no command",
-                    R"(Send {"argv":["dbt","run"],"cwd":"/folder"}.)"};
-  const auto json = TRY(text::parse_json(body));
-  const text::Value* argv = json.find("argv");
-  if (!argv || !argv->is_list() || argv->as_list().empty()) return wrong;
-  CommandLine line{{}, json.string_or("cwd", ""), json.bool_or("progress", false)};
-  for (const auto& word : argv->as_list()) {
-    if (!word.is_string()) return wrong;
-    line.argv.push_back(word.as_string());
-  }
-  return line;
-}
-
 }  // namespace
 
 std::string Api::status_json(bool with_time) const {
@@ -88,13 +74,14 @@ void Api::open_stream(Call call, io::HttpReply reply) {
   }
   options.interval = std::chrono::milliseconds(call.integer("interval_ms", 0));
   const std::string* last = call.request.header("Last-Event-ID");
-  const auto since = last ? StreamPosition::parse(*last) : std::nullopt;
   // After a restart the day is read again: what the reader has seen of it is not sent once more.
-  if (since && since->topic_id == live_->position().topic_id) options.since = since;
+  auto since = last ? StreamPosition::parse(*last) : std::nullopt;
+  if (since && !live_->knows(*since)) since.reset();
+  options.since = since;
   hub_.add(std::move(reply), std::move(options), [&] {
     SseHub::Beginning beginning;
     beginning.quotes = live_->events_since(since);
-    if (since) beginning.runs_missed = hub_.runs_since(since->total());
+    if (last) beginning.runs_missed = hub_.runs_since(since ? since->total() : 0);
     beginning.status = status_json(true);
     return beginning;
   });
@@ -186,14 +173,11 @@ Result<io::HttpResponse> Api::records(Call& call) {
 }
 
 /// Frames of output go out as they come; a reader who takes none makes the command wait.
-void Api::run_command(Call call, io::HttpReply reply, std::stop_token stop) {
-  const auto line = command_line(call.request.body);
-  if (!line) return reply.send(error_response(line.error()));
-
+void Api::run_command(Job& job, std::stop_token stop) {
   const auto gone = std::make_shared<std::stop_source>();
   const auto room = std::make_shared<Wakeup>();
   const std::stop_callback on_stop(std::move(stop), [gone] { gone->request_stop(); });
-  io::HttpStream stream = reply.stream(
+  io::HttpStream stream = job.reply.stream(
       {.headers = {{"Content-Type", "application/x-ndjson"}, {"Cache-Control", "no-store"}},
        .pending_bytes_max = kCommandPendingMax},
       {.on_writable = [room] { room->notify(); }, .on_closed = [gone] { gone->request_stop(); }});
@@ -217,7 +201,7 @@ void Api::run_command(Call call, io::HttpReply reply, std::stop_token stop) {
     }
     return true;
   };
-  const auto exit = commands_.run(*line, output, gone->get_token());
+  const auto exit = commands_.run(job.command, output, gone->get_token());
   if (exit)
     send(fmt::format("{{\"exit\":{}}}\n", *exit));
   else

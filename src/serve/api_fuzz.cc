@@ -22,6 +22,7 @@ using namespace tapeline::serve;
 class NoCommands final : public Commands {
  public:
   text::Value status() override { return text::Object{{"lag", 0}}; }
+  std::optional<std::string> problem() override { return std::nullopt; }
   Result<text::Value> dags() override { return text::Value(text::Object{}); }
   Result<text::Value> runs(const std::string&) override { return nothing(); }
   Result<text::Value> tasks(const std::string&, const std::string&) override { return nothing(); }
@@ -33,6 +34,7 @@ class NoCommands final : public Commands {
   Result<text::Value> followed() override { return nothing(); }
   Result<text::Value> follow(const std::vector<std::string>&) override { return nothing(); }
   Result<text::Value> unfollow(const std::string&) override { return nothing(); }
+  Lane lane(const CommandLine&) override { return Lane::command; }
   Result<int> run(const CommandLine& line, const CommandOutput& output, std::stop_token) override {
     TL_ASSERT(!line.argv.empty());
     for (const auto& word : line.argv) output(false, word);
@@ -143,7 +145,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   over.request_stop();
   ApiWorker worker(api);
   static_cast<void>(worker.step(over.get_token()));
-  static_cast<void>(worker.step_command(over.get_token()));
+  static_cast<void>(worker.step_command(Lane::command, over.get_token()));
   TL_ASSERT(api.step());
   asker->leave();
   return 0;

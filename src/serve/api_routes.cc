@@ -78,9 +78,9 @@ void Api::add_health_routes(std::vector<Route>& routes) {
                     .answer = [this](Call&) -> Result<io::HttpResponse> {
                       Starting starting = starting_.copy();
                       if (ready()) {
-                        const text::Value parts = commands_.status();
-                        if (parts.bool_or("ready", true)) return json_response(R"({"ready":true})");
-                        starting = {parts.string_or("reason", "nothing is loaded"), std::nullopt};
+                        const auto problem = commands_.problem();
+                        if (!problem) return json_response(R"({"ready":true})");
+                        starting = {*problem, std::nullopt};
                       }
                       JsonWriter json;
                       json.begin_object()

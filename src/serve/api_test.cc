@@ -26,6 +26,7 @@ class FakeCommands final : public Commands {
   text::Value status() override {
     return text::Object{{"feed", text::Object{{"name", "none"}}}, {"lag", 3}};
   }
+  std::optional<std::string> problem() override { return broken.copy(); }
   Result<text::Value> dags() override {
     return text::Value(text::Object{{"dags", text::List{text::Object{{"id", "d"}}}}});
   }
@@ -50,6 +51,10 @@ class FakeCommands final : public Commands {
     if (symbol != "A") return Error{ErrorCode::not_found, "not followed", ""};
     return followed();
   }
+  Lane lane(const CommandLine& line) override {
+    if (line.argv[0] == "wait") return Lane::endless;
+    return line.argv[0] == "member" ? Lane::member : Lane::command;
+  }
   Result<int> run(const CommandLine& line, const CommandOutput& output,
                   std::stop_token stop) override {
     if (line.argv[0] == "wait") {
@@ -70,6 +75,7 @@ class FakeCommands final : public Commands {
   }
 
   Wakeup stopped;
+  Guarded<std::optional<std::string>> broken;
 
  private:
   static Result<text::Value> find(const std::string& dag) {
@@ -102,9 +108,12 @@ class ApiTest : public testing::Test {
         if (!more || !*more) wakeup_.wait(seen, api_->next_step() - clock_->uptime(), stop);
       }
     });
-    threads_.emplace_back([this](std::stop_token stop) {
+    start_command_worker(Lane::command);
+  }
+  void start_command_worker(Lane lane) {
+    threads_.emplace_back([this, lane](std::stop_token stop) {
       ApiWorker worker(*api_);
-      while (worker.step_command(stop)) {
+      while (worker.step_command(lane, stop)) {
       }
     });
   }
@@ -174,6 +183,10 @@ TEST_F(ApiTest, before_it_is_ready_the_page_loads_and_the_rest_says_how_far_it_i
   make_ready();
   EXPECT_EQ(get("/-/ready").body, R"({"ready":true})");
   EXPECT_EQ(get("/api/v1/topics").status, 200);
+  commands_.broken.with([](auto& why) { why = "the disk is full"; });
+  const auto broken = get("/-/ready");
+  EXPECT_EQ(broken.status, 503);
+  EXPECT_EQ(broken.body, R"({"ready":false,"reason":"the disk is full","progress":null})");
 }
 
 TEST_F(ApiTest, answers_each_question_in_json_with_the_headers_that_keep_a_page_safe) {
@@ -369,6 +382,26 @@ TEST_F(ApiTest, a_reconnect_gets_what_changed_since_and_a_gap_for_what_is_not_ke
   EXPECT_EQ(got.find("\"symbol\":\"A\""), std::string::npos) << got;
 }
 
+// A topic keeps its id in a backup, and where it has lost its end.
+TEST_F(ApiTest, a_reconnect_from_beyond_the_logs_end_gets_everything_anew) {
+  append("A", 100, "2025-01-06T15:00:00Z");
+  start();
+  while (get("/api/v1/quotes").body.find("\"A\"") == std::string::npos) std::this_thread::yield();
+  api_->publish_run({.dag = "d", .run_id = "r", .state = "success"});
+  for (const char* place : {":0,1=2", ":9,1=0", ":0", ":0,1=1,2=5"}) {
+    io::RawConnection reader(server_->address.port);
+    reader.send(stream_request("", "Last-Event-ID: " + std::string(32, 'a') + place + "\r\n"));
+    const std::string& got = reader.read_until("\"price\":100");
+    EXPECT_NE(got.find("event: gap\ndata: {\"stream\":\"run\",\"missed\":1}"), std::string::npos)
+        << place << got;
+  }
+  io::RawConnection reader(server_->address.port);
+  reader.send(stream_request("", "Last-Event-ID: " + std::string(32, 'a') + ":0,1=999999999\r\n"));
+  reader.read_until("\"price\":100");
+  append("A", 101, "2025-01-06T15:00:01Z");
+  reader.read_until("\"price\":101");
+}
+
 TEST_F(ApiTest, a_stalled_reader_costs_no_memory_and_then_gets_the_newest_value) {
   start();
   io::RawConnection reader(server_->address.port, 4096);
@@ -434,6 +467,35 @@ TEST_F(ApiTest, commands_run_over_the_socket_and_their_output_streams) {
                                return true;
                              }));
   EXPECT_GT(bytes, 6'000'000U);
+}
+
+TEST_F(ApiTest, commands_that_never_end_are_few_and_keep_no_member_waiting) {
+  start(true, {.tokens = {.local = "secret"}, .endless_max = 1});
+  start_command_worker(Lane::member);
+  const io::HttpAddress socket{.socket_path = testing::TempDir() + "tl_api.sock"};
+  const auto command = [](std::string_view word) {
+    return io::HttpCall{"POST", "/api/v1/commands", {}, fmt::format(R"({{"argv":["{}"]}})", word)};
+  };
+  // The only worker for commands is taken while this one is served.
+  std::stop_source enough;
+  const auto first =
+      io::http_lines(socket, command("wait"), 10s, enough.get_token(), [&](std::string_view) {
+        const auto second = io::http_call(socket, command("wait"), 10s);
+        EXPECT_EQ(second->status, 503);
+        EXPECT_NE(second->body.find("go on until they are stopped"), std::string::npos);
+        EXPECT_EQ(io::http_call(socket, command("member"), 10s)->status, 200);
+        enough.request_stop();
+        return true;
+      });
+  EXPECT_FALSE(first);
+  EXPECT_EQ(io::http_call(socket, command("hello"), 10s)->status,
+            200);  // after the first has ended
+  int status = 0;
+  (void)io::http_lines(socket, command("wait"), 10s, {}, [&](std::string_view line) {
+    status = line.starts_with(R"({"out")") ? 200 : 503;
+    return false;
+  });
+  EXPECT_EQ(status, 200);
 }
 
 TEST_F(ApiTest, a_client_that_goes_away_cancels_its_command) {

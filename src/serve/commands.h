@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -36,6 +37,14 @@ struct CommandLine {
   bool progress = false;  // its stderr is a terminal: show how far it is
 };
 
+/// Which threads do a command, so that no long one keeps those waiting whom that would harm.
+enum class Lane : std::uint8_t {
+  command,  // what people and other schedulers ask for
+  endless,  // the same, but it goes on until it is stopped: few at a time
+  member,   // of a process that shares the directory, and waits for a quick answer
+  load,     // the same, and it takes as long as its piece of work
+};
+
 /// Takes what a command prints. False: nobody reads any more, stop.
 using CommandOutput = std::function<bool(bool is_error, std::string_view bytes)>;
 
@@ -46,9 +55,13 @@ class Commands {
 
   /// The members of /api/v1/status that serve does not know itself: feed, data, equation, lag,
   /// dag, tests, in the shape that the API has. Asked about once a second. `ready` false, with a
-  /// `reason`, where nothing is loaded although everything is open.
-  /// blocks: never for long; it reads what is known, it queries nothing
+  /// `reason`, where there is a problem.
+  /// blocks: for one small read of the run history; all else is in memory
   virtual text::Value status() = 0;
+
+  /// Why nothing is loaded although everything is open; none where all is well.
+  /// blocks: never
+  virtual std::optional<std::string> problem() = 0;
 
   /// {"dags":[{"id",...}]}
   virtual Result<text::Value> dags() = 0;
@@ -76,6 +89,10 @@ class Commands {
   /// errors: invalid_argument, unsupported (they are fixed); not_found for one to unfollow
   virtual Result<text::Value> follow(const std::vector<std::string>& symbols) = 0;
   virtual Result<text::Value> unfollow(const std::string& symbol) = 0;
+
+  /// Which lane a command belongs in.
+  /// blocks: never
+  virtual Lane lane(const CommandLine& line) = 0;
 
   /// Runs a command of the command line inside this process; the exit code.
   /// errors: unsupported (a command that cannot run here)

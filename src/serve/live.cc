@@ -23,11 +23,16 @@ Result<bool> Live::find_topic() {
   for (const auto& topic : TRY(log_.topics())) {
     if (topic.name != options_.topic) continue;
     StreamPosition position{topic.id, {}};
+    std::vector<std::int64_t> ends;
     for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
       const msglog::TopicPartition partition{topic.name, static_cast<std::int32_t>(i)};
       position.next.push_back(TRY(log_.offset_at(partition, options_.since)));
+      ends.push_back(topic.partitions[i].end);
     }
-    state_.with([&](State& state) { state.position = position; });
+    state_.with([&](State& state) {
+      state.position = position;
+      state.ends = ends;
+    });
     return true;
   }
   return false;
@@ -111,11 +116,21 @@ std::vector<std::string> Live::symbols() const {
   return names;
 }
 
+bool Live::State::knows(const StreamPosition& since) const {
+  if (since.topic_id != position.topic_id || since.next.size() != ends.size()) return false;
+  for (std::size_t i = 0; i < ends.size(); ++i)
+    if (since.next[i] > std::max(ends[i], position.next[i])) return false;
+  return true;
+}
+
+bool Live::knows(const StreamPosition& since) const {
+  return state_.with([&](const State& state) { return state.knows(since); });
+}
+
 std::vector<QuoteEvent> Live::events_since(const std::optional<StreamPosition>& since) const {
   std::vector<QuoteEvent> events;
   state_.with([&](const State& state) {
-    const bool known = since && since->topic_id == state.position.topic_id &&
-                       since->next.size() == state.position.next.size();
+    const bool known = since && state.knows(*since);
     std::map<std::uint64_t, LiveSymbol> changed;
     state.table.each([&](const LiveSymbol& symbol) {
       if (symbol.sequence == 0) return;

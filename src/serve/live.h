@@ -49,8 +49,12 @@ class Live {
   /// Every symbol that has a price, sorted.
   std::vector<std::string> symbols() const;
 
-  /// The newest value of each symbol that changed after `since`; of all where it is none or of
-  /// another topic.
+  /// Whether `since` is a place in this topic as it is: a topic that was restored, or that lost its
+  /// end, keeps its id, and what a reader saw beyond the end is gone.
+  bool knows(const StreamPosition& since) const;
+
+  /// The newest value of each symbol that changed after `since`; of all where it is none or one
+  /// that is not known.
   std::vector<QuoteEvent> events_since(const std::optional<StreamPosition>& since) const;
 
   StreamPosition position() const;
@@ -61,6 +65,9 @@ class Live {
     explicit State(const Calendar& calendar) : table(calendar) {}
     LiveTable table;
     StreamPosition position;
+    std::vector<std::int64_t> ends;  // by partition, when the topic was found
+
+    bool knows(const StreamPosition& since) const;
   };
 
   /// `after` is what a reader has seen when it has this event too: the event's id. Events must

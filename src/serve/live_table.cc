@@ -122,6 +122,8 @@ const LiveSymbol* LiveTable::apply(const wire::QuoteView& message, std::int32_t 
 
   const Date day = Calendar::new_york_date(message.event_time);
   if (!fresh && day < symbol.day) return nullptr;
+  // The price that is shown is of the live one's day: another day's numbers do not go with it.
+  if (!fresh && day > symbol.day && message.history && !symbol.history) return nullptr;
   if (fresh || day > symbol.day) begin_day(symbol, day);
 
   const bool repeats = symbol.minute_times.contains(message.event_time);

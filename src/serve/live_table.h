@@ -74,8 +74,9 @@ class LiveTable {
   explicit LiveTable(const Calendar& calendar) : calendar_(calendar) {}
 
   /// Takes one message. The symbol, where anything that can be shown of it changed; else nullptr.
-  /// A message that staging would call invalid changes nothing, nor does one that repeats another
-  /// of the open minute, unless it corrects the newest.
+  /// A message that staging would call invalid changes nothing, nor does history of a day that the
+  /// live price has not come to, nor one that repeats another of the open minute, unless it
+  /// corrects the newest.
   const LiveSymbol* apply(const wire::QuoteView& message, std::int32_t partition,
                           std::int64_t offset);
 

@@ -102,6 +102,29 @@ TEST_F(LiveTableTest, a_new_new_york_day_begins_anew_and_an_old_one_is_over) {
   EXPECT_FALSE(apply("2025-01-06T23:30:00Z", "99", 10));
 }
 
+TEST_F(LiveTableTest, history_of_a_later_day_leaves_a_live_symbol_in_its_own) {
+  apply("2025-01-06T15:00:10Z", "100", 10);
+  EXPECT_FALSE(apply("2025-01-07T15:00:00Z", "120", 3, true));
+  EXPECT_EQ(aapl().day, *parse_date("2025-01-06"));
+  EXPECT_EQ(aapl().price.text(), "100");
+  EXPECT_EQ(aapl().volume, 10);
+  EXPECT_EQ(aapl().minute->close.text(), "100");
+  apply("2025-01-06T15:00:20Z", "101", 5);
+  EXPECT_EQ(aapl().volume, 15);
+  apply("2025-01-07T15:00:10Z", "130", 1);
+  EXPECT_EQ(aapl().day, *parse_date("2025-01-07"));
+  EXPECT_EQ(aapl().price.text(), "130");
+  EXPECT_EQ(aapl().volume, 1);
+  EXPECT_EQ(aapl().spark.size(), 1U);
+}
+
+TEST_F(LiveTableTest, history_alone_goes_from_day_to_day) {
+  apply("2025-01-06T15:00:10Z", "100", 10, true);
+  EXPECT_TRUE(apply("2025-01-07T15:00:00Z", "120", 3, true));
+  EXPECT_EQ(aapl().price.text(), "120");
+  EXPECT_EQ(aapl().volume, 3);
+}
+
 TEST_F(LiveTableTest, the_sparkline_never_has_more_than_sixty_points_and_ends_now) {
   for (int minute = 0; minute < 600; ++minute)
     apply(format_rfc3339(at("2025-01-06T09:00:00Z") + std::chrono::minutes(minute)),

@@ -60,7 +60,7 @@ struct TimeParam {
 std::optional<TimeParam> time_param(const Call& call, std::string_view name);
 
 enum class Runs : std::uint8_t {
-  at_once,     // on the server's thread: looks at memory only
+  at_once,     // on the server's thread: looks at memory, at most at the newest run
   on_worker,   // on a worker: syncs, other rooms
   with_query,  // on a worker, with a warehouse connection
   as_command,  // on a worker for what may take minutes

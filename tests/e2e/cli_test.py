@@ -5,13 +5,15 @@
 
 The calendar as CSV is compared cell by cell with tests/data/calendar (17 years, made elsewhere); bash, zsh
 and fish complete commands with the scripts that they are given; man renders docs/tapeline.1. A shell that
-is not installed is skipped. Prints `N passed, N failed`; exit status 0 only if all passed.
+is not installed is skipped. Signals end a command well, and a second one ends it at once. Prints `N passed, N failed`; exit status 0 only if all passed.
 """
 import csv
 import gzip
 import os
 import pathlib
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -92,8 +94,34 @@ def man():
     check("man: has the commands", "tapeline dag backfill DAG" in done.stdout and "--max-active-runs N" in done.stdout)
 
 
+def interrupts(binary):
+    """The first signal is waited for by a thread and ends a command well; a second one ends the process at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        tapeline = client.Tapeline(binary, pathlib.Path(folder))
+        tapeline.up()
+        tapeline.stop()
+
+        def tail():
+            process = subprocess.Popen([binary, "topic", "tail", "stock_prices", "--data-dir", tapeline.data], stderr=subprocess.PIPE, text=True)
+            process.stderr.readline()  # which directory it is: the signals have their thread by then
+            return process
+
+        process = tail()
+        caught = int(re.search(r"SigCgt:\s+(\w+)", pathlib.Path(f"/proc/{process.pid}/status").read_text())[1], 16)
+        process.send_signal(signal.SIGINT)
+        check("interrupts: Ctrl-C ends a command", process.wait(60) == 0, process.returncode)
+        check("interrupts: no handler runs", not any(caught >> (number - 1) & 1 for number in (signal.SIGINT, signal.SIGTERM)), f"{caught:x}")
+        process = tail()
+        for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):  # both are there when it goes on
+            process.send_signal(number)
+        check("interrupts: a second signal ends the process at once", process.wait(60) == -signal.SIGTERM, process.returncode)
+        done = tapeline.call("sql", "-c", "select 1")
+        check("interrupts: a command that nothing interrupts ends by itself", done.returncode == 0, done.stderr)
+
+
 def main():
     binary = pathlib.Path(sys.argv[1]).resolve()
+    interrupts(binary)
     calendar(binary)
     shells(binary)
     man()

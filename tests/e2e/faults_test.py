@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -266,6 +267,17 @@ def anew(checks, tapeline):
         until("the same address answers", lambda: tapeline.get("/-/ready")[0] == 200)
     checks.check("anew: it stops", tapeline.stop() == 0)
     checks.check("anew: it greets once", (tapeline.folder / "up.log").read_text().count("dashboard") == 1)
+    tapeline.up(environment={"TAPELINE_API_TOKEN": "a-token-of-the-test"})
+    printed = lambda: re.findall(r"log in +http://[^/]+(/\S+)", (tapeline.folder / "up.log").read_text())
+    until("it greets", printed)
+    link = printed()[0]
+    for number, answer in ((4, 303), (5, 401)):
+        tapeline.process.send_signal(signal.SIGUSR1)
+        until("it says so", lambda: said() == number)
+        until("the same address answers", lambda: tapeline.get("/-/ready")[0] == 200)
+        checks.check(f"anew: the link that was printed logs in once, {answer}", tapeline.get(link)[0] == answer)
+    checks.check("anew: no other link is printed", printed() == [link], printed())
+    checks.check("anew: it stops again", tapeline.stop() == 0)
     tapeline.sound(checks, "anew")
 
 

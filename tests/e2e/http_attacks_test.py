@@ -9,6 +9,7 @@ than there may be. After each part the program answers as before, and its memory
 line a check and `N passed, N failed`.
 """
 import argparse
+import hashlib
 import json
 import pathlib
 import re
@@ -153,8 +154,11 @@ class Attack:
                      b"text/plain; application/json"]:
             headers = self.write_headers(*([b"Content-Type: " + kind] if kind is not None else [b"X-None: 1"]))
             self.wants(f"type {kind!r}", self.request(b"POST", path, headers, line), 415)
+        cookie = b"tapeline_" + hashlib.sha256(self.token).hexdigest()[:8].encode()
+        self.wants("login by cookie: only the body is wrong", self.request(b"POST", path, [b"Content-Type: application/json", b"Cookie: " + cookie + b"=" + self.token], b""), 400)
         for header in [b"Authorization: Bearer", b"Authorization: Bearer ", b"Authorization: Basic " + self.token, b"Authorization: Bearer " + self.token[:-1],
-                       b"Authorization: Bearer " + self.token + b"0", b"Cookie: tapeline=", b"Cookie: tapeline=%", b"Cookie: xtapeline=" + self.token]:
+                       b"Authorization: Bearer " + self.token + b"0", b"Cookie: " + cookie + b"=", b"Cookie: " + cookie + b"=%",
+                       b"Cookie: x" + cookie + b"=" + self.token]:
             self.wants(f"login {header[:24]!r}", self.request(b"POST", path, [b"Content-Type: application/json", header], line), 401)
         self.wants("commands over TCP", self.request(b"POST", b"/api/v1/commands", self.write_headers(b"Content-Type: application/json"), b'{"argv":["status"]}'), 403)
 

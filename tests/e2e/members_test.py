@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """`tapeline produce`, `load` and `serve` on one data directory: they share the work, and whoever is killed with -9 is replaced.
 
-    members_test.py TAPELINE [--rounds N] [--seed N] [--only kills|finnhub|words] [--kafka VERSION] [--keep DIR]
+    members_test.py TAPELINE [--rounds N] [--seed N] [--only kills|finnhub|words|busy] [--kafka VERSION] [--keep DIR]
 
 Part kills: two producers, two loaders and a server on a topic of four partitions; a feeder posts records of its own through
 the server's address and keeps what was acknowledged. First a loader is killed, then the owner, then N more of any part; each
 is started again. At the end every acknowledged record is in raw once, the simulated exchange has no hole, loads join without
-hole or overlap, and the audit finds nothing. Part finnhub: a fake Finnhub, two producers with one key, of which one works.
+hole or overlap, and the audit finds nothing. Part finnhub: a fake Finnhub, two producers with one key, of which one works. Part busy: as many commands that never end as
+the owner takes, and more; leases and commands go on.
 With --kafka the topic is on a real broker. Prints how long others took to take over, a line for each check, and `N passed, N failed`.
 """
 import argparse
@@ -17,6 +18,7 @@ import json
 import os
 import pathlib
 import random
+import select
 import shutil
 import signal
 import socket
@@ -304,19 +306,64 @@ def words(checks, binary, folder):
         checks.check(f"words: {part.role} stops", part.process.wait(30) == 0, part.said()[-300:])
 
 
+def busy(checks, binary, folder):
+    """Commands that go on until they are stopped take nothing from members, nor from other commands."""
+    directory = Directory(binary, folder)
+    owner = Part(directory, "produce", "--feed", "simulator", "--rate", str(RATE))
+    client.until("somebody owns the directory", lambda: directory.status())
+    member = Part(directory, "produce", "--feed", "simulator", "--rate", str(RATE))
+    client.until("two producers share four partitions", lambda: collections.Counter(directory.holders("produce").values()) == {owner.name: 2, member.name: 2})
+    of_member = next(partition for partition, name in directory.holders("produce").items() if name == member.name)
+    ends = lambda: [partition["end"] for topic in json.loads(directory.get("/api/v1/topics")[1])["topics"] for partition in topic["partitions"]]
+    server = Part(directory, "serve", "--listen", "127.0.0.1:0")
+    client.until("it says where", lambda: "dashboard   http://127.0.0.1:" in server.said())
+    directory.port = int(server.said().split("dashboard   http://127.0.0.1:")[1].split()[0])
+
+    endless, refused = [], None
+    while len(endless) < 20 and not refused:
+        words = ["status", "--watch"] if len(endless) % 2 else ["topic", "tail", "stock_prices", "--from", "beginning"]
+        one = subprocess.Popen([binary, *words, "--data-dir", directory.data], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        client.until("it says something, or ends", lambda: select.select([one.stdout], [], [], 0)[0] or one.poll() is not None)
+        if one.poll() is None:
+            endless.append(one)
+        else:
+            refused = one
+    said = refused and refused.communicate()[1]
+    checks.check("busy: one too many is refused, with the cause and what to do", refused and refused.returncode == 2 and "--no-follow" in said and "until they are stopped" in said, said)
+    checks.check("busy: several run at once", len(endless) >= 3, len(endless))
+    before = ends()[of_member]
+    client.until("the member produces on", lambda: ends()[of_member] > before + 20 * LEASE)
+    done = directory.call("status", "--json", timeout=30)
+    checks.check("busy: other commands are answered", done.returncode == 0, done.stderr)
+    checks.check("busy: and both have their leases", collections.Counter(directory.holders("produce").values()) == {owner.name: 2, member.name: 2}, directory.holders("produce"))
+    endless.pop().kill()
+    ends_soon = lambda: directory.call("topic", "tail", "stock_prices", "--no-follow").returncode == 0
+    checks.check("busy: what ends by itself is taken", ends_soon())
+    def another():
+        endless.append(subprocess.Popen([binary, "status", "--watch", "--data-dir", directory.data], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))
+        return endless[-1].stdout.readline() != ""
+    client.until("one that is stopped makes room", another)
+    for one in endless:
+        one.kill()
+        one.communicate()
+    for part in (server, member, owner):
+        part.process.send_signal(signal.SIGTERM)
+        checks.check(f"busy: {part.role} stops", part.process.wait(30) == 0, part.said()[-300:])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tapeline")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", choices=["kills", "finnhub", "words"])
+    parser.add_argument("--only", choices=["kills", "finnhub", "words", "busy"])
     parser.add_argument("--kafka", metavar="VERSION")
     parser.add_argument("--keep", type=pathlib.Path)
     wanted = parser.parse_args()
     checks = client.Checks()
     folder = wanted.keep or pathlib.Path(tempfile.mkdtemp(prefix="members_"))
     binary = pathlib.Path(wanted.tapeline).resolve()
-    parts = {"words": words, "kills": lambda *of: kills(*of, wanted.rounds, random.Random(wanted.seed)), "finnhub": finnhub}
+    parts = {"words": words, "busy": busy, "kills": lambda *of: kills(*of, wanted.rounds, random.Random(wanted.seed)), "finnhub": finnhub}
     if wanted.kafka:
         sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "compat"))
         import kafka_broker

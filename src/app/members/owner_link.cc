@@ -33,7 +33,9 @@ Status OwnerLink::ask(const text::Value& request, Duration time_max,
                                  terminal, stop_, time_max);
   if (!exit) return exit.error();
   if (*exit == 0) return Ok{};
-  return Error{ErrorCode::unavailable, error, "Let all processes be of one version."};
+  while (error.ends_with('\n')) error.pop_back();
+  return Error{ErrorCode::unavailable,
+               fmt::format("the owner answered with exit code {}: {}", *exit, error), ""};
 }
 
 Result<text::Value> OwnerLink::ask(const text::Value& request) {

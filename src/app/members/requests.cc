@@ -126,6 +126,13 @@ FeedShare renew_feed(Pipeline& pipeline, const Leases::Member& member, const Fee
   return share;
 }
 
+serve::Lane member_lane(std::string_view request) {
+  const auto asked = text::parse_json(request);
+  const std::string what = asked ? asked->string_or("do", "") : "";
+  const bool is_long = what == "load" || what == "ground" || what == "today";
+  return is_long ? serve::Lane::load : serve::Lane::member;
+}
+
 Result<int> answer_member(Pipeline& pipeline, std::string_view request,
                           const serve::CommandOutput& output, std::stop_token stop) {
   const text::Value asked = TRY(text::parse_json(request));

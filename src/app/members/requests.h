@@ -20,6 +20,9 @@ constexpr std::string_view kMemberCommand = "member";
 FeedShare renew_feed(Pipeline& pipeline, const Leases::Member& member, const FeedReport& report,
                      Duration lease);
 
+/// Which of the owner's threads answers a request: those that keep a lease wait for no load.
+serve::Lane member_lane(std::string_view request);
+
 /// Answers a request of another process.
 /// errors: invalid_argument (what is none), those of what it asks for
 Result<int> answer_member(Pipeline& pipeline, std::string_view request,
