@@ -56,7 +56,7 @@ struct FetchedRecords {
 };
 
 struct FetchLimits {
-  std::int64_t records_max = 10'000;
+  std::int64_t records_max = 10'000;  // a log may count offsets instead, where they skip
   std::int64_t bytes_max = 16 << 20;  // of keys and values; one record is always given
   // For records that a broker has still to send. At zero nobody waits: an empty answer says
   // nothing of the end then, and the log's wakeup tells when they are here.

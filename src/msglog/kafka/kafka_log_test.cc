@@ -141,6 +141,50 @@ TEST_F(KafkaLogTest, new_records_wake_who_reads_at_the_end) {
   EXPECT_EQ(fetched.records[0].value, "2");
 }
 
+TEST_F(KafkaLogTest, of_a_partition_that_does_not_say_where_it_ends_the_last_answer_stands) {
+  ASSERT_TRUE(log->create_topic("wide", 2));
+  std::vector<Record> records;
+  for (int i = 0; i < 50; ++i) records.push_back({std::to_string(i), "v"});
+  ASSERT_TRUE(log->append("wide", records));
+  const auto ends = [&] {
+    std::map<TopicPartition, Offset> all;
+    const auto topics = log->topics();
+    for (const TopicInfo& topic : *topics) {
+      for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+        all[{topic.name, static_cast<std::int32_t>(i)}] = topic.partitions[i].end;
+      }
+    }
+    return all;
+  };
+  ASSERT_TRUE(log->refresh());
+  const auto before = ends();
+  ASSERT_TRUE(log->refresh());  // from here on nothing is known from the append itself
+  constexpr std::int16_t kListOffsets = 2;
+  // The question for the first offsets is answered; that for the last, and so many more, are not.
+  for (int failing = 1; failing < 4; ++failing) {
+    std::vector<rd_kafka_resp_err_t> errors(1, RD_KAFKA_RESP_ERR_NO_ERROR);
+    errors.resize(1 + static_cast<std::size_t>(failing),
+                  RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+    rd_kafka_mock_push_request_errors_array(cluster.get(), kListOffsets, errors.size(),
+                                            errors.data());
+    ASSERT_TRUE(log->refresh());
+    EXPECT_EQ(ends(), before) << failing;
+    rd_kafka_mock_clear_request_errors(cluster.get(), kListOffsets);
+  }
+}
+
+TEST_F(KafkaLogTest, more_who_read_one_partition_than_there_are_lanes_take_turns) {
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(append(std::to_string(i)));
+  for (const int round : {1, 2}) {
+    for (int at = 0; at < 36; at += 2) {
+      const auto some = log->fetch({"prices", 0}, at, {.records_max = 2});
+      ASSERT_TRUE(some) << round << ": " << some.error().message;
+      ASSERT_FALSE(some->records.empty());
+      EXPECT_EQ(some->records[0].value, std::to_string(at));
+    }
+  }
+}
+
 TEST_F(KafkaLogTest, two_who_read_one_partition_at_two_places_do_not_disturb_each_other) {
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(append(std::to_string(i)));
   Offset slow = 0;
@@ -272,6 +316,22 @@ TEST(KafkaErrors, a_stamp_that_is_not_taken_is_tried_again_and_a_refused_login_i
   const Error nobody =
       kafka_error(RD_KAFKA_RESP_ERR__TRANSPORT, "asking", "sasl_ssl://h:1: Connection refused");
   EXPECT_EQ(nobody.hint.find("login"), std::string::npos);
+}
+
+TEST(KafkaErrors, an_answer_ends_what_was_said_of_the_brokers_before) {
+  telemetry::Metrics metrics;
+  KafkaState state(metrics);
+  state.note_error("SASL authentication error", false);
+  EXPECT_FALSE(state.away());
+  state.note_error("all brokers are down", true);
+  EXPECT_TRUE(state.away());
+  EXPECT_EQ(state.last_error(), "SASL authentication error");
+  state.note_answer();
+  EXPECT_FALSE(state.away());
+  EXPECT_EQ(state.last_error(), "");
+  state.note_error("SASL authentication error", false);
+  state.note_answer();
+  EXPECT_EQ(state.last_error(), "");
 }
 
 TEST(KafkaStatistics, become_metrics_and_nonsense_changes_nothing) {
