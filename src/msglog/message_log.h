@@ -90,8 +90,8 @@ class RecordSink {
   /// Appends `records`, each to the partition of its key (as Kafka: murmur2), in order.
   ///
   /// shape:    1 to 10,000 records, each at most 1 MiB; the answer has one position a record
-  /// promise:  after an error some first part of `records` may be in the log;
-  ///           appending them all again is allowed and repeats that part
+  /// promise:  after an error any of `records` may be in the log, the last of them without the
+  ///           first; appending them all again is allowed, and repeats those
   /// errors:   invalid_argument (shape), not_found (topic), unavailable (disk full,
   ///           a failed sync, broker away), timed_out (no answer came; they may be there)
   /// blocks:   until the records survive a crash of the machine
