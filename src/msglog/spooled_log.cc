@@ -70,7 +70,11 @@ Result<std::unique_ptr<EmbeddedLog>> SpooledLog::open_log(const std::string& dir
   const auto seed = static_cast<std::uint64_t>(clock_.now().time_since_epoch().count());
   return EmbeddedLog::open(
       files_, clock_,
-      {.directory = directory, .seed = seed, .size_bytes_max = options_.size_bytes_max});
+      {.directory = directory,
+       .seed = seed,
+       .size_bytes_max = options_.size_bytes_max,
+       .size_setting = "log.spool_bytes",
+       .held_hint = "Its records wait for Kafka: `tapeline doctor` tries the brokers"});
 }
 
 /// Under the lock.

@@ -239,7 +239,11 @@ TEST_F(SpooledLogTest, a_full_spool_takes_no_more_and_drops_nothing) {
   while (taken < 100 && append(std::string(1 << 20, 'x'))) ++taken;
   EXPECT_GT(taken, 2);
   EXPECT_LT(taken, 9);
-  EXPECT_EQ(append(std::string(1 << 20, 'x')).error().code, ErrorCode::unavailable);
+  const auto refused = append(std::string(1 << 20, 'x'));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::unavailable);
+  EXPECT_NE(refused.error().hint.find("log.spool_bytes"), std::string::npos);
+  EXPECT_EQ(refused.error().hint.find("DAG"), std::string::npos);
   remote->failure.reset();
   drain();
   EXPECT_EQ(std::ssize(arrived()), taken);
