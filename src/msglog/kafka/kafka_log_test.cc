@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "../../../tests/contract/message_log_contract.h"
+#include "io/file_system.h"
 #include "msglog/kafka/statistics.h"
 
 namespace tapeline::msglog {
@@ -375,6 +376,61 @@ std::vector<LogUnderTest (*)()> real_kafka() {
     auto* const log = world->log.get();
     return {world, log};
   }};
+}
+
+/// Commits each of `values` in a transaction of its own: every second offset is a mark.
+void append_in_transactions(const std::string& topic, const std::vector<std::string>& values) {
+  char text[256];
+  rd_kafka_conf_t* const conf = rd_kafka_conf_new();
+  for (const auto& [name, value] :
+       {std::pair("bootstrap.servers", std::getenv("KAFKA_BOOTSTRAP_SERVERS")),
+        std::pair("transactional.id", topic.c_str())}) {
+    rd_kafka_conf_set(conf, name, value, text, sizeof text);
+  }
+  rd_kafka_t* const producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+  EXPECT_FALSE(rd_kafka_init_transactions(producer, 20'000));
+  for (const std::string& value : values) {
+    EXPECT_FALSE(rd_kafka_begin_transaction(producer));
+    rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(0),
+                      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                      RD_KAFKA_V_VALUE(value.data(), value.size()), RD_KAFKA_V_END);
+    EXPECT_FALSE(rd_kafka_commit_transaction(producer, 20'000));
+  }
+  rd_kafka_destroy(producer);
+}
+
+TEST(RealKafkaReader, who_reads_ranges_that_end_in_marks_reads_on_at_one_place) {
+  if (!std::getenv("KAFKA_BOOTSTRAP_SERVERS")) GTEST_SKIP() << "KAFKA_BOOTSTRAP_SERVERS";
+  const auto clock = make_system_clock();
+  const std::string prefix = "marks-" + std::to_string(getpid()) + ".";
+  const auto log = std::move(*KafkaLog::open(
+      *clock, {.settings = {{"bootstrap.servers", std::getenv("KAFKA_BOOTSTRAP_SERVERS")}},
+               .topic_prefix = prefix,
+               .replication = 1,
+               .answer_max = std::chrono::seconds(20)}));
+  ASSERT_TRUE(log->create_topic("marked", 1));
+  const auto files = io::make_file_system();
+  std::size_t threads = 0;  // a lane has some of its own
+  Offset next = 0;
+  for (int load = 0; load < 6; ++load) {
+    append_in_transactions(prefix + "marked", {"1", "2", "3"});
+    ASSERT_TRUE(log->refresh());
+    const Offset end = log->topics()->front().partitions[0].end;
+    ASSERT_EQ(end, next + 6);
+    std::vector<Offset> offsets;
+    while (next < end) {  // as the loader does, in two pieces
+      const auto some =
+          log->fetch({"marked", 0}, next, {.records_max = std::min<Offset>(end - next, 4)});
+      ASSERT_TRUE(some) << some.error().message;
+      for (const auto& record : some->records) offsets.push_back(record.offset);
+      ASSERT_GT(some->next, next);
+      ASSERT_LE(some->next, end);
+      next = some->next;
+    }
+    EXPECT_EQ(offsets, (std::vector<Offset>{end - 6, end - 4, end - 2}));
+    if (load == 2) threads = files->list("/proc/self/task")->size();
+    EXPECT_TRUE(load <= 2 || files->list("/proc/self/task")->size() == threads);
+  }
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(MessageLogContract);

@@ -73,6 +73,20 @@ struct KafkaReader::Cursor {
     for (ssize_t i = 0; i < count; ++i) carried.emplace_back(messages[i]);
   }
 
+  /// Whether reading on from here gives what stands from `from` on: offsets between the two may
+  /// hold no record.
+  bool stands_at(Offset from) {
+    if (!queue) return false;
+    if (position < from) {
+      if (carried.empty()) fill(0);
+      const auto error = carried.empty() ? RD_KAFKA_RESP_ERR__STATE : carried.front()->err;
+      const bool is_place =
+          error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+      if (is_place && carried.front()->offset >= from) position = from;
+    }
+    return position == from;
+  }
+
   /// Has librdkafka fetch on once half of what it had ahead is taken.
   ///
   /// why: before 2.2 (there it is fetch.queue.backoff.ms) it sleeps a whole second when its queue
@@ -131,26 +145,28 @@ Result<KafkaReader::Cursor*> KafkaReader::take(const std::string& topic, std::in
   std::lock_guard lock(mutex_);
   const std::pair place{topic, partition};
   if (lanes_.empty()) TRY_STATUS(make_lane());
+  const auto cursor_in = [&](const Lane& lane) -> Cursor* {
+    const auto found = lane.cursors.find(place);
+    return found == lane.cursors.end() ? nullptr : found->second.get();
+  };
   Cursor* chosen = nullptr;
   Cursor* longest_left = nullptr;
   std::shared_ptr<Lane> unused;
-  for (std::size_t i = look ? 0 : 1; i < lanes_.size(); ++i) {
-    const auto found = lanes_[i]->cursors.find(place);
-    if (found == lanes_[i]->cursors.end()) {
-      if (!unused) unused = lanes_[i];
-      continue;
+  if (look) {
+    chosen = cursor_in(*lanes_[0]);
+    if (!chosen) unused = lanes_[0];
+    if (chosen && chosen->busy) chosen = nullptr;
+  }
+  const bool is_found = chosen || unused;
+  for (std::size_t i = 1; i < lanes_.size() && !is_found; ++i) {
+    Cursor* const cursor = cursor_in(*lanes_[i]);
+    if (!cursor && !unused) unused = lanes_[i];
+    if (!cursor || cursor->busy) continue;
+    if (!look && cursor->stands_at(start)) {
+      cursor->busy = true;
+      return cursor;
     }
-    Cursor& cursor = *found->second;
-    if (cursor.busy) continue;
-    if (i == 0) {
-      chosen = &cursor;
-      break;
-    }
-    if (!look && cursor.queue && cursor.position == start) {
-      cursor.busy = true;
-      return &cursor;
-    }
-    if (!longest_left || cursor.used_at < longest_left->used_at) longest_left = &cursor;
+    if (!longest_left || cursor->used_at < longest_left->used_at) longest_left = cursor;
   }
   const bool idle = longest_left && clock_.uptime() - longest_left->used_at > kLeftAfter;
   if (!chosen && idle) chosen = longest_left;
