@@ -166,9 +166,9 @@ Status flatten(const text::Value& value, const std::string& prefix,
   return Ok{};
 }
 
-/// The file's text, from the first folder that has it; none where neither does.
 enum class Readers : std::uint8_t { anyone, owner };
 
+/// The file's text, from the first folder that has it; none where neither does.
 Result<std::optional<std::string>> read_first(io::FileSystem& files, const std::string& name,
                                               const std::vector<std::string>& folders,
                                               Readers readers) {

@@ -148,6 +148,7 @@ class Running {
   /// Stops feeds first, lets what they gave be loaded, then everything else.
   void stop() {
     feed_.clear();
+    if (feeding_) (void)feeding_->flush();
     if (feeding_) (void)host_.keep_alive(feeding_->group(), feeding_->report(), state::Sync::now);
     if (pipeline_) pipeline_->scheduler().hurry();
     const Duration deadline = clock_.uptime() + kDrainMax;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.h"
 #include "telemetry/logging.h"
@@ -87,20 +88,20 @@ Status Scheduler::resume() {
   }
   for (const state::RunRow& row : TRY(store_.active())) {
     if (!find(row.dag)) {
-      state::RunRow ended = row;
-      ended.state = "failed";
-      ended.end_at = clock_.now();
-      ended.error = fmt::format("the DAG '{}' is no longer there", row.dag);
-      wave_.runs.push_back(std::move(ended));
+      orphans_.push_back(row);
     } else if (row.run_type == kOutside) {
       TRY_STATUS(resume_outside(row));
     } else if (row.state == "queued") {
       queued_.push_back(row);
     } else {
       ActiveRun run = TRY(load(row));
-      for (const auto& [name, newest] : run.tries) {
+      for (auto& [name, newest] : run.tries) {
         const TaskState state = task_state(newest.state);
         if (state != TaskState::queued && state != TaskState::running) continue;
+        if (!run.dag->find(name)) {
+          end_lost(newest, fmt::format("the DAG has no task '{}' any more", name));
+          continue;
+        }
         const auto lines = TRY(store_.log(row.id, name, newest.try_number));
         run.live[name].first_number = std::ssize(lines);
       }
@@ -110,6 +111,29 @@ Status Scheduler::resume() {
   return commit();
 }
 
+/// Writes down the end of a try that an earlier process began and nobody goes on with.
+void Scheduler::end_lost(state::TryRow& row, std::string why) {
+  row.state = "failed";
+  row.end_at = clock_.now();
+  row.error_code = to_string(ErrorCode::cancelled);
+  row.error_message = std::move(why);
+  wave_.tries.push_back(row);
+}
+
+/// Ends the runs that an earlier process left of DAGs that are not there any more.
+///
+/// why: only where all DAGs run. A command that opens the directory for something else may have
+///      been told of another folder of DAGs, or of none.
+void Scheduler::end_orphans() {
+  for (state::RunRow& row : orphans_) {
+    row.state = "failed";
+    row.end_at = clock_.now();
+    row.error = fmt::format("the DAG '{}' is no longer there", row.dag);
+    wave_.runs.push_back(std::move(row));
+  }
+  orphans_.clear();
+}
+
 Result<ActiveRun> Scheduler::load(const state::RunRow& row) {
   auto tries = TRY(store_.tries(row.id));
   return ActiveRun::restore(row, *find(row.dag), std::move(tries), clock_);
@@ -117,6 +141,7 @@ Result<ActiveRun> Scheduler::load(const state::RunRow& row) {
 
 Result<Duration> Scheduler::step() {
   const std::lock_guard turn(turn_);
+  end_orphans();
   TRY_STATUS(advance(nullptr));
   TRY_STATUS(fold());
   return pause();
@@ -188,7 +213,11 @@ Status Scheduler::commit() {
 Status Scheduler::fold() {
   if (clock_.uptime() < fold_due_) return Ok{};
   fold_due_ = clock_.uptime() + kFoldInterval;
-  return store_.fold(clock_.now() - kFoldAfter, clock_.now() - kKeep);
+  std::set<std::int64_t> in_use;
+  for (const auto& [id, run] : active_) in_use.insert(id);
+  for (const auto& [key, leaving] : leaving_) in_use.insert(key.first);
+  for (const auto& [key, its] : outside_) in_use.insert(its.row.run);
+  return store_.fold(clock_.now() - kFoldAfter, clock_.now() - kKeep, in_use);
 }
 
 Duration Scheduler::pause() const {

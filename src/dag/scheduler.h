@@ -260,6 +260,8 @@ class Scheduler {
             SchedulerProbe& probe, std::vector<Dag> dags, Options options);
   Status resume();
   Status resume_outside(const state::RunRow& row);
+  void end_lost(state::TryRow& row, std::string why);
+  void end_orphans();
   Status check_outside(const OutsideTry& asked) const;
   Result<ActiveRun> outside_run(const OutsideTry& asked);
   Result<TaskContext> begin_outside(const OutsideTry& asked);
@@ -322,6 +324,7 @@ class Scheduler {
   std::map<std::string, Schedule> schedules_;
   std::map<std::int64_t, ActiveRun> active_;  // by id, so oldest first
   std::vector<state::RunRow> queued_;         // oldest first
+  std::vector<state::RunRow> orphans_;        // left going on, of DAGs that are not there
   state::Wave wave_;                          // to be committed
   std::vector<TaskWork> ready_;               // to be handed out after that
   std::size_t in_flight_ = 0;

@@ -208,11 +208,7 @@ Status Scheduler::resume_outside(const state::RunRow& row) {
   ActiveRun run = TRY(load(row));
   for (auto& [name, newest] : run.tries) {
     if (task_state(newest.state) != TaskState::running) continue;
-    newest.state = "failed";
-    newest.end_at = clock_.now();
-    newest.error_code = to_string(ErrorCode::cancelled);
-    newest.error_message = "the program ended during this try";
-    wave_.tries.push_back(newest);
+    end_lost(newest, "the program ended during this try");
     run.plan.restore({{name, TaskState::failed}});
   }
   settle_outside(run, false, wave_);

@@ -180,6 +180,20 @@ TEST_F(SchedulerOutside, its_runs_are_not_ours_to_change) {
   }
 }
 
+TEST_F(SchedulerOutside, a_run_that_is_worked_on_again_is_not_deleted_however_old_it_is) {
+  start(kPipeline);
+  fail("consume");
+  ASSERT_TRUE(run(asked("consume")));
+  clock_.advance(std::chrono::hours(24 * 91));
+  runner_.script = [&](const TaskContext&) {
+    step();
+    return TaskOutcome::success();
+  };
+  ASSERT_TRUE(run(asked("consume")));
+  EXPECT_EQ(states("dag__run").substr(0, 32), "consume1=failed consume2=success");
+  step();
+}
+
 TEST_F(SchedulerOutside, a_run_that_was_left_is_deleted_in_the_end) {
   start(kPipeline);
   ASSERT_TRUE(run(asked("consume")));

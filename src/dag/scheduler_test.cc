@@ -436,11 +436,38 @@ TEST_F(SchedulerTest, a_full_log_says_what_it_dropped) {
   EXPECT_EQ(log.lines().back().text, "11 more lines were dropped");
 }
 
-TEST_F(SchedulerTest, a_run_whose_dag_is_gone_is_failed) {
+TEST_F(SchedulerTest, a_run_whose_dag_is_gone_is_failed_once_dags_run) {
   start(kPipeline);
   ASSERT_TRUE(scheduler_->trigger("pipeline", {}, "run"));
   start("dag_id: other\ntasks: {a: }\n");
+  EXPECT_EQ(scheduler_->run("pipeline", "run")->state, "queued");
+  step();
   EXPECT_EQ(scheduler_->run("pipeline", "run")->state, "failed");
+  EXPECT_EQ(scheduler_->run("pipeline", "run")->error, "the DAG 'pipeline' is no longer there");
+}
+
+TEST_F(SchedulerTest, a_run_of_a_dag_that_was_not_there_for_a_while_goes_on) {
+  start(kPipeline);
+  ASSERT_TRUE(scheduler_->trigger("pipeline", {}, "run"));
+  step();
+  start("dag_id: other\ntasks: {a: }\n");  // by a command that is about something else
+  start(kPipeline);
+  settle();
+  EXPECT_EQ(scheduler_->run("pipeline", "run")->state, "success");
+}
+
+TEST_F(SchedulerTest, a_try_of_a_task_that_its_file_lost_has_failed_and_the_run_goes_on) {
+  start(kPipeline);
+  ASSERT_TRUE(scheduler_->trigger("pipeline", {}, "run"));
+  step();
+  EXPECT_EQ((*scheduler_->tasks("pipeline", "run")).at(0).state, "queued");
+  start(
+      "dag_id: pipeline\nschedule: \"@continuous\"\ntasks: {fetch: , load: {upstream: [fetch]}}\n");
+  settle();
+  EXPECT_EQ(scheduler_->run("pipeline", "run")->state, "success");
+  EXPECT_EQ(states("run"), "fetch1=success load1=success consume1=failed");
+  EXPECT_EQ((*scheduler_->tasks("pipeline", "run")).at(2).error_message,
+            "the DAG has no task 'consume' any more");
 }
 
 }  // namespace

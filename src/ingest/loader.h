@@ -139,7 +139,7 @@ class Loader {
   using Marks = std::unordered_map<std::string, Timestamp, TextHash, std::equal_to<>>;
   std::optional<Marks> marks_;
   Timestamp marks_from_ = Timestamp::min();
-  bool marks_wanted_ = false;  // rows below that came: the next load reads all marks
+  bool marks_wanted_ = false;      // rows below that came: the next load reads all marks
   std::int64_t next_load_id_ = 0;  // if nobody else takes a number meanwhile
 
   // What is older belongs to days that retention has cut. Read with the marks.

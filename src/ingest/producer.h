@@ -76,13 +76,14 @@ class Producer {
   /// errors: the log's
   Status flush();
 
+  /// Whether everything that was polled is in the log.
+  bool flushed() const { return appended_ == pending_.size() && next_.empty(); }
+
   /// What was polled and is not in the log, for who goes on with it.
   std::vector<msglog::Record> take_pending();
 
   /// The feed is at its end and everything it gave is in the log.
-  bool finished() const {
-    return feed_.finished() && appended_ == pending_.size() && next_.empty() && !failure_;
-  }
+  bool finished() const { return feed_.finished() && flushed() && !failure_; }
 
   const TradeCounts& trade_counts() const { return trades_.counts(); }
   std::int64_t bars_on_closed_dates() const { return bars_.on_closed_dates(); }

@@ -158,6 +158,7 @@ TEST_F(ProducerTest, while_the_log_takes_nothing_of_a_live_feed_there_is_a_gap) 
   producer.on_gap([&](const feeds::Gap& gap) { gaps.push_back(gap); });
   log_.full = true;
   for (int i = 0; i < 3; ++i) EXPECT_FALSE(producer.step());
+  EXPECT_FALSE(producer.flushed());
   ASSERT_EQ(gaps.size(), 1U);
   EXPECT_EQ(gaps[0].cause, "log_refused");
   EXPECT_EQ(gaps[0].begin, kNow);
@@ -165,6 +166,7 @@ TEST_F(ProducerTest, while_the_log_takes_nothing_of_a_live_feed_there_is_a_gap) 
   clock_.advance(std::chrono::minutes(2));
   log_.full = false;
   EXPECT_TRUE(producer.step());
+  EXPECT_TRUE(producer.flushed());
   ASSERT_EQ(gaps.size(), 2U);
   EXPECT_EQ(gaps[1].begin, kNow);
   EXPECT_EQ(gaps[1].end, kNow + std::chrono::minutes(2));

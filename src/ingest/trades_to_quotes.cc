@@ -13,6 +13,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr int kFileMicrosecondFirst = 500;
+constexpr std::size_t kLiveDays = 3;
 
 std::size_t index_of(Session session) { return static_cast<std::size_t>(session); }
 
@@ -81,6 +82,11 @@ TradesToQuotes::Day& TradesToQuotes::day_of(SymbolState& state, Timestamp at) {
     // The hours that belong to this date whatever the clocks do; others are looked up.
     day.begin = date + std::chrono::hours(5);
     day.end = date + std::chrono::hours(28);
+    // A live feed goes on for months, and its trades come late by minutes, not by days.
+    while (options_.stamps == StampRange::live && state.days.size() > kLiveDays &&
+           state.days.begin() != place) {
+      state.days.erase(state.days.begin());
+    }
   }
   state.day = &day;
   return day;

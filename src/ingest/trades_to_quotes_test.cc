@@ -158,6 +158,22 @@ TEST_F(TradesToQuotesTest, each_day_of_a_symbol_has_its_own_state) {
   EXPECT_EQ(quotes[2].high, dollars(3));
 }
 
+TEST_F(TradesToQuotesTest, a_live_feed_keeps_the_last_days_only_and_a_file_all) {
+  for (const auto& [stamps, again] :
+       {std::pair{StampRange::live, "15:00:00.000000Z"}, {StampRange::file, "15:00:00.000501Z"}}) {
+    TradesToQuotes converter(*calendar_, {.stamps = stamps});
+    std::vector<Trade> trades;
+    for (int day = 0; day < 4; ++day) {
+      trades.push_back(trade("15:00:00.000", 1, 1));
+      trades.back().event_time += std::chrono::days(day);
+    }
+    quotes_of(converter, trades);
+    const std::string second = stamps == StampRange::live ? "15:00:00.000001Z" : "15:00:00.000501Z";
+    EXPECT_EQ(stamp(quotes_of(converter, {trades[1]})[0]), second);
+    EXPECT_EQ(stamp(quotes_of(converter, {trades[0]})[0]), again);
+  }
+}
+
 TEST_F(TradesToQuotesTest, settling_ends_only_milliseconds_that_are_over) {
   TradesToQuotes converter(*calendar_, {});
   std::vector<Quote> quotes;

@@ -18,7 +18,7 @@ using warehouse::Rows;
 using warehouse::sql_text;
 using Cell = warehouse::Value;
 
-constexpr warehouse::QueryLimits kLimits{.rows_max = 200'000, .time_max = std::chrono::seconds(10)};
+const warehouse::QueryLimits kLimits{.rows_max = 200'000, .time_max = std::chrono::seconds(10)};
 constexpr std::int64_t kGapsMax = 1000;
 constexpr std::string_view kGapsSql =
     "select symbol, gap_start as \"start\", gap_end as \"end\", cause from raw_stocks.gaps";

@@ -1,6 +1,7 @@
 #include "state/run_store.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace tapeline::state {
 namespace {
@@ -228,24 +229,28 @@ Result<std::vector<DagRow>> RunStore::dags() const {
   });
 }
 
-Status RunStore::fold(Timestamp fold_before, Timestamp delete_before) {
+Status RunStore::fold(Timestamp fold_before, Timestamp delete_before,
+                      const std::set<std::int64_t>& in_use) {
   // Only whole minutes: those whose every start lies before the limit's minute.
   const auto minute = std::chrono::floor<std::chrono::minutes>(fold_before);
   const std::vector<Cell> limit = {micros(minute), micros(minute)};
-  constexpr std::string_view kFoldable =
-      "run_type = 'continuous' and state = 'success' and end_at < ? and start_at < ?";
+  const std::string at_rest = fmt::format("id not in ({})", fmt::join(in_use, ","));
+  const std::string foldable = fmt::format(
+      "run_type = 'continuous' and state = 'success' and end_at < ? and start_at < ? and {}",
+      at_rest);
   // The first run of each minute stands for the others; min() over ids makes it stable.
   const std::string kept = fmt::format(
       "select dag, start_at / 60000000 as minute, min(id) as first, sum(run_count) as runs, "
       "sum(busy_micros) as busy, max(end_at) as last_end from runs where {} "
       "group by dag, minute",
-      kFoldable);
+      foldable);
   return database_.write(Sync::later, [&](Connection& connection) -> Status {
     // A scheduler outside may leave a run where it is, for ever.
-    TRY_STATUS(
-        connection.run("delete from runs where "
-                       "coalesce(end_at, case run_type when 'outside' then queued_at end) < ?",
-                       {micros(delete_before)}));
+    TRY_STATUS(connection.run(
+        fmt::format("delete from runs where "
+                    "coalesce(end_at, case run_type when 'outside' then queued_at end) < ? and {}",
+                    at_rest),
+        {micros(delete_before)}));
     const auto groups = TRY(connection.query(kept + " having count(*) > 1", limit));
     for (const Row& group : groups) {
       const Cell first = group.integer(2);
@@ -257,7 +262,7 @@ Status RunStore::fold(Timestamp fold_before, Timestamp delete_before) {
       TRY_STATUS(connection.run(
           fmt::format("delete from runs where {} and dag = ? and start_at / 60000000 = ? "
                       "and id <> ?",
-                      kFoldable),
+                      foldable),
           {micros(minute), micros(minute), group.text(0), group.integer(1), first}));
     }
     return Ok{};

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -123,8 +124,9 @@ class RunStore {
   Result<std::vector<DagRow>> dags() const;
 
   /// Folds successful continuous runs that ended before `fold_before` into one row for each
-  /// minute of their start, and deletes what ended before `delete_before`.
-  Status fold(Timestamp fold_before, Timestamp delete_before);
+  /// minute of their start, and deletes what ended before `delete_before`. Those that are
+  /// `in_use`, by id, stay as they are: tries of theirs are still to be written.
+  Status fold(Timestamp fold_before, Timestamp delete_before, const std::set<std::int64_t>& in_use);
 
  private:
   RunStore(Database& database, std::int64_t next_id) : database_(database), next_id_(next_id) {}

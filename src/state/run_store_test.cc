@@ -145,7 +145,7 @@ TEST_F(RunStoreTest, old_successes_of_a_minute_become_one_row_and_failures_stay)
   for (const auto& row : wave.runs)
     wave.tries.push_back({.run = row.id, .task = "load", .try_number = 1, .state = "success"});
   ASSERT_TRUE(store_->write(wave));
-  ASSERT_TRUE(store_->fold(kNoon + minutes(1), kNoon - minutes(1)));
+  ASSERT_TRUE(store_->fold(kNoon + minutes(1), kNoon - minutes(1), {}));
   EXPECT_EQ(ids(*store_->runs("d", 10)), (Ids{"next minute", "b", "a"}));
   const auto kept = **store_->find("d", "a");
   EXPECT_EQ(kept.run_count, 2);
@@ -153,7 +153,7 @@ TEST_F(RunStoreTest, old_successes_of_a_minute_become_one_row_and_failures_stay)
   EXPECT_EQ(kept.end_at, kNoon + seconds(21));
   EXPECT_TRUE(store_->tries(kept.id)->empty());
   EXPECT_EQ(store_->tries(wave.runs[1].id)->size(), 1U);
-  ASSERT_TRUE(store_->fold(kNoon + minutes(1), kNoon + seconds(12)));
+  ASSERT_TRUE(store_->fold(kNoon + minutes(1), kNoon + seconds(12), {}));
   EXPECT_EQ(ids(*store_->runs("d", 10)), (Ids{"next minute", "a"}));
 }
 

@@ -78,6 +78,7 @@ struct ColumnBatch {
 struct QueryLimits {
   std::int64_t rows_max = -1;  // more rows are not fetched; -1: no limit
   Duration time_max{0};        // 0: no limit; then the query is interrupted, timed_out
+  std::stop_token stop;        // interrupts it too: cancelled
 };
 
 /// One session with the warehouse. A transaction is a connection's own.

@@ -79,6 +79,20 @@ def with_an_owner(tapeline):
           tasks(tapeline, "owned"))
 
 
+def half_a_load(tapeline):
+    """Of a batch that fails in the middle the first part is loaded, and the owner knows that."""
+    tapeline.call("topic", "produce", "stock_prices", input=quotes(4, 4))
+    batch = json.loads(run(tapeline, "consume", run_id="half").stdout)["ranges"][0]
+    before = json.loads(tapeline.get("/api/v1/status")[1])["equation"]["consumed"]
+    torn = {"ranges": [{**batch, "next": batch["next"] - 2}, {**batch, "first": batch["next"] - 1}]}
+    done = run(tapeline, "load", "--input", json.dumps({"consume": torn}), run_id="half")
+    known = json.loads(tapeline.get("/api/v1/status")[1])["equation"]["consumed"]
+    check("half a load: fails, and what came before the failure is counted", (done.returncode, known - before) == (1, 2), (done, before, known))
+    codes, _ = handed(tapeline, "other half")
+    check("half a load: the next one loads the rest", codes == [0] * 5 and tapeline.rows(
+        "select sum(consumed)::int as n from raw_stocks.loads")[0]["n"] == before + 4, codes)
+
+
 def wrong_calls(tapeline):
     fair = returned_by_consume = json.loads(run(tapeline, "consume", run_id="wrong").stdout)
     tapeline.call("topic", "produce", "stock_prices", input=quotes(3, 3))
@@ -181,6 +195,7 @@ def main():
         tapeline.up(environment=environment)
         try:
             with_an_owner(tapeline)
+            half_a_load(tapeline)
             wrong_calls(tapeline)
             killed(tapeline, folder)
             tapeline.up(environment=environment)

@@ -203,11 +203,10 @@ Result<state::RunRow> load_and_model(Pipeline& pipeline, const Call& call,
     const double part =
         end > begin ? static_cast<double>(loaded - begin) / static_cast<double>(end - begin) : 1;
     report.show([&] { return "loading, modelling, testing" + report.time_left(part); }, part);
-    if (run.state == "failed" && loaded < end) return run;
-    if (loaded >= end && status.tested_load_id >= status.load_id) {
-      call.terminal.end_progress();
-      return run;
-    }
+    const bool all_done = loaded >= end && status.tested_load_id >= status.load_id;
+    if (!all_done && run.state != "failed") continue;
+    call.terminal.end_progress();
+    return run;
   }
 }
 

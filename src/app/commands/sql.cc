@@ -7,7 +7,7 @@ ExitCode sql_command(Pipeline& pipeline, const Call& call) {
   const std::string format_name =
       call.line.value("format").value_or(call.json() ? "json" : "table");
   const RowsFormat format = TRY(parse_rows_format(format_name));
-  warehouse::QueryLimits limits;
+  warehouse::QueryLimits limits{.stop = call.stop};
   limits.time_max = TRY(parse_duration(call.line.value("timeout").value_or("60s")));
   if (const auto limit = call.line.value("limit")) {
     try {
@@ -26,7 +26,7 @@ ExitCode sql_command(Pipeline& pipeline, const Call& call) {
       sql, limits, [&](const std::vector<warehouse::Column>& columns) { writer.columns(columns); },
       [&](const std::vector<warehouse::Value>& row) {
         writer.row(row);
-        return !call.stop.stop_requested();
+        return true;
       });
   if (!answered) {
     call.terminal.error(answered.error());

@@ -88,7 +88,8 @@ Status each_of_ours_unloaded(Pipeline& pipeline,
 
 Status add_finnhub(Pipeline& pipeline, const GroundRequest& request, FeedGround& ground) {
   auto connection = TRY(pipeline.warehouse().connect());
-  // What the log refused before the end of the run before, it takes now.
+  // What the log refused before the end of the run before, it takes now; what was not appended any
+  // more lies in the gap that begins where all was well.
   TRY_STATUS(connection->execute(
       "update raw_stocks.gaps set healed_at = gap_end where feed = 'finnhub' and healed_at is null "
       "and cause = 'log_refused'"));

@@ -153,7 +153,12 @@ Feeding::Carried Feeding::take_carried() {
 }
 
 Status Feeding::renew() {
-  if (finnhub_) take_state(finnhub_->state(), report_);
+  if (finnhub_) {
+    const auto alive_at = report_.alive_at;
+    take_state(finnhub_->state(), report_);
+    // What the log has not taken is lost with this process: until then all was well.
+    if (producer_ && !producer_->flushed()) report_.alive_at = alive_at;
+  }
   FeedShare share = TRY(host_.renew(member_, report_));
   renew_at_ = its_.clock.uptime() + options_.renew_every;
   if (options_.feed == "replay") return Ok{};

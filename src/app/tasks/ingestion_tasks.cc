@@ -316,14 +316,29 @@ Result<TaskOutcome> IngestionTasks::consume(const TaskContext& context) {
 
 Result<TaskOutcome> IngestionTasks::load(const TaskContext& context) {
   std::lock_guard lock(loading_);
-  LoadCounts counts;
   const auto topics = TRY(parts_.log.topics());
-  for (const OffsetRange& range : TRY(batch_of(context, topics))) {
-    counts += TRY(loader_.load(range, context.run_id, context.stop));
-  }
+  const auto ranges = TRY(batch_of(context, topics));
+  const auto counts = TRY(load_ranges(ranges, context.run_id, context.stop));
   context.log->line(equation_text(counts));
-  TRY_STATUS(learn_loads());
   return TaskOutcome::success(to_value(counts));
+}
+
+/// holds: loading_
+Result<LoadCounts> IngestionTasks::load_ranges(const std::vector<OffsetRange>& ranges,
+                                               const std::string& run_id, std::stop_token stop) {
+  LoadCounts counts;
+  Status loaded = Ok{};
+  for (const OffsetRange& range : ranges) {
+    const auto its = loader_.load(range, run_id, stop);
+    if (!its) {
+      loaded = its.error();
+      break;
+    }
+    counts += *its;
+  }
+  TRY_STATUS(learn_loads());  // what came before a failure is there
+  TRY_STATUS(std::move(loaded));
+  return counts;
 }
 
 Result<LoadCounts> IngestionTasks::load_partitions(const std::vector<std::int32_t>& partitions,
@@ -340,10 +355,7 @@ Result<LoadCounts> IngestionTasks::load_partitions(const std::vector<std::int32_
   TRY_STATUS(ready_to_load(run_id, [](std::string_view) {}));
   const auto ranges = TRY(theirs());
   std::lock_guard lock(loading_);
-  LoadCounts counts;
-  for (const OffsetRange& range : ranges) counts += TRY(loader_.load(range, run_id, stop));
-  TRY_STATUS(learn_loads());
-  return counts;
+  return load_ranges(ranges, run_id, stop);
 }
 
 Result<TaskOutcome> IngestionTasks::transform(const TaskContext& context) {

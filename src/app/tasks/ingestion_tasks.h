@@ -139,6 +139,8 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
  private:
   IngestionTasks(Parts parts, Options options, std::unique_ptr<warehouse::Connection> connection);
   Status learn_loads();
+  Result<ingest::LoadCounts> load_ranges(const std::vector<ingest::OffsetRange>& ranges,
+                                         const std::string& run_id, std::stop_token stop);
   Result<dag::TaskOutcome> consume(const dag::TaskContext& context);
   Result<dag::TaskOutcome> load(const dag::TaskContext& context);
   Result<dag::TaskOutcome> transform(const dag::TaskContext& context);

@@ -35,6 +35,7 @@ struct DuckDbWarehouse::State {
     duckdb_connection connection;
     Duration began;
     std::optional<Duration> deadline;
+    std::stop_token stop;
     bool splits;  // into tasks that more than one thread can do
     bool overdue = false;
   };
@@ -65,13 +66,14 @@ constexpr auto kHelpGoesOn = std::chrono::seconds(1);   // after it, for those t
 /// Says that a statement runs, and until when it may, for as long as it lives.
 class Running {
  public:
-  Running(State& state, duckdb_connection connection, Duration time_max = {}, bool splits = true)
+  Running(State& state, duckdb_connection connection, const QueryLimits& limits = {},
+          bool splits = true)
       : state_(state) {
     const Duration now = state.clock.uptime();
     std::optional<Duration> deadline;
-    if (time_max > Duration(0)) deadline = now + time_max;
+    if (limits.time_max > Duration(0)) deadline = now + limits.time_max;
     state_.running.with([&](auto& all) {
-      all.push_back({connection, now, deadline, splits});
+      all.push_back({connection, now, deadline, limits.stop, splits});
       its_ = std::prev(all.end());
     });
   }
@@ -220,6 +222,8 @@ Result<std::int64_t> DuckDbConnection::run(std::string_view sql, QueryLimits lim
   return changed;
 }
 
+Error stopped() { return Error{ErrorCode::cancelled, "the query was stopped", ""}; }
+
 Result<std::int64_t> DuckDbConnection::run_one(duckdb_prepared_statement prepared, bool give,
                                                QueryLimits limits, const OnColumns& on_columns,
                                                const OnRow& on_row) {
@@ -228,8 +232,9 @@ Result<std::int64_t> DuckDbConnection::run_one(duckdb_prepared_statement prepare
     // A commit writes on its own thread.
     const bool splits =
         duckdb_prepared_statement_type(prepared) != DUCKDB_STATEMENT_TYPE_TRANSACTION;
-    const Running running(*state_, raw_, limits.time_max, splits);
+    const Running running(*state_, raw_, limits, splits);
     if (duckdb_execute_prepared(prepared, result.get()) == DuckDBError) {
+      if (limits.stop.stop_requested()) return stopped();
       if (running.is_overdue()) {
         return Error{ErrorCode::timed_out,
                      fmt::format("the query took longer than {}", format_duration(limits.time_max)),
@@ -258,6 +263,7 @@ Result<std::int64_t> DuckDbConnection::run_one(duckdb_prepared_statement prepare
       ++given;
       return on_row(values);
     });
+    if (limits.stop.stop_requested()) return stopped();
     if (!more) break;
   }
   return std::int64_t{0};
@@ -462,8 +468,9 @@ void DuckDbWarehouse::watch() {
   state_->running.with([&](auto& all) {
     for (State::Statement& statement : all) {
       takes_long = takes_long || (statement.splits && now - statement.began >= kLong);
-      if (!statement.deadline || now < *statement.deadline) continue;
-      statement.overdue = true;
+      // Again and again: DuckDB forgets an interrupt that comes before it has begun.
+      statement.overdue = statement.deadline && now >= *statement.deadline;
+      if (!statement.overdue && !statement.stop.stop_requested()) continue;
       duckdb_interrupt(statement.connection);
     }
   });

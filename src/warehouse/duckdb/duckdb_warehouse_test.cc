@@ -320,6 +320,34 @@ TEST(DuckDb, a_query_past_its_time_is_ended) {
   EXPECT_TRUE(connection->query("select 1"));
 }
 
+TEST(DuckDb, a_query_that_nobody_wants_any_more_is_ended) {
+  auto owned = make_system_clock();
+  auto warehouse = *DuckDbWarehouse::open(*owned, {});
+  std::stop_source asker;
+  std::jthread watcher([&](std::stop_token stop) {
+    while (owned->wait_for(std::chrono::milliseconds(5), stop)) {
+      warehouse->watch();
+      asker.request_stop();
+    }
+  });
+  const auto nobody = [](const auto&) {};
+  const Status long_one = warehouse->query_as_user(
+      "select sum(a.range * b.range) from range(10000000) a, range(10000000) b",
+      {.stop = asker.get_token()}, nobody, [](const auto&) { return true; });
+  ASSERT_FALSE(long_one);
+  EXPECT_EQ(long_one.error().code, ErrorCode::cancelled) << long_one.error().message;
+
+  std::stop_source reader;
+  std::int64_t rows = 0;
+  const Status cut_off = warehouse->query_as_user(
+      "select * from range(1000000)", {.stop = reader.get_token()}, nobody, [&](const auto&) {
+        reader.request_stop();
+        return ++rows < 10;
+      });
+  ASSERT_FALSE(cut_off);
+  EXPECT_EQ(cut_off.error().code, ErrorCode::cancelled) << cut_off.error().message;
+}
+
 /// What the calling thread has had of a processor.
 std::chrono::nanoseconds used_by_thread() {
   timespec used{};
