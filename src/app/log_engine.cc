@@ -10,6 +10,7 @@ namespace tapeline::app {
 namespace {
 
 constexpr Duration kStepRest = std::chrono::milliseconds(250);
+constexpr std::int64_t kLogBytesLeast = 64LL << 20;  // appends that come together fit
 constexpr std::int64_t kLogBytesMost = 1LL << 50;
 constexpr std::int64_t kHourMs = 3'600'000;
 
@@ -61,7 +62,7 @@ Result<std::unique_ptr<LogEngine>> LogEngine::open(const Surroundings& surroundi
     kafka->appended = &surroundings.appended;
     kafka->metrics = &surroundings.metrics;
     engine->group_ = config.text("log.group");
-    const auto spool_bytes = TRY(config.integer("log.spool_bytes", 1 << 20, kLogBytesMost));
+    const auto spool_bytes = TRY(config.integer("log.spool_bytes", kLogBytesLeast, kLogBytesMost));
     engine->kafka_ = TRY(msglog::KafkaLog::open(surroundings.clock, *std::move(kafka)));
     engine->spooled_ =
         TRY(msglog::SpooledLog::open(surroundings.files, surroundings.clock, *engine->kafka_,
@@ -70,7 +71,8 @@ Result<std::unique_ptr<LogEngine>> LogEngine::open(const Surroundings& surroundi
                                       .topics = {engine->options_.topic},
                                       .metrics = &surroundings.metrics}));
   } else {
-    const auto bytes_max = TRY(config.integer("log.retention_bytes", 1 << 20, kLogBytesMost));
+    const auto bytes_max =
+        TRY(config.integer("log.retention_bytes", kLogBytesLeast, kLogBytesMost));
     const auto segment_bytes = TRY(config.integer("log.segment_bytes", 1 << 10, 1 << 30));
     constexpr std::int64_t kAhead = 4 << 20;  // a small segment reserves no more than itself
     engine->embedded_ =

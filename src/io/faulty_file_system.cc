@@ -161,6 +161,32 @@ void FaultyFileSystem::State::change(const std::string& path, Names changed) {
   unsynced.push_back({parent_of(path), std::move(changed)});
 }
 
+/// What is in a directory goes with it: at once for readers, with the directory's own name on the
+/// disk. Names in it that are not synced yet stay so, under the new path.
+void FaultyFileSystem::State::move_what_is_below(const std::string& from, const std::string& to,
+                                                 Names& change) {
+  const auto is_below = [&](const std::string& path) { return path.starts_with(from + "/"); };
+  const auto moved = [&](const std::string& path) { return to + path.substr(from.size()); };
+  const auto add_moved = [&](const Names& all, Names& changed) {
+    for (const auto& [path, node] : all) {
+      if (!is_below(path)) continue;
+      changed[path] = nullptr;
+      changed[moved(path)] = node;
+    }
+  };
+  Names seen;
+  add_moved(names, seen);
+  take_over(seen, names);
+  add_moved(durable_names, change);
+  for (auto& later : unsynced) {
+    if (later.directory != from && !is_below(later.directory)) continue;
+    later.directory = moved(later.directory);
+    Names under;
+    for (const auto& [path, node] : later.names) under[moved(path)] = node;
+    later.names = std::move(under);
+  }
+}
+
 /// Back to what was synced, and then some: each unsynced write may be lost, kept, cut short,
 /// zeroed or have a bit flipped. Bytes outside of them stay as they were synced.
 void FaultyFileSystem::State::crash_node(Node& node) {
@@ -287,7 +313,9 @@ Status FaultyFileSystem::rename(const std::string& from, const std::string& to) 
   TRY_STATUS(state_->check_up());
   const auto found = state_->names.find(from);
   if (found == state_->names.end()) return no_such(from);
-  state_->change(to, {{to, found->second}, {from, nullptr}});
+  Names changed{{to, found->second}, {from, nullptr}};
+  if (found->second->is_directory) state_->move_what_is_below(from, to, changed);
+  state_->change(to, std::move(changed));
   return Ok{};
 }
 

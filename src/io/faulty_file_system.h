@@ -104,6 +104,7 @@ class FaultyFileSystem final : public FileSystem {
     }
     std::int64_t used_bytes() const;
     void change(const std::string& path, Names names);
+    void move_what_is_below(const std::string& from, const std::string& to, Names& change);
     void crash();
     void crash_node(Node& node);
   };

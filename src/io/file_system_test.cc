@@ -52,6 +52,14 @@ TEST_P(FileSystemTest, names_are_listed_renamed_and_removed) {
   EXPECT_FALSE(files_->info(root_ + "/a/one")->has_value());
 }
 
+TEST_P(FileSystemTest, a_folder_is_renamed_with_all_that_is_in_it) {
+  ASSERT_TRUE(write_file_atomically(*files_, root_ + "/a/b/one", "1"));
+  ASSERT_TRUE(files_->rename(root_ + "/a", root_ + "/c"));
+  EXPECT_EQ(*read_file(*files_, root_ + "/c/b/one"), "1");
+  EXPECT_FALSE(*files_->info(root_ + "/a/b/one"));
+  EXPECT_FALSE(*files_->info(root_ + "/a"));
+}
+
 TEST_P(FileSystemTest, what_is_not_there_is_not_found_and_named) {
   const auto opened = files_->open(root_ + "/nothing", OpenMode::read);
   ASSERT_FALSE(opened);
@@ -106,6 +114,28 @@ TEST(FaultyFileSystem, an_atomic_write_leaves_the_old_or_the_new_content) {
     ASSERT_TRUE(left);
     EXPECT_EQ(*left, written ? "new" : "old");
   }
+}
+
+TEST(FaultyFileSystem, a_renamed_folder_is_here_or_there_after_a_crash_with_what_was_synced) {
+  bool was_here = false;
+  bool was_there = false;
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    FaultyFileSystem files(seed);
+    ASSERT_TRUE(make_directories(files, "/d/a"));
+    ASSERT_TRUE(write_file_atomically(files, "/d/a/f", "synced"));
+    ASSERT_TRUE(files.rename("/d/a", "/d/b"));
+    if (seed % 2 == 0) {
+      ASSERT_TRUE(files.sync_directory("/d"));
+    }
+    files.kill();
+    files.start_again(true);
+    const bool there = files.info("/d/b")->has_value();
+    EXPECT_TRUE(there || seed % 2 != 0);
+    EXPECT_EQ(files.info("/d/a")->has_value(), !there);
+    EXPECT_EQ(*read_file(files, there ? "/d/b/f" : "/d/a/f"), "synced");
+    (there ? was_there : was_here) = true;
+  }
+  EXPECT_TRUE(was_here && was_there);
 }
 
 TEST(FaultyFileSystem, what_a_failed_sync_dropped_is_not_saved_by_the_next_one) {

@@ -56,7 +56,7 @@ struct FetchedRecords {
 };
 
 struct FetchLimits {
-  std::int64_t records_max = 10'000;
+  std::int64_t records_max = 10'000;  // a log may count offsets instead, where they skip
   std::int64_t bytes_max = 16 << 20;  // of keys and values; one record is always given
   // For records that a broker has still to send. At zero nobody waits: an empty answer says
   // nothing of the end then, and the log's wakeup tells when they are here.
@@ -90,8 +90,8 @@ class RecordSink {
   /// Appends `records`, each to the partition of its key (as Kafka: murmur2), in order.
   ///
   /// shape:    1 to 10,000 records, each at most 1 MiB; the answer has one position a record
-  /// promise:  after an error some first part of `records` may be in the log;
-  ///           appending them all again is allowed and repeats that part
+  /// promise:  after an error any of `records` may be in the log, the last of them without the
+  ///           first; appending them all again is allowed, and repeats those
   /// errors:   invalid_argument (shape), not_found (topic), unavailable (disk full,
   ///           a failed sync, broker away), timed_out (no answer came; they may be there)
   /// blocks:   until the records survive a crash of the machine

@@ -11,7 +11,18 @@ namespace {
 using telemetry::Level;
 
 constexpr const char* kCarrier = "carrier";  // the group whose offsets say what was carried over
-constexpr std::string_view kRefused = ".refused";
+
+/// Appends to a topic that is made where it is not there.
+Status append_making_topic(EmbeddedLog& log, const std::string& topic,
+                           std::span<const Record> records) {
+  auto done = log.append(topic, records);
+  if (!done && done.error().code == ErrorCode::not_found) {
+    TRY_STATUS(log.create_topic(topic, 1));
+    done = log.append(topic, records);
+  }
+  if (!done) return Error(done.error());
+  return Ok{};
+}
 
 }  // namespace
 
@@ -34,31 +45,50 @@ SpooledLog::SpooledLog(io::FileSystem& files, Clock& clock, MessageLog& remote, 
       clock_(clock),
       remote_(remote),
       options_(std::move(options)),
-      probe_(options_.metrics ? *options_.metrics : own_metrics_) {}
+      probe_(options_.metrics ? *options_.metrics : own_metrics_),
+      emptied_(options_.directory + ".emptied"),
+      refusals_(options_.directory + ".refused") {}
 
 Result<std::unique_ptr<SpooledLog>> SpooledLog::open(io::FileSystem& files, Clock& clock,
                                                      MessageLog& remote, Options options) {
   auto log = std::unique_ptr<SpooledLog>(new SpooledLog(files, clock, remote, std::move(options)));
+  if (TRY(files.info(log->refusals_))) log->refused_ = TRY(log->open_log(log->refusals_));
+  Status tidied = Ok{};
   if (TRY(files.info(log->options_.directory))) {
-    std::lock_guard lock(log->mutex_);
-    const auto spool = TRY(log->spool_log());
-    log->spooling_ = TRY(log->next_lot(*spool)).has_value();
+    TRY_STATUS(log->open_spool());
+    if (!TRY(log->next_lot(*log->spool_))) tidied = log->put_aside();
+  }
+  if (tidied) tidied = io::remove_all(files, log->emptied_);
+  if (!tidied) {
+    telemetry::log(Level::warn, "an emptied spool stays", telemetry::error_fields(tidied.error()));
   }
   log->tell();
   return log;
 }
 
-/// The spool, opened where it is not. Under the lock.
-Result<std::shared_ptr<EmbeddedLog>> SpooledLog::spool_log() {
-  if (spool_) return spool_;
+Result<std::unique_ptr<EmbeddedLog>> SpooledLog::open_log(const std::string& directory) {
   const auto seed = static_cast<std::uint64_t>(clock_.now().time_since_epoch().count());
-  auto opened = TRY(EmbeddedLog::open(
+  return EmbeddedLog::open(
       files_, clock_,
-      {.directory = options_.directory, .seed = seed, .size_bytes_max = options_.size_bytes_max}));
+      {.directory = directory,
+       .seed = seed,
+       .size_bytes_max = options_.size_bytes_max,
+       .size_setting = "log.spool_bytes",
+       .held_hint = "Its records wait for Kafka: `tapeline doctor` tries the brokers"});
+}
+
+/// Under the lock.
+Status SpooledLog::open_spool() {
+  auto opened = TRY(open_log(options_.directory));
   for (const auto& topic : TRY(opened->topics()))
     TRY_STATUS(opened->set_hold(topic.name, kCarrier));
   spool_ = std::move(opened);
-  return spool_;
+  return Ok{};
+}
+
+bool SpooledLog::waiting() const {
+  std::lock_guard lock(mutex_);
+  return spool_ != nullptr;
 }
 
 bool SpooledLog::belongs_in_spool(const std::string& topic, const Error& error) const {
@@ -69,29 +99,21 @@ bool SpooledLog::belongs_in_spool(const std::string& topic, const Error& error) 
 Result<std::vector<Position>> SpooledLog::append(const std::string& topic,
                                                  std::span<const Record> records) {
   TRY_STATUS(check_records(records));
-  if (!spooling_) {
+  std::unique_lock lock(mutex_);
+  if (!spool_) {
+    lock.unlock();
     auto positions = remote_.append(topic, records);
     if (positions || !belongs_in_spool(topic, positions.error())) return positions;
     telemetry::log(Level::warn, "records go to the spool",
                    telemetry::error_fields(positions.error()));
+    lock.lock();
+    if (!spool_) TRY_STATUS(open_spool());
   }
-  return append_here(topic, records);
-}
-
-Result<std::vector<Position>> SpooledLog::append_here(const std::string& topic,
-                                                      std::span<const Record> records) {
-  std::unique_lock lock(mutex_);
-  const auto spool = TRY(spool_log());
-  auto done = spool->append(topic, records);
-  if (!done && done.error().code == ErrorCode::not_found) {
-    TRY_STATUS(spool->create_topic(topic, 1));
-    TRY_STATUS(spool->set_hold(topic, kCarrier));
-    done = spool->append(topic, records);
-  }
-  if (!done) return Error(done.error()).while_doing("Kafka is away, and the spool");
-  spooling_ = true;
-  probe_.spooled.add(std::ssize(records));
+  const Status kept = append_making_topic(*spool_, topic, records);
+  if (!kept) return Error(kept.error()).while_doing("Kafka is away, and the spool");
+  TRY_STATUS(spool_->set_hold(topic, kCarrier));
   lock.unlock();
+  probe_.spooled.add(std::ssize(records));
   tell();
   return std::vector<Position>(records.size(), kWaits);
 }
@@ -99,15 +121,15 @@ Result<std::vector<Position>> SpooledLog::append_here(const std::string& topic,
 /// The first records that wait; none where all is carried over.
 Result<std::optional<SpooledLog::Lot>> SpooledLog::next_lot(EmbeddedLog& spool) {
   for (const auto& topic : TRY(spool.topics())) {
-    if (topic.name.ends_with(kRefused)) continue;
     const TopicPartition at{topic.name, 0};
     const Offset next =
         TRY(spool.committed(kCarrier, at)).value_or(topic.partitions.at(0).earliest);
     const auto fetched = TRY(spool.fetch(
         at, next, {.records_max = static_cast<std::int64_t>(kRecordsMax), .bytes_max = 4 << 20}));
     if (fetched.records.empty()) continue;
-    Lot lot{.topic = topic.name, .records = {}, .next = fetched.next};
+    Lot lot{.topic = topic.name, .offsets = {}, .records = {}, .next = fetched.next};
     for (const auto& record : fetched.records) {
+      lot.offsets.push_back(record.offset);
       lot.records.push_back({std::string(record.key), std::string(record.value)});
     }
     return std::optional(std::move(lot));
@@ -115,13 +137,14 @@ Result<std::optional<SpooledLog::Lot>> SpooledLog::next_lot(EmbeddedLog& spool) 
   return std::optional<Lot>();
 }
 
-/// What the other side will never take stands in no one's way: it is kept apart.
-Status SpooledLog::refuse(EmbeddedLog& spool, const std::string& topic, const Record& record,
-                          const Error& why) {
-  const std::string apart = topic + std::string(kRefused);
-  const Status made = spool.create_topic(apart, 1);
-  if (!made && made.error().code != ErrorCode::already_exists) return made;
-  TRY_STATUS(spool.append(apart, std::span(&record, 1)));
+/// What the other side will never take stands in no one's way: it is kept apart, in a log of its
+/// own, which drops its oldest when it is full.
+Status SpooledLog::refuse(const std::string& topic, const Record& record, const Error& why) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!refused_) refused_ = TRY(open_log(refusals_));
+    TRY_STATUS(append_making_topic(*refused_, topic, std::span(&record, 1)));
+  }
   probe_.refused.add();
   auto fields = telemetry::error_fields(why);
   fields.emplace_back("key", record.key);
@@ -130,77 +153,81 @@ Status SpooledLog::refuse(EmbeddedLog& spool, const std::string& topic, const Re
   return Ok{};
 }
 
-Status SpooledLog::carry_over(EmbeddedLog& spool, const Lot& lot) {
-  const auto done = remote_.append(lot.topic, lot.records);
-  if (done) {
+/// A lot that is refused goes record by record, so that only what is to blame for it is kept apart.
+SpooledLog::Carried SpooledLog::carry_over(const Lot& lot) {
+  const auto whole = remote_.append(lot.topic, lot.records);
+  if (whole) {
     probe_.drained.add(std::ssize(lot.records));
-    return Ok{};
+    return {lot.next, Ok{}};
   }
-  if (belongs_in_spool(lot.topic, done.error())) return done.error();
-  for (const Record& record : lot.records) {
-    const auto alone = remote_.append(lot.topic, std::span(&record, 1));
+  if (belongs_in_spool(lot.topic, whole.error())) return {lot.offsets.front(), whole.error()};
+  for (std::size_t i = 0; i < lot.records.size(); ++i) {
+    const auto alone = remote_.append(lot.topic, std::span(&lot.records[i], 1));
     if (alone) {
       probe_.drained.add();
     } else if (belongs_in_spool(lot.topic, alone.error())) {
-      return alone.error();
-    } else {
-      TRY_STATUS(refuse(spool, lot.topic, record, alone.error()));
+      return {lot.offsets[i], alone.error()};
+    } else if (Status kept = refuse(lot.topic, lot.records[i], alone.error()); !kept) {
+      return {lot.offsets[i], std::move(kept)};
     }
   }
-  return Ok{};
+  return {lot.next, Ok{}};
 }
 
 Result<bool> SpooledLog::step() {
-  if (!spooling_) return false;
-  const auto held = [this] {
+  EmbeddedLog* const spool = [this] {
     std::lock_guard lock(mutex_);
-    return spool_;
-  };
-  const auto spool = held();
+    return spool_.get();
+  }();
+  if (!spool) return false;
   const auto lot = TRY(next_lot(*spool));
   if (!lot) {
     TRY_STATUS(end_spooling());
     return false;
   }
-  const Status carried = carry_over(*spool, *lot);
-  if (carried) TRY_STATUS(spool->commit(kCarrier, {lot->topic, 0}, lot->next));
+  Carried carried = carry_over(*lot);
+  if (carried.next > lot->offsets.front()) {
+    TRY_STATUS(spool->commit(kCarrier, {lot->topic, 0}, carried.next));
+  }
   tell();
-  TRY_STATUS(carried);
+  TRY_STATUS(std::move(carried.status));
   return true;
 }
 
-/// All is carried over: the files go, and appends go to the other side again.
+/// All is carried over: appends go to the other side again, and the files go.
 Status SpooledLog::end_spooling() {
   {
     std::lock_guard lock(mutex_);
     if (TRY(next_lot(*spool_))) return Ok{};  // one came in this moment
-    bool keeps_refused = false;
-    for (const auto& topic : TRY(spool_->topics())) {
-      keeps_refused = keeps_refused || topic.name.ends_with(kRefused);
-    }
-    if (!keeps_refused) {
-      spool_.reset();
-      TRY_STATUS(io::remove_all(files_, options_.directory));
-    }
-    spooling_ = false;
+    TRY_STATUS(put_aside());
   }
   telemetry::log(Level::info, "the spool is empty");
   tell();
-  return Ok{};
+  return io::remove_all(files_, emptied_);
+}
+
+/// Takes the spool away, all of it at once: half of its files would be sent again, or be damage.
+/// Where that fails it is closed all the same, and the next one goes on in it. Under the lock.
+Status SpooledLog::put_aside() {
+  spool_.reset();  // it writes when it closes
+  TRY_STATUS(io::remove_all(files_, emptied_));
+  TRY_STATUS(files_.rename(options_.directory, emptied_));
+  return files_.sync_directory(options_.directory.substr(0, options_.directory.rfind('/')));
 }
 
 SpoolStatus SpooledLog::spool() {
   SpoolStatus status{.size_bytes_max = options_.size_bytes_max};
   std::lock_guard lock(mutex_);
+  if (const auto refused = refused_ ? refused_->topics() : std::vector<TopicInfo>()) {
+    for (const auto& topic : *refused) {
+      status.refused += topic.partitions.at(0).end - topic.partitions.at(0).earliest;
+    }
+  }
   if (!spool_) return status;
   status.size_bytes = spool_->usage().size_bytes;
   const auto topics = spool_->topics();
   for (const auto& topic : topics ? *topics : std::vector<TopicInfo>()) {
     const PartitionInfo& its = topic.partitions.at(0);
-    if (topic.name.ends_with(kRefused)) {
-      status.refused += its.end - its.earliest;
-      continue;
-    }
     const auto committed = spool_->committed(kCarrier, {topic.name, 0});
     const Offset next = committed && *committed ? **committed : its.earliest;
     status.records += its.end - next;

@@ -4,10 +4,13 @@
 // as done once it is synced there. From then on every append goes behind it, so that records of a
 // key keep their order, until step() has carried all of it over. Everything else is the other
 // side's own answer.
+//
+//   <directory>           the spool; there only while records wait
+//   <directory>.emptied   one that was carried over, until its files are gone
+//   <directory>.refused   records that the other side will never take, under their topics' names
 
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -28,7 +31,7 @@ struct SpoolStatus {
   std::int64_t records = 0;
   std::int64_t size_bytes = 0;  // on disk
   std::int64_t size_bytes_max = 0;
-  std::int64_t refused = 0;            // records that the other side will never take
+  std::int64_t refused = 0;            // records that the other side will never take, and kept
   std::optional<Timestamp> oldest_at;  // when the first that waits was spooled
 };
 
@@ -38,7 +41,7 @@ class SpooledLog final : public MessageLog {
  public:
   struct Options {
     std::string directory;
-    std::int64_t size_bytes_max = 5LL << 30;
+    std::int64_t size_bytes_max = 5LL << 30;  // of the spool, and of what was refused
     std::set<std::string> topics;  // spooled even while the other side does not know them
     telemetry::Metrics* metrics = nullptr;
   };
@@ -59,7 +62,7 @@ class SpooledLog final : public MessageLog {
   /// Brings the metrics up to date: what waits grows older by itself.
   void tell();
 
-  bool waiting() const { return spooling_.load(); }
+  bool waiting() const;
   SpoolStatus spool();
 
   /// A position of a record that waits: nobody knows its place yet.
@@ -90,20 +93,25 @@ class SpooledLog final : public MessageLog {
   };
   struct Lot {
     std::string topic;
+    std::vector<Offset> offsets;
     std::vector<Record> records;
     Offset next = 0;
   };
+  /// How far a lot has come, and why not farther.
+  struct Carried {
+    Offset next = 0;
+    Status status = Ok{};
+  };
 
   SpooledLog(io::FileSystem& files, Clock& clock, MessageLog& remote, Options options);
-  Result<std::shared_ptr<EmbeddedLog>> spool_log();
+  Result<std::unique_ptr<EmbeddedLog>> open_log(const std::string& directory);
+  Status open_spool();
   bool belongs_in_spool(const std::string& topic, const Error& error) const;
-  Result<std::vector<Position>> append_here(const std::string& topic,
-                                            std::span<const Record> records);
   Result<std::optional<Lot>> next_lot(EmbeddedLog& spool);
-  Status carry_over(EmbeddedLog& spool, const Lot& lot);
-  Status refuse(EmbeddedLog& spool, const std::string& topic, const Record& record,
-                const Error& why);
+  Carried carry_over(const Lot& lot);
+  Status refuse(const std::string& topic, const Record& record, const Error& why);
   Status end_spooling();
+  Status put_aside();
 
   io::FileSystem& files_;
   Clock& clock_;
@@ -111,9 +119,12 @@ class SpooledLog final : public MessageLog {
   const Options options_;
   telemetry::Metrics own_metrics_;
   Probe probe_;
-  std::atomic<bool> spooling_{false};
-  std::mutex mutex_;  // of the handle, and of the step from spooling to not
-  std::shared_ptr<EmbeddedLog> spool_;
+  const std::string emptied_;  // directories, beside the spool's
+  const std::string refusals_;
+
+  mutable std::mutex mutex_;
+  std::unique_ptr<EmbeddedLog> spool_;  // there: what is appended waits; only step() takes it away
+  std::unique_ptr<EmbeddedLog> refused_;  // once there is something in it
 };
 
 }  // namespace tapeline::msglog

@@ -45,6 +45,7 @@ EmbeddedLog::EmbeddedLog(io::FileSystem& files, Clock& clock, Options options)
                options_.appended,
                std::min(options_.segment_bytes, options_.size_bytes_max / 4),
                options_.preallocate_bytes,
+               options_.size_bytes_max,
                [this](std::int64_t bytes) { return make_room(bytes); }},
       offsets_(files_, options_.directory + "/__groups"),
       ids_(Rng(options_.seed)) {}
@@ -249,10 +250,20 @@ Offset EmbeddedLog::held_from(const std::string& topic, const Topic& owner,
   return offsets_.committed(*group, to_hex(owner.id), partition).value_or(0);
 }
 
-/// Drops the oldest segments that nobody holds until `bytes` more fit.
-Status EmbeddedLog::make_room(std::int64_t bytes) {
-  if (context_.total_bytes + bytes <= options_.size_bytes_max) return Ok{};
-  return retention_.with([&](Ok&) -> Status {
+Error EmbeddedLog::full(std::int64_t bytes, bool held) const {
+  return Error{ErrorCode::unavailable,
+               fmt::format("the message log is full: {} of {} bytes, and {} more do not fit",
+                           context_.total_bytes.load(), options_.size_bytes_max, bytes),
+               held ? fmt::format("{}, or raise {}.", options_.held_hint, options_.size_setting)
+                    : fmt::format("Raise {}.", options_.size_setting)};
+}
+
+/// Drops the oldest segments that nobody holds until `bytes` more fit; none where they never can.
+Result<std::optional<Error>> EmbeddedLog::make_room(std::int64_t bytes) {
+  using Full = std::optional<Error>;
+  if (context_.total_bytes + bytes <= options_.size_bytes_max) return Full();
+  if (bytes > options_.size_bytes_max) return Full(full(bytes, false));
+  return retention_.with([&](Ok&) -> Result<Full> {
     while (context_.total_bytes + bytes > options_.size_bytes_max) {
       Partition* oldest = nullptr;
       Timestamp oldest_at;
@@ -269,16 +280,10 @@ Status EmbeddedLog::make_room(std::int64_t bytes) {
           }
         }
       }
-      if (!oldest)
-        return Error{ErrorCode::unavailable,
-                     fmt::format("the message log is full: {} of {} bytes",
-                                 context_.total_bytes.load(), options_.size_bytes_max),
-                     held ? "Its records wait to be loaded: see that the DAG runs, or raise the "
-                            "log's size limit."
-                          : "Raise the log's size limit."};
+      if (!oldest) return Full(full(bytes, held));
       TRY_STATUS(oldest->drop_oldest_segment());
     }
-    return Ok{};
+    return Full();
   });
 }
 

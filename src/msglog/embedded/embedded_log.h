@@ -41,8 +41,10 @@ class EmbeddedLog final : public MessageLog {
  public:
   struct Options {
     std::string directory;
-    std::uint64_t seed = 0;                    // of topic ids; another one at each start
-    std::int64_t size_bytes_max = 20LL << 30;  // of all topics together
+    std::uint64_t seed = 0;                            // of topic ids; another one at each start
+    std::int64_t size_bytes_max = 20LL << 30;          // of all topics together
+    std::string size_setting = "log.retention_bytes";  // the name of that where it is set
+    std::string held_hint = "Its records wait to be loaded: see that the DAG runs";
     std::int64_t segment_bytes = 64 << 20;
     std::int64_t preallocate_bytes = 4 << 20;  // how far ahead room is reserved; 0: not at all
     Wakeup* appended = nullptr;                // notified when there are new records to fetch
@@ -115,7 +117,8 @@ class EmbeddedLog final : public MessageLog {
   Result<Partition*> find(const TopicPartition& partition);
   std::vector<std::pair<std::string, Topic*>> all();
   Offset held_from(const std::string& topic, const Topic& owner, std::int32_t partition);
-  Status make_room(std::int64_t bytes);
+  Result<std::optional<Error>> make_room(std::int64_t bytes);
+  Error full(std::int64_t bytes, bool held) const;
 
   io::FileSystem& files_;
   Clock& clock_;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <latch>
 #include <set>
 #include <thread>
 
@@ -382,6 +384,93 @@ TEST_F(EmbeddedLogTest, retention_drops_the_oldest_segments_and_says_where_to_go
   EXPECT_EQ(info().earliest, earliest);
 }
 
+TEST_F(EmbeddedLogTest, who_reads_what_retention_drops_is_told_where_to_go_on) {
+  options_.size_bytes_max = 20'000;
+  options_.segment_bytes = 2'000;
+  stop_and_open();
+  while (log_->usage().size_bytes < 19'000) ASSERT_TRUE(append(std::string(100, '.')));
+  bool inside = false;
+  int looks = 0;
+  files_.before_change([&] {
+    if (std::exchange(inside, true)) return;
+    const Offset earliest = info().earliest;
+    const auto fetched = log_->fetch(kWhere, 0, {});
+    EXPECT_EQ(bool(fetched), earliest == 0);
+    if (!fetched) {
+      EXPECT_EQ(fetched.error().code, ErrorCode::invalid_argument) << fetched.error().message;
+      EXPECT_NE(fetched.error().hint.find(std::to_string(earliest)), std::string::npos);
+    }
+    const auto found = log_->offset_at(kWhere, Timestamp(5s));
+    EXPECT_TRUE(found) << found.error().message;
+    EXPECT_EQ(found ? *found : -1, earliest);
+    ++looks;
+    inside = false;
+  });
+  while (info().earliest == 0) ASSERT_TRUE(append(std::string(100, '.')));
+  files_.before_change({});
+  EXPECT_GT(looks, 3);
+}
+
+TEST_F(EmbeddedLogTest, a_segment_that_is_gone_already_does_not_stop_retention) {
+  options_.size_bytes_max = 20'000;
+  options_.segment_bytes = 2'000;
+  stop_and_open();
+  while (log_->usage().size_bytes < 19'000) ASSERT_TRUE(append(std::string(100, '.')));
+  ASSERT_TRUE(files_.remove(kFirst));
+  for (int i = 0; i < 300; ++i) ASSERT_TRUE(append(std::string(100, '.')));
+  EXPECT_LE(log_->usage().size_bytes, 20'000);
+}
+
+TEST_F(EmbeddedLogTest, a_segment_that_somebody_removed_is_damage) {
+  options_.segment_bytes = 2'000;
+  stop_and_open();
+  for (int i = 0; i < 60; ++i) ASSERT_TRUE(append(std::string(100, '.')));
+  ASSERT_TRUE(files_.remove(kFirst));
+  EXPECT_EQ(log_->fetch(kWhere, 0, {}).error().code, ErrorCode::corrupt);
+  EXPECT_EQ(log_->fetch(kWhere, 3, {}).error().code, ErrorCode::corrupt);
+}
+
+TEST_F(EmbeddedLogTest, an_append_that_the_log_can_never_hold_drops_nothing) {
+  options_.size_bytes_max = 20'000;
+  options_.segment_bytes = 2'000;
+  stop_and_open();
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(append(std::string(100, '.')));
+  const std::vector<Record> records(300, Record{"k", std::string(100, '.')});
+  const auto refused = log_->append("t", records);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::unavailable);
+  EXPECT_NE(refused.error().hint.find("log.retention_bytes"), std::string::npos);
+  EXPECT_EQ(info().earliest, 0);
+  EXPECT_EQ(counted("tapeline_msglog_append_errors_total", {{"reason", "full"}}), 1);
+  ASSERT_TRUE(append("short"));
+}
+
+TEST_F(EmbeddedLogTest, appends_that_only_fit_one_after_the_other_go_so) {
+  options_.size_bytes_max = 20'000;
+  options_.segment_bytes = 2'000;
+  stop_and_open();
+  const std::vector<Record> records(80, Record{"k", std::string(100, '.')});
+  std::latch running(5);
+  std::vector<std::thread> others;
+  std::atomic<bool> begun = false;
+  files_.before_change([&] {  // on the thread of the first append, until it is let go
+    if (begun.exchange(true)) return;
+    for (int i = 0; i < 4; ++i) {
+      others.emplace_back([&] {
+        running.count_down();
+        const auto appended = log_->append("t", records);
+        EXPECT_TRUE(appended) << appended.error().message;
+      });
+    }
+    running.arrive_and_wait();
+    for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // they get as far as they can
+  });
+  EXPECT_TRUE(log_->append("t", records));
+  for (auto& other : others) other.join();
+  files_.before_change({});
+  EXPECT_EQ(info().end, 5 * 80);
+}
+
 TEST_F(EmbeddedLogTest, a_hold_keeps_records_until_they_are_committed) {
   options_.size_bytes_max = 20'000;
   options_.segment_bytes = 2'000;
@@ -399,6 +488,7 @@ TEST_F(EmbeddedLogTest, a_hold_keeps_records_until_they_are_committed) {
   ASSERT_FALSE(appended);
   EXPECT_EQ(appended.error().code, ErrorCode::unavailable);
   EXPECT_NE(appended.error().message.find("full"), std::string::npos);
+  EXPECT_NE(appended.error().hint.find("log.retention_bytes"), std::string::npos);
   EXPECT_FALSE(log_->health());
   EXPECT_TRUE(log_->usage().is_nearly_full);
   // Topics by name: "other", which nobody holds, and "t".

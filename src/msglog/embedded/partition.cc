@@ -243,6 +243,10 @@ void Partition::carry_out(const CommitQueue<Request>::Group& group) {
   std::int64_t bytes = 0;
   for (const auto& request : group) bytes += std::ssize(request->bytes);
   auto status = bytes > 0 ? prepare(bytes) : Status(Ok{});
+  if (!status && writer_.log_is_full && group.size() > 1) {  // some of it may fit alone
+    for (const auto& request : group) carry_out({request});
+    return;
+  }
   const auto at = std::max(context_.clock.now(), writer_.appended_at);
   for (const auto& request : group) {
     if (request->job) {
@@ -266,14 +270,16 @@ void Partition::carry_out(const CommitQueue<Request>::Group& group) {
 Status Partition::prepare(std::int64_t bytes) {
   const auto damage = state_.with([](const State& state) { return state.damage; });
   if (damage) return Error(*damage);
-  auto room = context_.make_room(bytes);
-  if (!room && writer_.file && writer_.position > 0) {
+  writer_.log_is_full = false;
+  auto full = TRY(context_.make_room(bytes));
+  if (full && bytes <= context_.size_bytes_max && writer_.file && writer_.position > 0) {
     // The segment that is written to cannot be dropped; a fresh one makes it one that can.
     writer_.file.reset();
     TRY_STATUS(begin_segment());
-    room = context_.make_room(bytes);
+    full = TRY(context_.make_room(bytes));
   }
-  TRY_STATUS(std::move(room));
+  writer_.log_is_full = full.has_value();
+  if (full) return *full;
   if (!writer_.file) return begin_segment();
   return Ok{};
 }
@@ -416,8 +422,8 @@ void Partition::count_failure(const Error& why) {
     context_.probe.appends_failed_damage.add();
     return;
   }
-  const bool full = why.message.starts_with("the message log is full");
-  (full ? context_.probe.appends_failed_full : context_.probe.appends_failed_disk).add();
+  (writer_.log_is_full ? context_.probe.appends_failed_full : context_.probe.appends_failed_disk)
+      .add();
   state_.with([&](State& state) { state.last_error = why; });
 }
 
@@ -450,33 +456,6 @@ Status Partition::try_disk() {
   return Ok{};
 }
 
-PartitionInfo Partition::info() const {
-  return state_.with([](const State& state) {
-    PartitionInfo info;
-    info.end = state.end;
-    info.earliest = state.segments.empty() ? state.end : state.segments.front().base;
-    for (const auto& segment : state.segments) info.size_bytes += segment.size_bytes;
-    return info;
-  });
-}
-
-Status Partition::add_files(std::vector<LogFile>& files) const {
-  const auto state = state_.copy();
-  const std::string below = fmt::format("{}/{}/", name_.topic, name_.partition);
-  const auto name_of = [&](const std::string& path) {
-    return below + path.substr(directory_.size() + 1);
-  };
-  for (const auto& segment : state.segments) {
-    if (segment.size_bytes == 0) continue;
-    files.push_back({name_of(segment_path(segment.base)), segment.size_bytes,
-                     LogFile::Records{name_, segment.base, segment.end}});
-    if (segment.file) continue;  // its index is written when the next one begins
-    const auto index = TRY(context_.files.info(index_path(segment.base)));
-    if (index) files.push_back({name_of(index_path(segment.base)), index->size_bytes, {}});
-  }
-  return Ok{};
-}
-
 std::optional<Partition::OldestSegment> Partition::oldest_segment() const {
   return state_.with([](const State& state) -> std::optional<OldestSegment> {
     if (state.segments.size() < 2) return std::nullopt;
@@ -486,9 +465,14 @@ std::optional<Partition::OldestSegment> Partition::oldest_segment() const {
 }
 
 Status Partition::drop_oldest_segment() {
-  const auto oldest = state_.with([](const State& state) { return state.segments.front(); });
+  // Readers know of it before the file goes.
+  const auto oldest = state_.with([](State& state) {
+    state.given_up = state.segments.front().end;
+    return state.segments.front();
+  });
   static_cast<void>(context_.files.remove(index_path(oldest.base)).has_value());
-  TRY_STATUS(context_.files.remove(segment_path(oldest.base)));
+  const auto removed = context_.files.remove(segment_path(oldest.base));
+  if (!removed && removed.error().code != ErrorCode::not_found) return Error(removed.error());
   // The names go one after another, so that a crash cannot leave a hole between two segments.
   TRY_STATUS(context_.files.sync_directory(directory_));
   state_.with([&](State& state) { state.segments.erase(state.segments.begin()); });

@@ -71,8 +71,10 @@ struct PartitionContext {
   Wakeup* appended;  // may be null
   std::int64_t segment_bytes;
   std::int64_t preallocate_bytes;
-  /// Makes room for so many bytes by dropping old segments. errors: unavailable (full)
-  std::function<Status(std::int64_t)> make_room;
+  std::int64_t size_bytes_max;  // of all together
+  /// Makes room for so many bytes by dropping old segments. Answers why the log is full; none
+  /// where there is room. errors: unavailable (the disk)
+  std::function<Result<std::optional<Error>>(std::int64_t)> make_room;
   std::atomic<std::int64_t> total_bytes = 0;
 };
 
@@ -140,6 +142,11 @@ class Partition {
     Offset synced_end = 0;            // what was acknowledged, at least, when it was opened
     std::optional<Error> last_error;  // of the last append that failed, until one works
     std::uint64_t repairs = 0;
+    Offset given_up = 0;  // retention took what is below; the oldest segment's file may be gone
+
+    Offset earliest() const {
+      return segments.empty() ? end : std::max(segments.front().base, given_up);
+    }
   };
 
   /// What only the leading thread touches.
@@ -152,6 +159,7 @@ class Partition {
     Timestamp appended_at;
     std::int64_t next_entry_at = 0;
     std::vector<IndexEntry> new_entries;  // of what is written and not published
+    bool log_is_full = false;             // there was no room when it was last asked for
   };
 
   struct PendingBatch {
@@ -219,6 +227,7 @@ class Partition {
   void count_failure(const Error& why);
 
   Result<Located> locate(Offset start);
+  Result<Offset> look_for(Timestamp at);
   Result<Place> place_in(const Segment& segment, Offset offset);
   Result<std::shared_ptr<const Index>> index_of(const Segment& segment);
   Result<std::shared_ptr<const io::File>> file_of(const Segment& segment);

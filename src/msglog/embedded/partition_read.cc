@@ -1,4 +1,5 @@
-// Reading a partition: where an offset or an instant stands, and the records from there on.
+// Reading a partition: what there is, where an offset or an instant stands, and the records from
+// there on.
 
 #include <fmt/format.h>
 
@@ -14,6 +15,33 @@ namespace {
 constexpr std::size_t kHints = 16;  // readers that follow a partition without looking up
 
 }  // namespace
+
+PartitionInfo Partition::info() const {
+  return state_.with([](const State& state) {
+    PartitionInfo info;
+    info.end = state.end;
+    info.earliest = state.earliest();
+    for (const auto& segment : state.segments) info.size_bytes += segment.size_bytes;
+    return info;
+  });
+}
+
+Status Partition::add_files(std::vector<LogFile>& files) const {
+  const auto state = state_.copy();
+  const std::string below = fmt::format("{}/{}/", name_.topic, name_.partition);
+  const auto name_of = [&](const std::string& path) {
+    return below + path.substr(directory_.size() + 1);
+  };
+  for (const auto& segment : state.segments) {
+    if (segment.size_bytes == 0) continue;
+    files.push_back({name_of(segment_path(segment.base)), segment.size_bytes,
+                     LogFile::Records{name_, segment.base, segment.end}});
+    if (segment.file) continue;  // its index is written when the next one begins
+    const auto index = TRY(context_.files.info(index_path(segment.base)));
+    if (index) files.push_back({name_of(index_path(segment.base)), index->size_bytes, {}});
+  }
+  return Ok{};
+}
 
 Result<std::shared_ptr<const io::File>> Partition::file_of(const Segment& segment) {
   if (segment.file) return segment.file;
@@ -69,7 +97,7 @@ Result<Partition::Located> Partition::locate(Offset start) {
                                name_.topic, name_.partition),
                    fmt::format("The next record will have offset {}.", state.end)};
     if (start == state.end && state.damage) return Error(*state.damage);
-    const Offset earliest = state.segments.empty() ? state.end : state.segments.front().base;
+    const Offset earliest = state.earliest();
     if (start < earliest)
       return Error{ErrorCode::invalid_argument,
                    fmt::format("offset {} of topic '{}' partition {} is gone: retention removed it",
@@ -114,6 +142,8 @@ Result<FetchedRecords> Partition::fetch(Offset start, FetchLimits limits) {
     const auto located = locate(start);
     if (!located && located.error().code == ErrorCode::not_found && !std::exchange(again, true))
       continue;
+    if (!located && located.error().code == ErrorCode::not_found)
+      return damaged_at(start, directory_, 0);  // somebody removed it
     if (!located) return Error(located.error());
     FetchedRecords nothing;
     nothing.next = start;
@@ -130,7 +160,9 @@ Result<FetchedRecords> Partition::fetch(Offset start, FetchLimits limits) {
         repairs_seen = located->repairs;
         continue;
       }
-      if (fetched.error().code == ErrorCode::corrupt) context_.probe.damage_found.add();
+      const bool gone = fetched.error().code == ErrorCode::not_found;
+      if (gone || fetched.error().code == ErrorCode::corrupt) context_.probe.damage_found.add();
+      if (gone) return damaged_at(start, segment_path(located->segment.base), 0);
       return Error(fetched.error());
     }
     if (!(*fetched)->records.empty()) return *std::move(*fetched);
@@ -217,8 +249,20 @@ Result<std::optional<FetchedRecords>> Partition::read_from(const Located& from, 
 }
 
 Result<Offset> Partition::offset_at(Timestamp at) {
-  const auto segments = state_.with([](const State& state) { return state.segments; });
-  if (segments.empty()) return state_.with([](const State& state) { return state.end; });
+  while (true) {
+    const Offset earliest = info().earliest;
+    const auto found = look_for(at);
+    if (found || found.error().code != ErrorCode::not_found) return found;
+    // Where retention took the file meanwhile, what is left is looked at.
+    if (info().earliest == earliest) return damaged_at(earliest, directory_, 0);
+  }
+}
+
+Result<Offset> Partition::look_for(Timestamp at) {
+  auto [segments, earliest] =
+      state_.with([](const State& state) { return std::pair(state.segments, state.earliest()); });
+  if (!segments.empty() && segments.front().base < earliest) segments.erase(segments.begin());
+  if (segments.empty()) return earliest;
   // Times never go back, so it is in the last segment that begins before `at`, or begins the next.
   const auto after = std::ranges::lower_bound(segments, at, {}, &Segment::first_appended_at);
   if (after == segments.begin()) return segments.front().base;

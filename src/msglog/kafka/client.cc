@@ -241,8 +241,8 @@ KafkaProbe::KafkaProbe(telemetry::Metrics& metrics)
                                    "Bytes the producer has received since it was made.")) {}
 
 void KafkaState::note_answer() {
-  if (!away_.exchange(false, std::memory_order_relaxed)) return;
   last_error_.with([](std::string& text) { text.clear(); });
+  if (!away_.exchange(false, std::memory_order_relaxed)) return;
   telemetry::log(Level::info, "kafka answers again");
 }
 

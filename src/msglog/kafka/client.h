@@ -71,7 +71,7 @@ class KafkaState {
 
   bool away() const { return away_.load(std::memory_order_relaxed); }
 
-  /// The last thing that went wrong; empty if all is well.
+  /// What went wrong since a broker last answered; empty if nothing did.
   std::string last_error() const { return last_error_.copy(); }
 
   KafkaProbe probe;

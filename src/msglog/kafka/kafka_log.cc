@@ -50,7 +50,7 @@ int KafkaLog::answer_ms() const {
 }
 
 /// The first and the last offsets of partitions: one question to each leader for the first, one
-/// for the last. A partition that has no leader just now is left out.
+/// for the last. A partition that does not answer both, as one without a leader, is left out.
 Result<KafkaLog::Ends> KafkaLog::ask_ends(KafkaClient& client,
                                           const std::vector<TopicPartition>& partitions) {
   Ends ends;
@@ -68,6 +68,7 @@ Result<KafkaLog::Ends> KafkaLog::ask_ends(KafkaClient& client,
       const bool of_one = error > RD_KAFKA_RESP_ERR_NO_ERROR && partitions.size() > 1;
       if (!of_one) return failure;
       // A broker's error is one partition's, as of one that moves: the others have answers.
+      ends.clear();  // the halves of them that are known
       for (const TopicPartition& one : partitions) {
         auto alone = ask_ends(client, {one});
         if (alone) ends.merge(*alone);
@@ -77,9 +78,14 @@ Result<KafkaLog::Ends> KafkaLog::ask_ends(KafkaClient& client,
     }
     for (int i = 0; i < list->cnt; ++i) {
       const rd_kafka_topic_partition_t& one = list->elems[i];
-      if (one.err != RD_KAFKA_RESP_ERR_NO_ERROR || one.offset < 0) continue;
-      PartitionInfo& info = ends[{one.topic, one.partition}];
-      (what == RD_KAFKA_OFFSET_BEGINNING ? info.earliest : info.end) = one.offset;
+      const TopicPartition its{one.topic, one.partition};
+      if (one.err != RD_KAFKA_RESP_ERR_NO_ERROR || one.offset < 0) {
+        ends.erase(its);
+      } else if (what == RD_KAFKA_OFFSET_BEGINNING) {
+        ends[its].earliest = one.offset;
+      } else if (const auto found = ends.find(its); found != ends.end()) {
+        found->second.end = one.offset;
+      }
     }
   }
   return ends;

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "../../../tests/contract/message_log_contract.h"
+#include "io/file_system.h"
 #include "msglog/kafka/statistics.h"
 
 namespace tapeline::msglog {
@@ -139,6 +140,50 @@ TEST_F(KafkaLogTest, new_records_wake_who_reads_at_the_end) {
   }
   ASSERT_EQ(fetched.records.size(), 1U);
   EXPECT_EQ(fetched.records[0].value, "2");
+}
+
+TEST_F(KafkaLogTest, of_a_partition_that_does_not_say_where_it_ends_the_last_answer_stands) {
+  ASSERT_TRUE(log->create_topic("wide", 2));
+  std::vector<Record> records;
+  for (int i = 0; i < 50; ++i) records.push_back({std::to_string(i), "v"});
+  ASSERT_TRUE(log->append("wide", records));
+  const auto ends = [&] {
+    std::map<TopicPartition, Offset> all;
+    const auto topics = log->topics();
+    for (const TopicInfo& topic : *topics) {
+      for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+        all[{topic.name, static_cast<std::int32_t>(i)}] = topic.partitions[i].end;
+      }
+    }
+    return all;
+  };
+  ASSERT_TRUE(log->refresh());
+  const auto before = ends();
+  ASSERT_TRUE(log->refresh());  // from here on nothing is known from the append itself
+  constexpr std::int16_t kListOffsets = 2;
+  // The question for the first offsets is answered; that for the last, and so many more, are not.
+  for (int failing = 1; failing < 4; ++failing) {
+    std::vector<rd_kafka_resp_err_t> errors(1, RD_KAFKA_RESP_ERR_NO_ERROR);
+    errors.resize(1 + static_cast<std::size_t>(failing),
+                  RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+    rd_kafka_mock_push_request_errors_array(cluster.get(), kListOffsets, errors.size(),
+                                            errors.data());
+    ASSERT_TRUE(log->refresh());
+    EXPECT_EQ(ends(), before) << failing;
+    rd_kafka_mock_clear_request_errors(cluster.get(), kListOffsets);
+  }
+}
+
+TEST_F(KafkaLogTest, more_who_read_one_partition_than_there_are_lanes_take_turns) {
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(append(std::to_string(i)));
+  for (const int round : {1, 2}) {
+    for (int at = 0; at < 36; at += 2) {
+      const auto some = log->fetch({"prices", 0}, at, {.records_max = 2});
+      ASSERT_TRUE(some) << round << ": " << some.error().message;
+      ASSERT_FALSE(some->records.empty());
+      EXPECT_EQ(some->records[0].value, std::to_string(at));
+    }
+  }
 }
 
 TEST_F(KafkaLogTest, two_who_read_one_partition_at_two_places_do_not_disturb_each_other) {
@@ -274,6 +319,22 @@ TEST(KafkaErrors, a_stamp_that_is_not_taken_is_tried_again_and_a_refused_login_i
   EXPECT_EQ(nobody.hint.find("login"), std::string::npos);
 }
 
+TEST(KafkaErrors, an_answer_ends_what_was_said_of_the_brokers_before) {
+  telemetry::Metrics metrics;
+  KafkaState state(metrics);
+  state.note_error("SASL authentication error", false);
+  EXPECT_FALSE(state.away());
+  state.note_error("all brokers are down", true);
+  EXPECT_TRUE(state.away());
+  EXPECT_EQ(state.last_error(), "SASL authentication error");
+  state.note_answer();
+  EXPECT_FALSE(state.away());
+  EXPECT_EQ(state.last_error(), "");
+  state.note_error("SASL authentication error", false);
+  state.note_answer();
+  EXPECT_EQ(state.last_error(), "");
+}
+
 TEST(KafkaStatistics, become_metrics_and_nonsense_changes_nothing) {
   telemetry::Metrics metrics;
   KafkaProbe probe(metrics);
@@ -315,6 +376,64 @@ std::vector<LogUnderTest (*)()> real_kafka() {
     auto* const log = world->log.get();
     return {world, log};
   }};
+}
+
+/// Commits each of `values` in a transaction of its own: every second offset is a mark.
+void append_in_transactions(const std::string& topic, const std::vector<std::string>& values) {
+  char text[256];
+  rd_kafka_conf_t* const conf = rd_kafka_conf_new();
+  rd_kafka_conf_set(conf, "bootstrap.servers", std::getenv("KAFKA_BOOTSTRAP_SERVERS"), text,
+                    sizeof text);
+  rd_kafka_conf_set(conf, "transactional.id", topic.c_str(), text, sizeof text);
+  rd_kafka_t* const producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+  EXPECT_FALSE(rd_kafka_init_transactions(producer, 20'000));
+  for (const std::string& value : values) {
+    EXPECT_FALSE(rd_kafka_begin_transaction(producer));
+    rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(0),
+                      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                      RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()),
+                      RD_KAFKA_V_END);
+    EXPECT_FALSE(rd_kafka_commit_transaction(producer, 20'000));
+  }
+  rd_kafka_destroy(producer);
+}
+
+TEST(RealKafkaReader, who_reads_ranges_that_end_in_marks_reads_on_at_one_place) {
+  if (!std::getenv("KAFKA_BOOTSTRAP_SERVERS")) GTEST_SKIP() << "KAFKA_BOOTSTRAP_SERVERS";
+  const auto clock = make_system_clock();
+  const std::string prefix = "marks-" + std::to_string(getpid()) + ".";
+  const auto log = std::move(*KafkaLog::open(
+      *clock, {.settings = {{"bootstrap.servers", std::getenv("KAFKA_BOOTSTRAP_SERVERS")}},
+               .topic_prefix = prefix,
+               .replication = 1,
+               .answer_max = std::chrono::seconds(20)}));
+  ASSERT_TRUE(log->create_topic("marked", 1));
+  const auto files = io::make_file_system();
+  std::size_t threads = 0;  // a lane has some of its own
+  Offset next = 0;
+  for (int load = 0; load < 6; ++load) {
+    append_in_transactions(prefix + "marked", {"1", "2", "3"});
+    Offset end = 0;
+    for (int looks = 0; end != next + 6; ++looks) {  // the marks come a moment after the commit
+      ASSERT_LT(looks, 500);
+      clock->wait_for(std::chrono::milliseconds(20), {});
+      ASSERT_TRUE(log->refresh());
+      end = log->topics()->front().partitions[0].end;
+    }
+    std::vector<Offset> offsets;
+    while (next < end) {  // as the loader does, in two pieces
+      const auto some =
+          log->fetch({"marked", 0}, next, {.records_max = std::min<Offset>(end - next, 4)});
+      ASSERT_TRUE(some) << some.error().message;
+      for (const auto& record : some->records) offsets.push_back(record.offset);
+      ASSERT_GT(some->next, next);
+      ASSERT_LE(some->next, end);
+      next = some->next;
+    }
+    EXPECT_EQ(offsets, (std::vector<Offset>{end - 6, end - 4, end - 2}));
+    if (load == 2) threads = files->list("/proc/self/task")->size();
+    EXPECT_TRUE(load <= 2 || files->list("/proc/self/task")->size() == threads);
+  }
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(MessageLogContract);

@@ -16,6 +16,7 @@ constexpr std::size_t kLanesMax = 12;
 constexpr std::size_t kMessagesAtOnce = 1024;
 constexpr int kWaitMs = 100;
 constexpr Duration kIdleMax = std::chrono::minutes(1);
+constexpr Duration kLeftAfter = std::chrono::seconds(10);  // nobody reads on here, most likely
 constexpr std::size_t kAheadWorthWaking = 10'000;
 constexpr int kWakeMs = 100;
 
@@ -72,6 +73,20 @@ struct KafkaReader::Cursor {
     for (ssize_t i = 0; i < count; ++i) carried.emplace_back(messages[i]);
   }
 
+  /// Whether reading on from here gives what stands from `from` on: offsets between the two may
+  /// hold no record.
+  bool stands_at(Offset from) {
+    if (!queue) return false;
+    if (position < from) {
+      if (carried.empty()) fill(0);
+      const auto error = carried.empty() ? RD_KAFKA_RESP_ERR__STATE : carried.front()->err;
+      const bool is_place =
+          error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+      if (is_place && carried.front()->offset >= from) position = from;
+    }
+    return position == from;
+  }
+
   /// Has librdkafka fetch on once half of what it had ahead is taken.
   ///
   /// why: before 2.2 (there it is fetch.queue.backoff.ms) it sleeps a whole second when its queue
@@ -116,41 +131,52 @@ KafkaReader::~KafkaReader() {
 }
 
 Result<std::shared_ptr<KafkaReader::Lane>> KafkaReader::make_lane() {
-  if (lanes_.size() >= kLanesMax) {
-    return Error{ErrorCode::unavailable, "too many places of one partition are read at once",
-                 "It works again when one of the readers has ended."};
-  }
   auto lane = std::make_shared<Lane>();
   lane->client = TRY(KafkaClient::make(KafkaClient::Kind::consumer, settings_, state_));
   lanes_.push_back(lane);
   return lane;
 }
 
-/// A place to read from, marked busy: one that stands at `start` already, else one that is free.
-/// A look at a single record has a lane of its own, so that nobody who reads on loses his place.
+/// A place to read from, marked busy: one that stands at `start` already, else one that is free,
+/// else that which was left longest ago. A look at a single record has a lane of its own, so that
+/// nobody who reads on loses his place.
 Result<KafkaReader::Cursor*> KafkaReader::take(const std::string& topic, std::int32_t partition,
                                                Offset start, bool look) {
   std::lock_guard lock(mutex_);
   const std::pair place{topic, partition};
   if (lanes_.empty()) TRY_STATUS(make_lane());
+  const auto cursor_in = [&](const Lane& lane) -> Cursor* {
+    const auto found = lane.cursors.find(place);
+    return found == lane.cursors.end() ? nullptr : found->second.get();
+  };
   Cursor* chosen = nullptr;
+  Cursor* longest_left = nullptr;
   std::shared_ptr<Lane> unused;
-  for (std::size_t i = look ? 0 : 1; i < (look ? 1 : lanes_.size()); ++i) {
-    const auto found = lanes_[i]->cursors.find(place);
-    if (found == lanes_[i]->cursors.end()) {
-      if (!unused) unused = lanes_[i];
-      continue;
+  if (look) {
+    chosen = cursor_in(*lanes_[0]);
+    if (!chosen) unused = lanes_[0];
+    if (chosen && chosen->busy) chosen = nullptr;
+  }
+  const bool is_found = chosen || unused;
+  for (std::size_t i = 1; i < lanes_.size() && !is_found; ++i) {
+    Cursor* const cursor = cursor_in(*lanes_[i]);
+    if (!cursor && !unused) unused = lanes_[i];
+    if (!cursor || cursor->busy) continue;
+    if (!look && cursor->stands_at(start)) {
+      cursor->busy = true;
+      return cursor;
     }
-    Cursor& cursor = *found->second;
-    if (!cursor.busy && cursor.queue && cursor.position == start) {
-      cursor.busy = true;
-      return &cursor;
-    }
-    const bool idle = look || clock_.uptime() - cursor.used_at > std::chrono::seconds(10);
-    if (!cursor.busy && idle) chosen = &cursor;
+    if (!longest_left || cursor->used_at < longest_left->used_at) longest_left = cursor;
+  }
+  const bool idle = longest_left && clock_.uptime() - longest_left->used_at > kLeftAfter;
+  if (!chosen && idle) chosen = longest_left;
+  if (!chosen && !unused && lanes_.size() < kLanesMax) unused = TRY(make_lane());
+  if (!chosen && !unused) chosen = longest_left;
+  if (!chosen && !unused) {
+    return Error{ErrorCode::unavailable, "too many places of one partition are read at once",
+                 "It works again when one of the readers has ended."};
   }
   if (!chosen) {
-    if (!unused) unused = TRY(make_lane());
     auto made = std::make_unique<Cursor>(unused, topic, partition);
     chosen = made.get();
     unused->cursors.insert_or_assign(place, std::move(made));
@@ -195,6 +221,7 @@ Result<FetchedRecords> KafkaReader::read(Cursor& cursor, Offset known_end,
   auto memory = std::make_shared<Fetched>();
   memory->lane = cursor.lane.lock();
   FetchedRecords fetched;
+  const Offset start = cursor.position;
   std::int64_t bytes = 0;
   const auto waits_max = limits.wait_max / std::chrono::milliseconds(kWaitMs);
   for (std::int64_t waits = 0;;) {
@@ -236,8 +263,15 @@ Result<FetchedRecords> KafkaReader::read(Cursor& cursor, Offset known_end,
       continue;
     }
     const auto size = static_cast<std::int64_t>(first->len + first->key_len);
-    const auto count = std::ssize(fetched.records);
-    if (count > 0 && (count >= limits.records_max || bytes + size > limits.bytes_max)) break;
+    if (!fetched.records.empty()) {
+      // Offsets count, not records: who reads a range stands at its end then, where he reads on,
+      // though the last offsets of it hold no record.
+      if (first->offset - start >= limits.records_max) {
+        cursor.position = std::max(cursor.position, start + limits.records_max);
+        break;
+      }
+      if (bytes + size > limits.bytes_max) break;
+    }
     bytes += size;
     const auto& message = memory->messages.emplace_back(std::move(cursor.carried.front()));
     cursor.carried.pop_front();
