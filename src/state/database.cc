@@ -150,12 +150,15 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
   auto reader = opened(Sync::later);
   if (!reader) return std::move(reader).error().while_doing(doing);
   return std::unique_ptr<Database>(
-      new Database(*std::move(syncing_writer), *std::move(writer), *std::move(reader)));
+      new Database(path, *std::move(syncing_writer), *std::move(writer), *std::move(reader)));
 }
 
 Status Database::copy_to(const std::string& path) {
-  std::lock_guard lock(read_mutex_);
-  if (auto done = reader_.run("vacuum into ?", {path}); !done) {
+  const auto copy = [&]() -> Status {
+    Connection connection = TRY(Connection::open(path_));
+    return connection.run("vacuum into ?", {path});
+  };
+  if (auto done = copy(); !done) {
     return std::move(done).error().while_doing(fmt::format("copying the state to '{}'", path));
   }
   return Ok{};

@@ -93,7 +93,7 @@ class Database {
   }
 
   /// Writes what is committed to a new file, without the room that deleted rows left. It is not
-  /// synced.
+  /// synced. Nobody waits for it.
   /// errors: already_exists (there is such a file), unavailable (disk)
   Status copy_to(const std::string& path);
 
@@ -108,11 +108,13 @@ class Database {
   }
 
  private:
-  Database(Connection syncing_writer, Connection writer, Connection reader)
-      : syncing_writer_(std::move(syncing_writer)),
+  Database(std::string path, Connection syncing_writer, Connection writer, Connection reader)
+      : path_(std::move(path)),
+        syncing_writer_(std::move(syncing_writer)),
         writer_(std::move(writer)),
         reader_(std::move(reader)) {}
 
+  const std::string path_;
   std::mutex write_mutex_;
   Connection syncing_writer_;
   Connection writer_;
