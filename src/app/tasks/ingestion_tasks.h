@@ -42,7 +42,7 @@ struct IngestionStatus {
   std::int64_t lag = 0;  // messages in the topic that are not loaded
   std::int64_t load_id = 0;
   std::int64_t tested_load_id = 0;
-  std::int64_t done_load_id = 0;  // the DAG's tasks have nothing more to do for it
+  std::int64_t done_load_id = 0;  // up to this one the DAG's tasks have nothing more to do
   struct Tests {
     std::int64_t pass = 0;
     std::int64_t warn = 0;
@@ -83,8 +83,9 @@ class IngestionTasks final : public dag::TaskRunner, public dag::HasWork {
 
   Result<dag::TaskOutcome> run(const dag::TaskContext& context) override;
 
-  /// Whether there is something to load, or, as far as the DAG reaches, to transform and test; much
-  /// from 10,000 messages on. blocks: never; it looks at numbers in memory
+  /// Whether there is something to load or, as far as the DAG reaches, to transform and test; much
+  /// from 10,000 messages on.
+  /// blocks: never; it looks at numbers in memory
   dag::Work has_work(const std::string& dag) override;
 
   /// Whether retention keeps what is not loaded yet. Nobody waits for it while the DAG is paused.
