@@ -28,6 +28,9 @@ constexpr std::array kFlags = {
     Flag{"--fail-fast", "-x", Takes::nothing, "stop at the first failure"},
     Flag{"--store-failures", "", Takes::nothing, "keep the rows that fail a data test"},
     Flag{"--vars", "", Takes::one, "variables, as YAML"},
+    Flag{"--indirect-selection", "", Takes::one,
+         "tests to take: eager, cautious, buildable, empty"},
+    Flag{"--profile", "", Takes::one, "the profile, instead of the project's"},
     Flag{"--target", "-t", Takes::one, "the profile's target"},
     Flag{"--profiles-dir", "", Takes::one, "the folder of profiles.yml"},
     Flag{"--project-dir", "", Takes::one, "the folder of dbt_project.yml"},
@@ -36,11 +39,9 @@ constexpr std::array kFlags = {
     Flag{"--quiet", "-q", Takes::nothing, "print errors only"},
     Flag{"--no-write-json", "", Takes::nothing, "leave out manifest.json and run_results.json"},
     Flag{"--threads", "", Takes::one, nullptr},
-    Flag{"--profile", "", Takes::one, nullptr},
     Flag{"--log-level", "", Takes::one, nullptr},
     Flag{"--log-path", "", Takes::one, nullptr},
     Flag{"--log-format", "", Takes::one, nullptr},
-    Flag{"--indirect-selection", "", Takes::one, nullptr},
     Flag{"--no-partial-parse", "", Takes::nothing, nullptr},
     Flag{"--partial-parse", "", Takes::nothing, nullptr},
     Flag{"--no-use-colors", "", Takes::nothing, nullptr},
@@ -104,6 +105,13 @@ const Flag* find_flag(std::string_view word) {
   return nullptr;
 }
 
+Status check_choice(std::string_view flag, const std::string& value,
+                    const std::vector<std::string>& choices) {
+  if (std::ranges::find(choices, value) != choices.end()) return Ok{};
+  return usage(fmt::format("Invalid value for '{}': '{}' is not one of '{}'.", flag, value,
+                           fmt::join(choices, "', '")));
+}
+
 Status apply(const Flag& flag, const std::vector<std::string>& values, CommandLine& line) {
   const std::string_view name = flag.name;
   auto& invocation = line.invocation;
@@ -130,9 +138,15 @@ Status apply(const Flag& flag, const std::vector<std::string>& values, CommandLi
     line.project_dir = values[0];
   else if (name == "--target-path")
     line.target_path = values[0];
-  else if (name == "--output")
+  else if (name == "--profile")
+    line.profile = values[0];
+  else if (name == "--output") {
+    TRY_STATUS(check_choice(name, values[0], {"json", "name", "path", "selector"}));
     invocation.output = values[0];
-  else if (name == "--quiet")
+  } else if (name == "--indirect-selection") {
+    TRY_STATUS(check_choice(name, values[0], {"eager", "cautious", "buildable", "empty"}));
+    invocation.indirect_selection = values[0];
+  } else if (name == "--quiet")
     invocation.quiet = true;
   else if (name == "--no-write-json")
     line.write_json = false;
@@ -235,18 +249,23 @@ Result<int> run_command_line(std::span<const std::string> words, const CommandLi
     if (given.empty()) return world.working_directory;
     return given.starts_with('/') ? given : world.working_directory + "/" + given;
   };
-  const auto project_dir = folder_of(line.project_dir);
-  auto files = ProjectFiles::read_folder(world.disk, project_dir);
+  auto project_dir = folder_of(line.project_dir);
+  const bool shipped = world.shipped && line.project_dir.empty() &&
+                       !TRY(world.disk.info(project_dir + "/dbt_project.yml"));
+  auto files = shipped ? Result<ProjectFiles>(*world.shipped)
+                       : ProjectFiles::read_folder(world.disk, project_dir);
   if (!files) return usage_exit(files.error());
+  if (shipped) project_dir = world.shipped_artifacts;
 
   Engine::Options options;
+  options.profile = line.profile;
   options.target = line.target;
-  options.target_path = line.target_path;
-  options.environment = world.environment;
+  options.target_path = shipped ? "target" : line.target_path;
+  if (!shipped) options.environment = world.environment;
   options.artifacts_json = line.write_json;
   auto profiles_dir = line.profiles_dir;
-  if (const auto found = world.environment.find("DBT_PROFILES_DIR");
-      profiles_dir.empty() && found != world.environment.end())
+  if (const auto found = options.environment.find("DBT_PROFILES_DIR");
+      profiles_dir.empty() && found != options.environment.end())
     profiles_dir = found->second;
   if (!profiles_dir.empty()) {
     const auto path = folder_of(profiles_dir) + "/profiles.yml";

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@ namespace tapeline::transform {
 
 struct CommandLine {
   Invocation invocation;
+  std::string profile;
   std::string target;
   std::string project_dir;
   std::string profiles_dir;
@@ -29,7 +31,7 @@ Result<CommandLine> parse_command_line(std::span<const std::string> words);
 std::string command_line_help();
 
 /// What a command line needs from outside.
-/// owns: nothing
+/// owns: nothing but the shipped project's files
 struct CommandLineWorld {
   io::FileSystem& disk;
   warehouse::Warehouse& warehouse;
@@ -38,6 +40,11 @@ struct CommandLineWorld {
   Environment environment;
   std::string working_directory;
   const ConsoleSink& out;
+
+  // The project that is meant where the words name no folder and the working directory is none. It
+  // reads nothing of the environment.
+  std::optional<ProjectFiles> shipped = std::nullopt;
+  std::string shipped_artifacts = "";  // the folder below which its own go
 };
 
 /// Runs `tapeline dbt <words>`: reads the project's folder, writes artifacts below it.

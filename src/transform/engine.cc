@@ -65,6 +65,7 @@ Status Engine::State::load(const Invocation& invocation) {
   const auto context = yaml_context(options.environment, invocation.vars, {});
   project = TRY(load_project(files, *context));
   if (!options.target_path.empty()) project.target_path = options.target_path;
+  if (!options.profile.empty()) project.profile = options.profile;
   const auto* profiles = files.find("profiles.yml");
   const std::string& yaml =
       !options.profiles_yaml.empty() || profiles == nullptr ? options.profiles_yaml : *profiles;
@@ -121,7 +122,7 @@ Result<InvocationResult> Engine::State::invoke(const Invocation& invocation,
     TRY_STATUS(learn_database(connection));
     if (const auto done = parse(invocation); !done) return ended(done.error());
   }
-  Session session(connection);
+  Session session(connection, stop);
   World world{.manifest = *parsed->manifest,
               .profile = profile,
               .environment = options.environment,
@@ -151,7 +152,8 @@ Result<InvocationResult> Engine::State::invoke(const Invocation& invocation,
 
 Result<std::set<std::string>> Engine::State::selected_for(const Invocation& invocation,
                                                           World& world, const Console& console) {
-  auto selection = TRY(select_nodes(world.manifest, invocation.select, invocation.exclude));
+  auto selection = TRY(select_nodes(world.manifest, invocation.select, invocation.exclude,
+                                    invocation.indirect_selection));
   for (const auto& criterion : selection.unmatched)
     console.info(
         fmt::format("The selection criterion '{}' does not match any enabled nodes", criterion));

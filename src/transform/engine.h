@@ -34,6 +34,7 @@ struct Invocation {
   bool store_failures = false;
   std::string output;  // of ls: json, name, path or selector; empty: selector
   std::vector<std::string> resource_types;
+  std::string indirect_selection = "eager";  // or cautious, buildable, empty
 };
 
 struct InvocationResult {
@@ -49,6 +50,7 @@ class Engine {
   using ArtifactSink = Runner::Sink;
 
   struct Options {
+    std::string profile;        // empty: the project's own
     std::string target;         // empty: the profile's own
     std::string target_path;    // where artifacts go; empty: where the project says
     std::string profiles_yaml;  // empty: the profiles.yml among the files

@@ -47,6 +47,16 @@ std::vector<std::string> text_list(const text::Value* value, std::vector<std::st
   return texts;
 }
 
+/// Folders, as the names of the project's files begin: `./models/` is `models`.
+std::vector<std::string> folder_list(const text::Value* value, std::vector<std::string> fallback) {
+  auto folders = text_list(value, std::move(fallback));
+  for (auto& folder : folders) {
+    while (folder.starts_with("./")) folder.erase(0, 2);
+    while (folder.ends_with('/')) folder.pop_back();
+  }
+  return folders;
+}
+
 text::Value member(const text::Value& value, std::string_view name) {
   const auto* found = value.find(name);
   return found == nullptr ? text::Value() : *found;
@@ -154,12 +164,12 @@ Result<Project> load_project(const ProjectFiles& files, jinja::Context& context)
                    "A name has letters, digits and underscores.");
   project.version = yaml.string_or("version", "");
   project.profile = yaml.string_or("profile", project.name);
-  project.model_paths = text_list(yaml.find("model-paths"), {"models"});
-  project.macro_paths = text_list(yaml.find("macro-paths"), {"macros"});
-  project.test_paths = text_list(yaml.find("test-paths"), {"tests"});
-  for (const auto& path : text_list(yaml.find("seed-paths"), {"seeds"}))
+  project.model_paths = folder_list(yaml.find("model-paths"), {"models"});
+  project.macro_paths = folder_list(yaml.find("macro-paths"), {"macros"});
+  project.test_paths = folder_list(yaml.find("test-paths"), {"tests"});
+  for (const auto& path : folder_list(yaml.find("seed-paths"), {"seeds"}))
     project.other_paths.push_back(path);
-  for (const auto& path : text_list(yaml.find("snapshot-paths"), {"snapshots"}))
+  for (const auto& path : folder_list(yaml.find("snapshot-paths"), {"snapshots"}))
     project.other_paths.push_back(path);
   project.target_path = yaml.string_or("target-path", "target");
   project.vars = member(yaml, "vars");

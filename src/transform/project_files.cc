@@ -10,14 +10,16 @@ bool is_project_file(const std::string& name) {
          name.ends_with(".md") || name.ends_with(".csv");
 }
 
-bool is_skipped(const std::string& name) {
-  return name.starts_with('.') || name == "target" || name == "logs" || name == "dbt_packages";
+/// What dbt writes beside the project's folders. Below them these are names as any other.
+bool is_skipped(const std::string& name, bool at_top) {
+  return name.starts_with('.') ||
+         (at_top && (name == "target" || name == "logs" || name == "dbt_packages"));
 }
 
 Status read_below(io::FileSystem& disk, const std::string& folder, const std::string& prefix,
                   std::map<std::string, std::string>& files) {
   for (const auto& entry : TRY(disk.list(folder))) {
-    if (is_skipped(entry.name)) continue;
+    if (is_skipped(entry.name, prefix.empty())) continue;
     const std::string path = folder + "/" + entry.name;
     if (entry.is_directory) {
       TRY_STATUS(read_below(disk, path, prefix + entry.name + "/", files));

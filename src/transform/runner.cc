@@ -72,6 +72,8 @@ std::int64_t int_of(const Value& value) {
   return value.is_bool() && value.as_bool() ? 1 : 0;
 }
 
+Error cancelled() { return Error{ErrorCode::cancelled, "the invocation was cancelled", ""}; }
+
 /// Truth of a cell: warehouses answer true, 1 or 'true'.
 bool truth_of(const Value& value) {
   if (value.is_string()) return lower_case(value.as_string()) == "true";
@@ -420,8 +422,7 @@ Result<std::vector<NodeResult>> Runner::run(const std::set<std::string>& selecte
   bool stopped = false;
   for (const auto& id : order) {
     const auto& node = *world_.manifest.find(id);
-    if (stop_.stop_requested())
-      return Error{ErrorCode::cancelled, "the invocation was cancelled", ""};
+    if (stop_.stop_requested()) return cancelled();
     if (!node.ephemeral()) ++index;
     NodeResult result;
     result.unique_id = id;
@@ -447,6 +448,7 @@ Result<std::vector<NodeResult>> Runner::run(const std::set<std::string>& selecte
       result = run_node(node, index, total);
       const bool failed = result.status == NodeStatus::error || result.status == NodeStatus::fail;
       if (failed) {
+        if (stop_.stop_requested()) return cancelled();
         for (const auto& below : graph.descendants(id))
           skipped[below] = node.ephemeral() ? "error" : "";
         stopped = stopped || world_.flags.fail_fast;

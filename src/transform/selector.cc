@@ -9,6 +9,7 @@
 #include <regex>
 
 #include "transform/names.h"
+#include "transform/session.h"
 
 namespace tapeline::transform {
 namespace {
@@ -77,22 +78,27 @@ bool matches_glob(const std::string& text, const std::string& pattern) {
   return fnmatch(pattern.c_str(), text.c_str(), 0) == 0;
 }
 
-/// dbt's reading of a dotted name: the last part alone, or the fqn from its start.
+bool has_glob(const std::string& text) { return text.find_first_of("*?[]") != std::string::npos; }
+
+/// The parts from `first` on, with dots between them.
+std::string joined(const std::vector<std::string>& parts, std::size_t first) {
+  std::string text;
+  for (std::size_t i = first; i < parts.size(); ++i) text += (i > first ? "." : "") + parts[i];
+  return text;
+}
+
+/// dbt's reading of a dotted name: the last part alone, or the fqn from its start, with its package
+/// or without. From the first part that has a wildcard on, a pattern is for all of the rest.
 bool matches_fqn(const Node& node, const std::string& pattern) {
   if (matches_glob(node.fqn.back(), pattern)) return true;
   const auto wanted = split(pattern, '.');
   const auto from = [&](std::size_t skip) {
-    const auto size = node.fqn.size() - skip;
-    const bool has_glob = pattern.find_first_of("*?[]") != std::string::npos;
-    if (!has_glob) {
-      if (wanted.size() > size) return false;
-      return std::equal(wanted.begin(), wanted.end(),
-                        node.fqn.begin() + static_cast<std::ptrdiff_t>(skip));
+    if (wanted.size() + skip > node.fqn.size()) return false;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      if (has_glob(wanted[i])) return matches_glob(joined(node.fqn, skip + i), joined(wanted, i));
+      if (wanted[i] != node.fqn[skip + i]) return false;
     }
-    std::string joined;
-    for (std::size_t i = skip; i < node.fqn.size(); ++i)
-      joined += (joined.empty() ? "" : ".") + node.fqn[i];
-    return matches_glob(joined, pattern) || matches_glob(joined, pattern + ".*");
+    return true;
   };
   return from(0) || (node.fqn.size() > 1 && from(1));
 }
@@ -102,7 +108,7 @@ bool matches_path(const Node& node, std::string pattern) {
   if (pattern.starts_with("./")) pattern = pattern.substr(2);
   const auto& path = node.original_file_path;
   return path == pattern || path.starts_with(pattern + "/") ||
-         (pattern.find_first_of("*?[") != std::string::npos && matches_glob(path, pattern));
+         (has_glob(pattern) && matches_glob(path, pattern));
 }
 
 bool matches_config(const Node& node, const Criterion& criterion) {
@@ -115,13 +121,14 @@ bool matches_config(const Node& node, const Criterion& criterion) {
     return std::ranges::any_of(value->as_list(), [&](const text::Value& item) {
       return python_str(item) == criterion.value;
     });
-  if (value->is_bool()) return (value->as_bool() ? "true" : "false") == criterion.value;
+  if (value->is_bool()) return (value->as_bool() ? "true" : "false") == lower_case(criterion.value);
   return python_str(*value) == criterion.value;
 }
 
 class Selector {
  public:
-  explicit Selector(const Manifest& manifest) : manifest_(manifest) {}
+  Selector(const Manifest& manifest, std::string indirect)
+      : manifest_(manifest), indirect_(std::move(indirect)) {}
 
   /// The union of what each argument selects, and what each of them missed.
   Result<Ids> select(const std::vector<std::string>& arguments,
@@ -133,6 +140,7 @@ class Selector {
         const auto found = TRY(intersection(word, unmatched));
         all.insert(found.begin(), found.end());
       }
+    if (indirect_ != "eager") add_tests(all);
     return all;
   }
 
@@ -173,7 +181,7 @@ class Selector {
     }
     if (parsed.parents) walk(found, parsed.parents_depth, true, with_neighbours);
     if (parsed.children) walk(found, parsed.children_depth, false, with_neighbours);
-    add_tests(with_neighbours);
+    if (indirect_ == "eager") add_tests(with_neighbours);
     return with_neighbours;
   }
 
@@ -190,7 +198,8 @@ class Selector {
     if (method == "file")
       return Match([value](const Node& node) {
         const auto& path = node.original_file_path;
-        return matches_glob(path.substr(path.rfind('/') + 1), value);
+        const auto name = path.substr(path.rfind('/') + 1);
+        return matches_glob(name, value) || matches_glob(name.substr(0, name.rfind('.')), value);
       });
     if (method == "tag")
       return Match([value](const Node& node) {
@@ -262,24 +271,36 @@ class Selector {
     return found == manifest_.children.end() ? none : found->second;
   }
 
-  /// Eagerly: a test belongs to a selection that has any of its parents.
+  /// Tests belong to a selection that has any of their parents (eager), all of them (cautious), or
+  /// those that it does not have are above it or sources (buildable).
   void add_tests(Ids& ids) const {
+    if (indirect_ == "empty") return;
+    Ids there = ids;
+    if (indirect_ == "buildable") walk(ids, kAnyDepth, true, there);
+    const auto is_there = [&](const std::string& parent) {
+      return there.contains(parent) ||
+             (indirect_ == "buildable" && manifest_.find(parent)->kind == NodeKind::source);
+    };
     Ids tests;
     for (const auto& id : ids)
       for (const auto& child : neighbours(id, false))
-        if (const auto* node = manifest_.find(child); node && node->kind == NodeKind::test)
+        if (const auto* node = manifest_.find(child);
+            node && node->kind == NodeKind::test &&
+            (indirect_ == "eager" || std::ranges::all_of(node->depends_on, is_there)))
           tests.insert(child);
     ids.insert(tests.begin(), tests.end());
   }
 
   const Manifest& manifest_;
+  const std::string indirect_;
 };
 
 }  // namespace
 
 Result<Selection> select_nodes(const Manifest& manifest, const std::vector<std::string>& select,
-                               const std::vector<std::string>& exclude) {
-  Selector selector(manifest);
+                               const std::vector<std::string>& exclude,
+                               const std::string& indirect) {
+  Selector selector(manifest, indirect);
   Selection selection;
   selection.ids =
       select.empty() ? selector.everything() : TRY(selector.select(select, &selection.unmatched));

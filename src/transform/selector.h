@@ -20,10 +20,13 @@ struct Selection {
   std::vector<std::string> unmatched;  // criteria that no node meets
 };
 
-/// What is selected, with the data tests of what is selected. Empty `select` means everything.
+/// What is selected, with the data tests of what is selected, as `indirect` says: those that have
+/// any of it for a parent (eager), nothing but it (cautious), nothing but it, what is above it and
+/// sources (buildable), none (empty). Empty `select` means everything.
 /// errors: invalid_argument: a criterion that is none, or of a method that does not exist;
 ///         unsupported: a method of dbt's that is not there yet
 Result<Selection> select_nodes(const Manifest& manifest, const std::vector<std::string>& select,
-                               const std::vector<std::string>& exclude);
+                               const std::vector<std::string>& exclude,
+                               const std::string& indirect = "eager");
 
 }  // namespace tapeline::transform

@@ -18,7 +18,7 @@ std::string lower_case(std::string text) {
 }
 
 Result<warehouse::Rows> Session::query(const std::string& sql) {
-  auto rows = connection_.query(sql);
+  auto rows = connection_.query(sql, {.stop = stop_});
   if (!rows) error_ = rows.error();
   return rows;
 }
@@ -33,8 +33,8 @@ Status Session::begin_if_closed() {
 Status Session::commit() {
   if (!transaction_open_) return Ok{};
   transaction_open_ = false;
-  TRY_STATUS(query("COMMIT"));
-  return Ok{};
+  // Not ended by a stop: whether it took effect would not be known.
+  return connection_.execute("COMMIT");
 }
 
 void Session::rollback() {

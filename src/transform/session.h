@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <stop_token>
 #include <string>
 
 #include "transform/relation.h"
@@ -15,8 +16,10 @@ namespace tapeline::transform {
 /// owns: nothing; the connection must outlive it
 class Session {
  public:
-  explicit Session(warehouse::Connection& connection) : connection_(connection) {}
+  explicit Session(warehouse::Connection& connection, std::stop_token stop = {})
+      : connection_(connection), stop_(std::move(stop)) {}
 
+  /// Ended where `stop` is requested, however long the statement would take.
   /// errors: as Connection::query; the error is kept until `take_error`
   Result<warehouse::Rows> query(const std::string& sql);
 
@@ -39,6 +42,7 @@ class Session {
 
  private:
   warehouse::Connection& connection_;
+  const std::stop_token stop_;
   bool transaction_open_ = false;
   std::optional<Error> error_;
   // By lower-case database.schema, then by lower-case identifier.
