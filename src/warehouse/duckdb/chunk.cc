@@ -53,6 +53,19 @@ std::string_view text_of(const duckdb_string_t& text) {
           size};
 }
 
+// Dates and times outside of these, infinity among them, are given in DuckDB's own words: years of
+// more digits are neither RFC 3339 nor known to std::chrono.
+constexpr Date kFirstDay = std::chrono::sys_days(std::chrono::year(0) / 1 / 1);
+constexpr Date kEndOfDays = std::chrono::sys_days(std::chrono::year(10000) / 1 / 1);
+
+std::string text_of(duckdb_value value) {
+  char* text = duckdb_get_varchar(value);
+  std::string copy = text ? text : "";
+  duckdb_free(text);
+  duckdb_destroy_value(&value);
+  return copy;
+}
+
 /// A blob as DuckDB prints it: \xAB for what is no printable ASCII.
 std::string blob_text(std::string_view bytes) {
   std::string out;
@@ -128,11 +141,17 @@ struct ChunkRows::Reader {
         return std::string(text_of(at<duckdb_string_t>(data, row)));
       case DUCKDB_TYPE_BLOB:
         return blob_text(text_of(at<duckdb_string_t>(data, row)));
-      case DUCKDB_TYPE_DATE:
-        return Date(std::chrono::days(at<std::int32_t>(data, row)));
+      case DUCKDB_TYPE_DATE: {
+        const Date date(std::chrono::days(at<std::int32_t>(data, row)));
+        if (date >= kFirstDay && date < kEndOfDays) return date;
+        return text_of(duckdb_create_date(at<duckdb_date>(data, row)));
+      }
       case DUCKDB_TYPE_TIMESTAMP:
-      case DUCKDB_TYPE_TIMESTAMP_TZ:
-        return Timestamp(std::chrono::microseconds(at<std::int64_t>(data, row)));
+      case DUCKDB_TYPE_TIMESTAMP_TZ: {
+        const Timestamp time(std::chrono::microseconds(at<std::int64_t>(data, row)));
+        if (time >= kFirstDay && time < kEndOfDays) return time;
+        return text_of(duckdb_create_timestamp(at<duckdb_timestamp>(data, row)));
+      }
       case DUCKDB_TYPE_ENUM:
         return enum_text(row);
       default:

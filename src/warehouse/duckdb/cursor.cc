@@ -16,20 +16,8 @@ class DuckDbCursor final : public Cursor {
       : keeps_(std::move(keeps)), on_stop_(std::move(stop), Interrupt{connection}) {}
 
   Status start(duckdb_connection connection, std::string_view sql) {
-    std::string text(sql.substr(0, sql.find_last_not_of("; \t\r\n") + 1));
-    {
-      Prepared prepared;
-      if (duckdb_prepare(connection, text.c_str(), prepared.out()) == DuckDBError) {
-        return sql_error(duckdb_prepare_error(prepared.get()));
-      }
-      if (auto casts = with_casts(prepared.get(), text)) text = *std::move(casts);
-    }
-    TRY_STATUS(streamed_.start(connection, text));
-    duckdb_result* result = streamed_.result();
-    for (idx_t i = 0; i < duckdb_column_count(result); ++i) {
-      const LogicalType type(duckdb_column_logical_type(result, i));
-      columns_.push_back(describe(duckdb_column_name(result, i), type.get()));
-    }
+    TRY_STATUS(streamed_.start_with_casts(connection, sql));
+    columns_ = streamed_.columns();
     return Ok{};
   }
 

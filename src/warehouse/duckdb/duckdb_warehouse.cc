@@ -200,11 +200,7 @@ Result<std::int64_t> DuckDbConnection::run(std::string_view sql, QueryLimits lim
         DuckDBError) {
       return sql_error(duckdb_prepare_error(prepared.get()));
     }
-    // Their columns have no type, so no cast would ever do.
-    if (duckdb_nparams(prepared.get()) > 0) {
-      return Error{ErrorCode::invalid_argument, "a parameter has no value",
-                   "Write the value where '?' or '$1' stands."};
-    }
+    TRY_STATUS(check_parameters(prepared.get()));
     const bool last = i + 1 == count;
     const auto type = duckdb_prepared_statement_type(prepared.get());
     if (count == 1 && type == DUCKDB_STATEMENT_TYPE_SELECT) {
@@ -224,6 +220,12 @@ Result<std::int64_t> DuckDbConnection::run(std::string_view sql, QueryLimits lim
 
 Error stopped() { return Error{ErrorCode::cancelled, "the query was stopped", ""}; }
 
+Error overdue(const QueryLimits& limits) {
+  return Error{ErrorCode::timed_out,
+               fmt::format("the query took longer than {}", format_duration(limits.time_max)),
+               "Ask for less, or for fewer days."};
+}
+
 Result<std::int64_t> DuckDbConnection::run_one(duckdb_prepared_statement prepared, bool give,
                                                QueryLimits limits, const OnColumns& on_columns,
                                                const OnRow& on_row) {
@@ -235,11 +237,7 @@ Result<std::int64_t> DuckDbConnection::run_one(duckdb_prepared_statement prepare
     const Running running(*state_, raw_, limits, splits);
     if (duckdb_execute_prepared(prepared, result.get()) == DuckDBError) {
       if (limits.stop.stop_requested()) return stopped();
-      if (running.is_overdue()) {
-        return Error{ErrorCode::timed_out,
-                     fmt::format("the query took longer than {}", format_duration(limits.time_max)),
-                     "Ask for less, or for fewer days."};
-      }
+      if (running.is_overdue()) return overdue(limits);
       return result_error(result.get());
     }
   }
@@ -247,12 +245,7 @@ Result<std::int64_t> DuckDbConnection::run_one(duckdb_prepared_statement prepare
   if (duckdb_result_return_type(result.value()) != DUCKDB_RESULT_TYPE_QUERY_RESULT) {
     return static_cast<std::int64_t>(duckdb_rows_changed(result.get()));
   }
-  std::vector<Column> columns;
-  for (idx_t i = 0; i < duckdb_column_count(result.get()); ++i) {
-    const LogicalType type(duckdb_column_logical_type(result.get(), i));
-    columns.push_back(describe(duckdb_column_name(result.get(), i), type.get()));
-  }
-  on_columns(columns);
+  on_columns(columns_of(result.get()));
   std::int64_t given = 0;
   std::vector<Value> row;
   for (;;) {
@@ -437,16 +430,61 @@ Result<std::string> begin_as_user(DuckDbConnection& connection, std::string_view
 
 }  // namespace
 
+namespace {
+
+/// What a query takes of its limits: the time in which it runs, not that of who takes its rows.
+class Limited {
+ public:
+  Limited(State& state, duckdb_connection connection, const QueryLimits& limits)
+      : state_(state), connection_(connection), limits_(limits), left_(limits.time_max) {}
+
+  template <typename Work>
+  auto run(Work&& work) -> decltype(work()) {
+    QueryLimits now = limits_;
+    if (limits_.time_max > Duration(0)) now.time_max = std::max(left_, Duration(1));
+    const Duration began = state_.clock.uptime();
+    const Running running(state_, connection_, now);
+    auto done = work();
+    left_ -= state_.clock.uptime() - began;
+    if (done) return done;
+    if (limits_.stop.stop_requested()) return stopped();
+    if (running.is_overdue()) return overdue(limits_);
+    return done;
+  }
+
+ private:
+  State& state_;
+  const duckdb_connection connection_;
+  const QueryLimits& limits_;
+  Duration left_;
+};
+
+}  // namespace
+
 Status DuckDbWarehouse::query_as_user(
     std::string_view sql, QueryLimits limits,
     const std::function<void(const std::vector<Column>&)>& on_columns,
     const std::function<bool(const std::vector<Value>&)>& on_row) {
-  auto connection = TRY(make_connection(state_));
+  const auto connection = TRY(make_connection(state_));  // closing it ends its transaction
   const std::string judged = TRY(begin_as_user(*connection, sql));
-  Status answered = connection->stream(judged, limits, on_columns, on_row);
-  const Status ended = connection->execute("rollback");
-  TRY_STATUS(std::move(answered));
-  return ended;
+  Limited limited(*state_, connection->raw(), limits);
+  // Its rows are made as they are taken: DuckDB does not count a whole answer as its memory.
+  StreamedQuery query;
+  TRY_STATUS(limited.run([&] { return query.start_with_casts(connection->raw(), judged); }));
+  on_columns(query.columns());
+  std::int64_t given = 0;
+  std::vector<Value> row;
+  for (bool more = true; more;) {
+    const DataChunk chunk = TRY(limited.run([&] { return query.next(); }));
+    if (!chunk.get()) break;
+    more = give_rows(chunk.get(), row, [&](const std::vector<Value>& values) {
+      if (limits.rows_max >= 0 && given >= limits.rows_max) return false;
+      ++given;
+      return on_row(values);
+    });
+    if (limits.stop.stop_requested()) return stopped();
+  }
+  return Ok{};
 }
 
 Result<std::unique_ptr<Cursor>> DuckDbWarehouse::open_as_user(std::string_view sql,

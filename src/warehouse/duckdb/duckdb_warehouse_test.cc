@@ -413,11 +413,65 @@ TEST(UserSql, selects_of_the_catalog_are_answered) {
       << as_user(*warehouse, "describe gaps");
 }
 
+std::int64_t resident_bytes() {
+  std::int64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages >> pages;
+  return pages * ::sysconf(_SC_PAGESIZE);
+}
+
+// DuckDB does not count as its memory what an answer as a whole takes: 320 MB here.
+TEST(UserSql, an_answer_is_not_kept_as_a_whole) {
+  auto warehouse = open();
+  std::int64_t rows = 0;
+  std::int64_t held = -resident_bytes();
+  const Status done = warehouse->query_as_user(
+      "select a.range, b.range from range(20000) a, range(1000) b", {}, [](const auto&) {},
+      [&](const auto&) {
+        if (++rows == 1000) held += resident_bytes();
+        return true;
+      });
+  EXPECT_TRUE(done) << done.error().message;
+  EXPECT_EQ(rows, 20'000'000);
+  EXPECT_LT(held, 150 << 20);
+}
+
+TEST(UserSql, the_time_of_who_takes_the_rows_is_not_the_querys) {
+  ManualClock clock{Timestamp(std::chrono::days(19000))};
+  auto warehouse = *DuckDbWarehouse::open(clock, {});
+  std::int64_t rows = 0;
+  const Status done = warehouse->query_as_user(
+      "select * from range(10000)", {.time_max = std::chrono::seconds(1)}, [](const auto&) {},
+      [&](const auto&) {
+        clock.advance(std::chrono::seconds(1));
+        warehouse->watch();
+        return ++rows < 10'000;
+      });
+  EXPECT_TRUE(done) << done.error().message;
+  EXPECT_EQ(rows, 10'000);
+}
+
+TEST(UserSql, times_that_no_calendar_has_are_given_in_duckdbs_words) {
+  auto warehouse = open();
+  EXPECT_EQ(as_user(*warehouse,
+                    "select 'infinity'::timestamp, '-infinity'::date, "
+                    "'12024-01-02'::date, '0044-03-15 (BC)'::date"),
+            "infinity|-infinity|12024-01-02|0044-03-15 (BC)|\n");
+}
+
 TEST(UserSql, a_parameter_is_refused_by_its_name) {
   auto warehouse = open();
   for (const std::string_view sql : {"select ?", "select $1", "select $name", "select [?]"}) {
     EXPECT_EQ(as_user(*warehouse, sql), "error: a parameter has no value") << sql;
   }
+}
+
+/// Twenty CTEs, each of which names the one before twice.
+std::string doubled(const std::string& body) {
+  std::string sql = "with a0 as (select symbol from raw_stocks.gaps)";
+  for (int i = 1; i < 20; ++i) {
+    sql += fmt::format(", a{} ", i) + fmt::format(fmt::runtime(body), fmt::format("a{}", i - 1));
+  }
+  return sql + " select count(*) from a19";
 }
 
 // Goal: no user's SQL writes anything, reads a file, or leaves its transaction (design §8).
@@ -519,10 +573,24 @@ TEST(UserSql, no_attack_gets_through) {
       "select * from test_all_types()", "select * from pg_catalog.pg_class",
       "select * from sqlite_master", "select * from main.duckdb_settings",
       "select * from system.main.duckdb_settings", "select * from temp.main.x",
-      "select * from memory.main.x", "select * from raw_stocks.evil()", "select * from evil()",
-      "select * from raw_stocks.nothing", "select * from nothing", "show tables", "show all tables",
-      "show databases", "select $1", "select ?", "", ";", "--", "explain", "explain ;", "select",
-      "selec 1", "copy (select 1) to '/dev/stdout'", "pivot raw_stocks.gaps on symbol",
+      // A CTE's name in its own query, before it, and in what a recursive one begins with, is a
+      // table of DuckDB's.
+      "with pragma_database_list as (select * from pragma_database_list) select * from "
+      "pragma_database_list",
+      "with a as (select * from pg_settings), pg_settings as (select 1) select * from a",
+      "with recursive duckdb_databases as (select * from duckdb_databases) select * from "
+      "duckdb_databases",
+      "with recursive duckdb_logs as (select 1 as n from duckdb_logs union all select n + 1 from "
+      "duckdb_logs where n < 3) select * from duckdb_logs",
+      "select * from (with duckdb_views as (select 1) select 1), duckdb_views",
+      // Planning them would take minutes and gigabytes, and nothing ends it.
+      doubled("as not materialized (select a.symbol from {0} a join {0} b using (symbol))"),
+      doubled("as not materialized (from {0} union all from {0})"),
+      doubled("as (select *, * from {0})"), "select * from memory.main.x",
+      "select * from raw_stocks.evil()", "select * from evil()", "select * from raw_stocks.nothing",
+      "select * from nothing", "show tables", "show all tables", "show databases", "select $1",
+      "select ?", "", ";", "--", "explain", "explain ;", "select", "selec 1",
+      "copy (select 1) to '/dev/stdout'", "pivot raw_stocks.gaps on symbol",
       std::string("select 1\0; drop table raw_stocks.gaps", 37)};
   const auto files = [&] {
     std::set<std::string> names;

@@ -34,6 +34,21 @@ Error result_error(duckdb_result* result) {
   return Error{to_error_code(duckdb_result_error_type(result)), why ? why : "no reason given", ""};
 }
 
+Status check_parameters(duckdb_prepared_statement prepared) {
+  if (duckdb_nparams(prepared) == 0) return Ok{};
+  return Error{ErrorCode::invalid_argument, "a parameter has no value",
+               "Write the value where '?' or '$1' stands."};
+}
+
+std::vector<Column> columns_of(duckdb_result* result) {
+  std::vector<Column> columns;
+  for (idx_t i = 0; i < duckdb_column_count(result); ++i) {
+    const LogicalType type(duckdb_column_logical_type(result, i));
+    columns.push_back(describe(duckdb_column_name(result, i), type.get()));
+  }
+  return columns;
+}
+
 Status run(duckdb_connection connection, const std::string& sql) {
   OwnedResult result;
   if (duckdb_query(connection, sql.c_str(), result.get()) == DuckDBSuccess) return Ok{};
@@ -53,6 +68,19 @@ Status StreamedQuery::start(duckdb_connection connection, const std::string& sql
     return result_error(result_.get());
   }
   return Ok{};
+}
+
+Status StreamedQuery::start_with_casts(duckdb_connection connection, std::string_view sql) {
+  std::string text(sql.substr(0, sql.find_last_not_of("; \t\r\n") + 1));
+  {
+    Prepared prepared;
+    if (duckdb_prepare(connection, text.c_str(), prepared.out()) == DuckDBError) {
+      return sql_error(duckdb_prepare_error(prepared.get()));
+    }
+    TRY_STATUS(check_parameters(prepared.get()));
+    if (auto casts = with_casts(prepared.get(), text)) text = *std::move(casts);
+  }
+  return start(connection, text);
 }
 
 Result<DataChunk> StreamedQuery::next() {

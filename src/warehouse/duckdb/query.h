@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "warehouse/duckdb/chunk.h"
@@ -43,6 +44,11 @@ Error sql_error(const char* why);
 /// The error of a result that has one.
 Error result_error(duckdb_result* result);
 
+/// errors: invalid_argument: there are parameters. Their columns have no type, so no cast would do.
+Status check_parameters(duckdb_prepared_statement prepared);
+
+std::vector<Column> columns_of(duckdb_result* result);
+
 /// Runs statements whose rows nobody wants.
 Status run(duckdb_connection connection, const std::string& sql);
 
@@ -54,7 +60,10 @@ class StreamedQuery {
   /// Starts one statement.
   Status start(duckdb_connection connection, const std::string& sql);
 
-  duckdb_result* result() { return result_.get(); }
+  /// The same, with the columns that `give_rows` cannot read as text.
+  Status start_with_casts(duckdb_connection connection, std::string_view sql);
+
+  std::vector<Column> columns() { return columns_of(result_.get()); }
 
   /// The next chunk, with rows; a null one at the end.
   Result<DataChunk> next();

@@ -6,6 +6,7 @@
 #include <array>
 #include <cctype>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 namespace tapeline::warehouse {
@@ -132,7 +133,14 @@ bool has_wide_place(std::string_view text, bool is_printf) {
   return false;
 }
 
-/// Walks the whole parse. Names of CTEs are visible below the node that declares them.
+// What a statement may become once its CTEs stand where they are named: DuckDB plans it like that
+// with NOT MATERIALIZED, which a parse does not show, and no time limit ends planning. Each name
+// of a table counts, as often as the `*` that its columns go through.
+constexpr double kScansMax = 1000;
+
+/// Walks the whole parse. A CTE is visible where DuckDB sees it: in those after it and in what they
+/// stand before; in its own query only behind the UNION of a recursive one. Elsewhere its name
+/// means a table, which could be one of DuckDB's own.
 class Judge {
  public:
   explicit Judge(const Catalog& catalog) : catalog_(catalog) {}
@@ -146,14 +154,40 @@ class Judge {
     const std::size_t visible = ctes_.size();
     TRY_STATUS(declare_ctes(node));
     TRY_STATUS(check(node));
-    for (const auto& [key, value] : node.as_object()) TRY_STATUS(visit(value));
-    ctes_.resize(visible);
+    const text::Value* selected = node.find("select_list");
+    const double outside = selected ? std::exchange(scans_, 0) : 0;
+    for (const auto& [key, value] : node.as_object()) {
+      if (key == "cte_map") continue;
+      if (key == "right" && node.string_or("type", "") == "RECURSIVE_CTE_NODE") {
+        ctes_.push_back({lower(node.string_or("cte_name", "")), 1});
+      }
+      TRY_STATUS(visit(value));
+    }
+    if (selected) scans_ = outside + std::max(scans_, 1.0) * std::max(stars(*selected), 1.0);
+    if (scans_ > kScansMax) {
+      return refused(
+          fmt::format("a statement that reads more than {} tables, each as often as it "
+                      "is named, is not allowed",
+                      kScansMax));
+    }
+    ctes_.erase(ctes_.begin() + static_cast<std::ptrdiff_t>(visible), ctes_.end());
     return Ok{};
   }
 
  private:
-  // A CTE's name is visible in its own query here, though there it means a table outside. A name
-  // that could be a file's ("x.csv") would thus pass unseen, so it has to be a plain word.
+  struct Cte {
+    std::string name;
+    double scans;
+  };
+
+  static double stars(const text::Value& select_list) {
+    if (!select_list.is_list()) return 0;
+    return static_cast<double>(std::ranges::count_if(select_list.as_list(), [](const auto& item) {
+      return item.string_or("class", "") == "STAR";
+    }));
+  }
+
+  /// A name that could be a file's ("x.csv") is refused as well, should the two scopes ever differ.
   Status declare_ctes(const text::Value& node) {
     const text::Value* map = node.find("cte_map");
     const text::Value* entries = map ? map->find("map") : nullptr;
@@ -163,7 +197,9 @@ class Judge {
       if (name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos) {
         return refused(fmt::format("'{}' is no plain name for a CTE", name));
       }
-      ctes_.push_back(std::move(name));
+      const double outside = std::exchange(scans_, 0);
+      TRY_STATUS(visit(entry));
+      ctes_.push_back({std::move(name), std::exchange(scans_, outside)});
     }
     return Ok{};
   }
@@ -249,8 +285,11 @@ class Judge {
     if (!database.empty() && database != "stocks_fin") {
       return refused(fmt::format("database '{}' is not allowed", database));
     }
+    const auto cte = std::find_if(ctes_.rbegin(), ctes_.rend(),
+                                  [&](const Cte& its) { return its.name == table; });
+    scans_ += schema.empty() && cte != ctes_.rend() ? cte->scans : 1;
     if (schema.empty()) {
-      if (listed(ctes_, table)) return Ok{};
+      if (cte != ctes_.rend()) return Ok{};
       for (const std::string& known : catalog_) {
         if (known.substr(known.find('.') + 1) == table) return Ok{};
       }
@@ -266,7 +305,8 @@ class Judge {
   }
 
   const Catalog& catalog_;
-  std::vector<std::string> ctes_;
+  std::vector<Cte> ctes_;
+  double scans_ = 0;  // of what was walked so far, below the nearest SELECT around it
   const text::Value* table_function_ = nullptr;  // gives its rows one after another
 };
 
