@@ -10,6 +10,8 @@
 namespace tapeline::app {
 namespace {
 
+constexpr std::size_t kRowsMeasured = 10'000;
+
 using warehouse::Kind;
 using warehouse::Value;
 
@@ -103,6 +105,7 @@ void RowsWriter::row(const std::vector<Value>& row) {
     case RowsFormat::markdown:
       std::vector<std::string>& cells = cells_.emplace_back();
       for (const Value& value : row) cells.push_back(one_line(warehouse::to_text(value)));
+      if (cells_.size() == kRowsMeasured) write_table();
   }
 }
 
@@ -111,34 +114,36 @@ void RowsWriter::end() {
   if (format_ == RowsFormat::table || format_ == RowsFormat::markdown) write_table();
 }
 
-void RowsWriter::write_table() {
+void RowsWriter::write_line(const std::vector<std::string>& cells) const {
   const bool markdown = format_ == RowsFormat::markdown;
-  std::vector<std::size_t> widths;
+  std::string line = markdown ? "| " : "";
   for (std::size_t i = 0; i < columns_.size(); ++i) {
-    std::size_t width = std::max<std::size_t>(width_of(columns_[i].name), markdown ? 3 : 1);
-    for (const auto& cells : cells_) width = std::max(width, width_of(cells[i]));
-    widths.push_back(width);
+    if (i) line += markdown ? " | " : "  ";
+    line += padded(cells[i], widths_[i], is_number(columns_[i].kind));
   }
-  const auto write_line = [&](const std::function<std::string(std::size_t)>& cell) {
-    std::string line = markdown ? "| " : "";
+  if (markdown) line += " |";
+  while (!line.empty() && line.back() == ' ') line.pop_back();
+  write_(line + "\n");
+}
+
+void RowsWriter::write_table() {
+  if (widths_.empty()) {
+    const bool markdown = format_ == RowsFormat::markdown;
+    std::vector<std::string> names, rules;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
-      if (i) line += markdown ? " | " : "  ";
-      line += padded(cell(i), widths[i], is_number(columns_[i].kind));
+      std::size_t width = std::max<std::size_t>(width_of(columns_[i].name), markdown ? 3 : 1);
+      for (const auto& cells : cells_) width = std::max(width, width_of(cells[i]));
+      widths_.push_back(width);
+      names.push_back(columns_[i].name);
+      std::string& rule = rules.emplace_back();
+      for (std::size_t n = 0; n < width; ++n) rule += markdown ? "-" : "─";
+      if (markdown && is_number(columns_[i].kind)) rule.back() = ':';
     }
-    if (markdown) line += " |";
-    while (!line.empty() && line.back() == ' ') line.pop_back();
-    write_(line + "\n");
-  };
-  write_line([&](std::size_t i) { return columns_[i].name; });
-  write_line([&](std::size_t i) {
-    std::string rule;
-    for (std::size_t n = 0; n < widths[i]; ++n) rule += markdown ? "-" : "─";
-    if (markdown && is_number(columns_[i].kind)) rule.back() = ':';
-    return rule;
-  });
-  for (const auto& cells : cells_) {
-    write_line([&](std::size_t i) { return cells[i]; });
+    write_line(names);
+    write_line(rules);
   }
+  for (const auto& cells : cells_) write_line(cells);
+  cells_.clear();
 }
 
 }  // namespace tapeline::app

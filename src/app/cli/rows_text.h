@@ -18,7 +18,8 @@ enum class RowsFormat : std::uint8_t { table, csv, json, ndjson, markdown };
 /// errors: invalid_argument, the hint naming the formats
 Result<RowsFormat> parse_rows_format(std::string_view name);
 
-/// Writes rows as they come, where the format allows it: a table has to see all of them first.
+/// Writes rows as they come; a table, whose columns are as wide as its first 10,000 rows need, from
+/// then on.
 ///
 /// threads: one at a time
 class RowsWriter {
@@ -35,11 +36,13 @@ class RowsWriter {
 
  private:
   void write_table();
+  void write_line(const std::vector<std::string>& cells) const;
 
   const RowsFormat format_;
   const Write write_;
   std::vector<warehouse::Column> columns_;
-  std::vector<std::vector<std::string>> cells_;
+  std::vector<std::vector<std::string>> cells_;  // of rows that are not written yet
+  std::vector<std::size_t> widths_;              // empty until the table's head is written
   std::int64_t rows_ = 0;
 };
 

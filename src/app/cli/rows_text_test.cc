@@ -40,6 +40,16 @@ TEST(RowsText, no_rows_are_still_a_whole_document) {
   EXPECT_EQ(written(RowsFormat::csv, {}), "symbol,price\n");
 }
 
+TEST(RowsText, a_long_table_is_written_before_its_last_row_is_there) {
+  std::size_t lines = 0;
+  RowsWriter writer(RowsFormat::table, [&](std::string_view) { ++lines; });
+  writer.columns({{"n", "BIGINT", Kind::integer}});
+  for (std::int64_t n = 0; n < 25'000; ++n) writer.row({n});
+  EXPECT_EQ(lines, 20'002U);
+  writer.end();
+  EXPECT_EQ(lines, 25'002U);
+}
+
 TEST(RowsText, an_unknown_format_is_named) {
   EXPECT_EQ(parse_rows_format("xml").error().message, "there is no format 'xml'");
 }
