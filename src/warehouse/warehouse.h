@@ -77,7 +77,8 @@ struct ColumnBatch {
 /// What a query of a stranger may use up.
 struct QueryLimits {
   std::int64_t rows_max = -1;  // more rows are not fetched; -1: no limit
-  Duration time_max{0};        // 0: no limit; then the query is interrupted, timed_out
+  Duration time_max{0};        // 0: no limit; then the query is interrupted, timed_out. A user's
+                               // query runs until its last row is taken
   std::stop_token stop;        // interrupts it too: cancelled
 };
 

@@ -430,59 +430,38 @@ Result<std::string> begin_as_user(DuckDbConnection& connection, std::string_view
 
 }  // namespace
 
-namespace {
-
-/// What a query takes of its limits: the time in which it runs, not that of who takes its rows.
-class Limited {
- public:
-  Limited(State& state, duckdb_connection connection, const QueryLimits& limits)
-      : state_(state), connection_(connection), limits_(limits), left_(limits.time_max) {}
-
-  template <typename Work>
-  auto run(Work&& work) -> decltype(work()) {
-    QueryLimits now = limits_;
-    if (limits_.time_max > Duration(0)) now.time_max = std::max(left_, Duration(1));
-    const Duration began = state_.clock.uptime();
-    const Running running(state_, connection_, now);
-    auto done = work();
-    left_ -= state_.clock.uptime() - began;
-    if (done) return done;
-    if (limits_.stop.stop_requested()) return stopped();
-    if (running.is_overdue()) return overdue(limits_);
-    return done;
-  }
-
- private:
-  State& state_;
-  const duckdb_connection connection_;
-  const QueryLimits& limits_;
-  Duration left_;
-};
-
-}  // namespace
-
 Status DuckDbWarehouse::query_as_user(
     std::string_view sql, QueryLimits limits,
     const std::function<void(const std::vector<Column>&)>& on_columns,
     const std::function<bool(const std::vector<Value>&)>& on_row) {
   const auto connection = TRY(make_connection(state_));  // closing it ends its transaction
   const std::string judged = TRY(begin_as_user(*connection, sql));
-  Limited limited(*state_, connection->raw(), limits);
+  const Running running(*state_, connection->raw(), limits);
+  const auto ended = [&](Error error) {
+    return limits.stop.stop_requested() ? stopped()
+           : running.is_overdue()       ? overdue(limits)
+                                        : std::move(error);
+  };
   // Its rows are made as they are taken: DuckDB does not count a whole answer as its memory.
   StreamedQuery query;
-  TRY_STATUS(limited.run([&] { return query.start_with_casts(connection->raw(), judged); }));
+  if (auto started = query.start_with_casts(connection->raw(), judged); !started) {
+    return ended(std::move(started).error());
+  }
   on_columns(query.columns());
   std::int64_t given = 0;
   std::vector<Value> row;
   for (bool more = true; more;) {
-    const DataChunk chunk = TRY(limited.run([&] { return query.next(); }));
-    if (!chunk.get()) break;
-    more = give_rows(chunk.get(), row, [&](const std::vector<Value>& values) {
+    const auto chunk = query.next();
+    if (!chunk) return ended(chunk.error());
+    if (!chunk->get()) break;
+    more = give_rows(chunk->get(), row, [&](const std::vector<Value>& values) {
       if (limits.rows_max >= 0 && given >= limits.rows_max) return false;
       ++given;
       return on_row(values);
     });
+    // An interrupt between two chunks may be forgotten.
     if (limits.stop.stop_requested()) return stopped();
+    if (more && running.is_overdue()) return overdue(limits);
   }
   return Ok{};
 }
