@@ -8,8 +8,6 @@
 namespace tapeline::io {
 namespace {
 
-std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
-
 Error no_such(const std::string& path) {
   return Error{ErrorCode::not_found, fmt::format("there is no '{}'", path), ""};
 }
@@ -229,7 +227,7 @@ void FaultyFileSystem::State::crash() {
   unsynced.clear();
   for (auto entry = durable_names.begin(); entry != durable_names.end();) {
     const auto parent = parent_of(entry->first);
-    const bool orphan = !parent.empty() && !durable_names.contains(parent);
+    const bool orphan = parent != "/" && !durable_names.contains(parent);
     entry = orphan ? durable_names.erase(entry) : std::next(entry);
   }
   names = durable_names;
@@ -288,7 +286,7 @@ Result<std::unique_ptr<File>> FaultyFileSystem::open(const std::string& path, Op
   if (found != state_->names.end())
     return std::unique_ptr<File>(std::make_unique<FaultyFile>(state_, found->second, path));
   const auto parent = parent_of(path);
-  if (mode == OpenMode::read || (!parent.empty() && !state_->names.contains(parent)))
+  if (mode == OpenMode::read || (parent != "/" && !state_->names.contains(parent)))
     return no_such(path);
   const auto node = std::make_shared<Node>();
   state_->change(path, {{path, node}});
@@ -359,7 +357,7 @@ Status FaultyFileSystem::make_directory(const std::string& path) {
   TRY_STATUS(state_->check_up());
   if (state_->names.contains(path)) return Ok{};
   const auto parent = parent_of(path);
-  if (!parent.empty() && !state_->names.contains(parent)) return no_such(path);
+  if (parent != "/" && !state_->names.contains(parent)) return no_such(path);
   const auto node = std::make_shared<Node>();
   node->is_directory = true;
   state_->change(path, {{path, node}});

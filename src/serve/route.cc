@@ -8,6 +8,7 @@
 
 #include "base/time_text.h"
 #include "market/symbol.h"
+#include "text/words.h"
 
 namespace tapeline::serve {
 namespace {
@@ -119,6 +120,11 @@ const std::string* Call::find(std::string_view name) const {
 std::string Call::text(std::string_view name, std::string_view fallback) const {
   const std::string* found = find(name);
   return found ? *found : std::string(fallback);
+}
+
+std::set<std::string> Call::set(std::string_view name) const {
+  const auto items = text::comma_list(text(name));
+  return {items.begin(), items.end()};
 }
 
 std::int64_t Call::integer(std::string_view name, std::int64_t fallback) const {
