@@ -8,6 +8,7 @@
 #include <charconv>
 
 #include "base/check.h"
+#include "base/whole_number.h"
 #include "text/nearest.h"
 #include "text/value.h"
 #include "text/words.h"
@@ -287,15 +288,10 @@ const Config::Value& Config::value(std::string_view key) const {
 
 Result<std::int64_t> Config::integer(std::string_view key) const {
   const Value& its = value(key);
-  std::int64_t number = 0;
-  const auto [end, failed] =
-      std::from_chars(its.text.data(), its.text.data() + its.text.size(), number);
-  if (failed != std::errc() || end != its.text.data() + its.text.size()) {
-    return Error{
-        ErrorCode::invalid_argument,
-        fmt::format("'{}' is no whole number for '{}' (from {})", its.text, key, its.origin), ""};
-  }
-  return number;
+  if (const auto number = whole_number(its.text)) return *number;
+  return Error{ErrorCode::invalid_argument,
+               fmt::format("'{}' is no whole number for '{}' (from {})", its.text, key, its.origin),
+               ""};
 }
 
 Result<std::int64_t> Config::integer(std::string_view key, std::int64_t least,
