@@ -64,8 +64,8 @@ def file_to_raw(table, release, folder, kafka, count):
     if done["loaded"] != count:
         raise SystemExit(f"{done['loaded']} of {count} loaded")
     table.add(f"file to Kafka to raw, exactly once, `tapeline import`, {count:,} rows", f"{count / (loaded - began):,.0f} messages/s",
-              f"from the command's start; file to Kafka {count / (loads - began):,.0f}/s, Kafka to raw "
-              f"{count / (loaded - loads):,.0f}/s; with models and tests {count / whole:,.0f}/s")
+              f"from the command's start; all sent after {loads - began:.1f} s, loaded {loaded - loads:.1f} s later; "
+              f"with models and tests {count / whole:,.0f}/s")
     file.unlink()
 
 
