@@ -292,13 +292,24 @@ jinja::Value date_class(const Clock& clock) {
       });
 }
 
-Result<std::regex> compile_regex(const std::string& pattern) {
-  try {
-    return std::regex(pattern, std::regex::ECMAScript);
-  } catch (const std::regex_error& error) {
+constexpr std::size_t kRecursedMax = 2000;
+
+/// The regular expression for a text. libstdc++ recurses with each character of it, until the stack
+/// is gone, or walks all ways at once, which knows no references back.
+Result<std::regex> compile_regex(const std::string& pattern, const std::string& text) {
+  const auto failed = [&](std::string_view why) {
     return Error{ErrorCode::invalid_argument,
-                 fmt::format("regular expression '{}': {}", pattern, error.what()), ""};
+                 fmt::format("regular expression '{}': {}", pattern, why), ""};
+  };
+  try {
+    return std::regex(pattern, std::regex::ECMAScript | std::regex_constants::__polynomial);
+  } catch (const std::regex_error& error) {
+    if (error.code() != std::regex_constants::error_complexity) return failed(error.what());
   }
+  if (text.size() > kRecursedMax)
+    return failed(
+        fmt::format("with references back it takes texts of up to {} bytes", kRecursedMax));
+  return std::regex(pattern, std::regex::ECMAScript);
 }
 
 jinja::Value match_value(const std::smatch& match) {
@@ -325,8 +336,8 @@ jinja::Value match_value(const std::smatch& match) {
 jinja::Value regex_function(const std::string& name, bool at_start, bool whole) {
   return jinja::Value::function(
       name, [at_start, whole](const jinja::Arguments& arguments) -> Result<jinja::Value> {
-        const auto regex = TRY(compile_regex(text_argument(arguments, 0, "pattern")));
         const auto text = text_argument(arguments, 1, "string");
+        const auto regex = TRY(compile_regex(text_argument(arguments, 0, "pattern"), text));
         std::smatch match;
         const auto flags =
             at_start ? std::regex_constants::match_continuous : std::regex_constants::match_default;
@@ -337,7 +348,8 @@ jinja::Value regex_function(const std::string& name, bool at_start, bool whole) 
 }
 
 Result<jinja::Value> regex_sub(const jinja::Arguments& arguments) {
-  const auto regex = TRY(compile_regex(text_argument(arguments, 0, "pattern")));
+  const auto text = text_argument(arguments, 2, "string");
+  const auto regex = TRY(compile_regex(text_argument(arguments, 0, "pattern"), text));
   std::string replacement;  // \1 is $1 there, and a plain $ is $$
   for (const char c : text_argument(arguments, 1, "repl")) {
     if (c == '\\')
@@ -347,13 +359,12 @@ Result<jinja::Value> regex_sub(const jinja::Arguments& arguments) {
     else
       replacement += c;
   }
-  return jinja::Value(
-      std::regex_replace(text_argument(arguments, 2, "string"), regex, replacement));
+  return jinja::Value(std::regex_replace(text, regex, replacement));
 }
 
 Result<jinja::Value> regex_findall(const jinja::Arguments& arguments) {
-  const auto regex = TRY(compile_regex(text_argument(arguments, 0, "pattern")));
   const auto text = text_argument(arguments, 1, "string");
+  const auto regex = TRY(compile_regex(text_argument(arguments, 0, "pattern"), text));
   std::vector<jinja::Value> found;
   for (std::sregex_iterator it(text.begin(), text.end(), regex), end; it != end; ++it)
     found.emplace_back((*it)[it->size() > 1 ? 1 : 0].str());
@@ -361,8 +372,8 @@ Result<jinja::Value> regex_findall(const jinja::Arguments& arguments) {
 }
 
 Result<jinja::Value> regex_split(const jinja::Arguments& arguments) {
-  const auto regex = TRY(compile_regex(text_argument(arguments, 0, "pattern")));
   const auto text = text_argument(arguments, 1, "string");
+  const auto regex = TRY(compile_regex(text_argument(arguments, 0, "pattern"), text));
   std::vector<jinja::Value> parts;
   for (std::sregex_token_iterator it(text.begin(), text.end(), regex, -1), end; it != end; ++it)
     parts.emplace_back(it->str());

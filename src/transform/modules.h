@@ -1,5 +1,5 @@
 // The Python modules that dbt hands to templates, as far as SQL is written with them:
-// modules.datetime (date, datetime, timedelta) and modules.re.
+// modules.datetime (date, datetime) and modules.re.
 
 #pragma once
 

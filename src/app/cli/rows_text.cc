@@ -37,10 +37,11 @@ bool is_number(Kind kind) {
   return kind == Kind::integer || kind == Kind::real || kind == Kind::decimal;
 }
 
-/// Line breaks and control characters would break a table up.
-std::string one_line(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+/// What stands in a cell of a table; a bar would end one of Markdown's.
+std::string table_cell(std::string text, bool markdown) {
+  text = one_line(std::move(text));
+  for (auto at = text.find('|'); markdown && at != std::string::npos; at = text.find('|', at + 2)) {
+    text.insert(at, 1, '\\');
   }
   return text;
 }
@@ -60,6 +61,13 @@ Result<RowsFormat> parse_rows_format(std::string_view name) {
   if (name == "markdown") return RowsFormat::markdown;
   return Error{ErrorCode::invalid_argument, fmt::format("there is no format '{}'", name),
                "Formats are table, csv, json, ndjson and markdown."};
+}
+
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return text;
 }
 
 std::string json_cell(const Value& value) {
@@ -104,7 +112,9 @@ void RowsWriter::row(const std::vector<Value>& row) {
     case RowsFormat::table:
     case RowsFormat::markdown:
       std::vector<std::string>& cells = cells_.emplace_back();
-      for (const Value& value : row) cells.push_back(one_line(warehouse::to_text(value)));
+      for (const Value& value : row) {
+        cells.push_back(table_cell(warehouse::to_text(value), format_ == RowsFormat::markdown));
+      }
       if (cells_.size() == kRowsMeasured) write_table();
   }
 }
@@ -131,10 +141,10 @@ void RowsWriter::write_table() {
     const bool markdown = format_ == RowsFormat::markdown;
     std::vector<std::string> names, rules;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
-      std::size_t width = std::max<std::size_t>(width_of(columns_[i].name), markdown ? 3 : 1);
+      const auto& name = names.emplace_back(table_cell(columns_[i].name, markdown));
+      std::size_t width = std::max<std::size_t>(width_of(name), markdown ? 3 : 1);
       for (const auto& cells : cells_) width = std::max(width, width_of(cells[i]));
       widths_.push_back(width);
-      names.push_back(columns_[i].name);
       std::string& rule = rules.emplace_back();
       for (std::size_t n = 0; n < width; ++n) rule += markdown ? "-" : "─";
       if (markdown && is_number(columns_[i].kind)) rule.back() = ':';
