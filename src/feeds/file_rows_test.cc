@@ -256,6 +256,23 @@ TEST_F(Files, a_replay_merges_files_by_time_and_keeps_to_the_clock) {
   EXPECT_EQ(played(all), (std::vector<std::int64_t>{1, 2, 3}));
 }
 
+TEST_F(Files, a_row_that_cannot_be_read_ends_a_replay_and_what_stands_before_it_is_played) {
+  const auto bad = file("bad.csv",
+                        "timestamp,symbol,price,size\n2024-01-02T14:30:00Z,A,1,1\n"
+                        "2024-01-02T14:31:00Z,A,2,1\n2024-01-02T14:32:00Z,A,x,1\n"
+                        "2024-01-02T14:33:00Z,A,4,1\n");
+  ManualClock clock(at("2026-01-01T00:00:00Z"));
+  const auto calendar = *make_calendar("XNYS");
+  auto feed = *ReplayFeed::open(clock, *calendar, {bad}, {.speed = std::nullopt});
+  const auto played = *feed.poll(10);
+  EXPECT_EQ(played.trades.size(), 2U);
+  EXPECT_EQ(played.settled, Timestamp::max());
+  EXPECT_FALSE(feed.finished());
+  EXPECT_TRUE(feed.poll(10).error().message.ends_with("'x' is not a decimal number"));
+  EXPECT_TRUE(feed.finished());
+  EXPECT_TRUE(feed.poll(10)->empty());
+}
+
 TEST(Replay, speeds_are_read) {
   EXPECT_EQ(*parse_speed("60x"), 60.0);
   EXPECT_EQ(*parse_speed("0.5"), 0.5);
