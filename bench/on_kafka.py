@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from program import DAG, Table, Tapeline, instant, messages, middle, quantiles, resident_mb, simulated, stop, sync_floor
+from program import Table, Tapeline, imported, messages, middle, quantiles, quotes_file, resident_mb, simulated, stop, sync_floor
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "compat"))
@@ -49,24 +49,6 @@ def rates(table, release, kafka, count, pairs):
               f"bare librdkafka, which waits once, at the end: {of('bare_produce')} ({ratio('produce', 'bare_produce')})")
     table.add("produce, two threads", of("produce_by_two"), f"bare librdkafka: {ratio('produce_by_two', 'bare_produce')}")
     table.add("consume", of("consume"), f"bare librdkafka: {of('bare_consume')} ({ratio('consume', 'bare_consume')})")
-
-
-def file_to_raw(table, release, folder, kafka, count):
-    file = folder / "quotes.csv"
-    with open(file, "wb") as out:
-        subprocess.run([release / "bench_loader", "csv", str(count)], stdout=out, check=True)
-    tapeline = Tapeline(release, folder / "import", on(kafka, "import"))
-    began = time.time()
-    done = tapeline.objects("import", str(file))
-    whole = time.time() - began
-    tasks = {row["task"]: row for row in tapeline.objects("dag", "tasks", DAG, done["run_id"])}
-    loads, loaded = instant(tasks["load"]["start"]), instant(tasks["load"]["end"])
-    if done["loaded"] != count:
-        raise SystemExit(f"{done['loaded']} of {count} loaded")
-    table.add(f"file to Kafka to raw, exactly once, `tapeline import`, {count:,} rows", f"{count / (loaded - began):,.0f} messages/s",
-              f"from the command's start; file to Kafka {count / (loads - began):,.0f}/s, Kafka to raw "
-              f"{count / (loaded - loads):,.0f}/s; with models and tests {count / whole:,.0f}/s")
-    file.unlink()
 
 
 def metric(port, name):
@@ -156,7 +138,10 @@ def part(release, folder, given, peer):
             print(f"skipped: Kafka: {why}")
             return f"{HEADING}\nSkipped: {why}.\n"
         rates(table, release, kafka, count, given.pairs)
-        file_to_raw(table, release, folder, kafka, count)
+        tapeline = Tapeline(release, folder / "import", on(kafka, "import"))
+        sent, loaded, whole = imported(tapeline, quotes_file(release, folder, count), count)
+        table.add(f"file to Kafka to raw, exactly once, `tapeline import`, {count:,} rows", f"{count / loaded:,.0f} messages/s",
+                  f"from the command's start; all sent after {sent:.1f} s; with models and tests {count / whole:,.0f}/s")
         latency(table, release, folder, kafka, given.seconds)
         away(table, release, folder, kafka)
         original(table, release, folder, kafka, peer)

@@ -95,6 +95,25 @@ class Tapeline:
         return {row["task"]: seconds_of(row) for row in self.objects("dag", "tasks", DAG, run_id)}
 
 
+def quotes_file(release, folder, count):
+    """A CSV of `count` quotes of bench_loader."""
+    file = folder / "quotes.csv"
+    with open(file, "wb") as out:
+        subprocess.run([release / "bench_loader", "csv", str(count)], stdout=out, check=True)
+    return file
+
+
+def imported(tapeline, file, count):
+    """Seconds from the start of `tapeline import` until all is sent, all is in raw, and the models are tested."""
+    began = time.time()
+    done = tapeline.objects("import", str(file))
+    whole = time.time() - began
+    if done["loaded"] != count:
+        raise SystemExit(f"{done['loaded']} of {count} loaded")
+    tasks = {row["task"]: row for row in tapeline.objects("dag", "tasks", DAG, done["run_id"])}
+    return instant(tasks["consume"]["start"]) - began, instant(tasks["load"]["end"]) - began, whole
+
+
 def instant(text):
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 

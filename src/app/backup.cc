@@ -22,8 +22,6 @@ constexpr std::size_t kPieceBytes = 1 << 20;
 
 Error stopped() { return Error{ErrorCode::cancelled, "stopped before it was done", ""}; }
 
-std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
-
 /// How much of a file was copied, and the digest of that.
 struct Copied {
   io::Sha256 digest;
@@ -267,7 +265,7 @@ class Making {
       manifest.files.push_back({path, copied.size_bytes, copied.digest.hex()});
     }
     TRY_STATUS(sync_names(files_, to_));
-    TRY_STATUS(files_.sync_directory(folder_of(to_)));
+    TRY_STATUS(files_.sync_directory(io::parent_of(to_)));
     // From here on it is a backup.
     const std::string path = to_ + "/" + std::string(kManifest);
     TRY_STATUS(io::write_file_atomically(files_, path, to_json(manifest)));
@@ -340,7 +338,7 @@ Status copy_back(io::FileSystem& files, const BackupManifest& manifest, const st
     const auto source = files.open(from + "/data/" + file.path, io::OpenMode::read);
     Copied copied;
     if (source) {
-      TRY_STATUS(io::make_directories(files, folder_of(path)));
+      TRY_STATUS(io::make_directories(files, io::parent_of(path)));
       const auto target = TRY(files.open(path, io::OpenMode::write));
       TRY_STATUS(target->truncate(0));
       // One byte more than there should be, so that a file that grew is noticed.
@@ -451,7 +449,7 @@ Status restore_backup(io::FileSystem& files, const BackupManifest& manifest,
     (void)io::remove_all(files, staging);
     return copied;
   }
-  return files.sync_directory(folder_of(to));
+  return files.sync_directory(io::parent_of(to));
 }
 
 }  // namespace tapeline::app

@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
 #include "base/check.h"
+#include "base/whole_number.h"
 #include "text/nearest.h"
 #include "text/value.h"
+#include "text/words.h"
 
 namespace tapeline::app {
 namespace {
@@ -99,24 +102,44 @@ const Setting* find_setting(std::string_view key) {
   return nullptr;
 }
 
-/// NAME=value lines; `export`, quotes and comments as a shell would take them.
-std::map<std::string, std::string> parse_env_file(std::string_view text) {
+constexpr std::string_view kBlanks = " \t";
+
+/// A value of an env file: what is in its quotes, or all up to a comment.
+std::string_view env_value(std::string_view text) {
+  text = text::trimmed(text);
+  if (text.starts_with('"') || text.starts_with('\'')) {
+    const auto end = text.find(text.front(), 1);
+    if (end != std::string_view::npos) return text.substr(1, end - 1);
+  }
+  for (auto at = text.find('#'); at != std::string_view::npos; at = text.find('#', at + 1)) {
+    if (at == 0 || kBlanks.find(text[at - 1]) != std::string_view::npos) {
+      return text::trimmed(text.substr(0, at));
+    }
+  }
+  return text;
+}
+
+/// NAME=value lines; `export`, quotes and comments as a shell would take them, and blanks around
+/// the `=`, which it would not.
+/// errors: invalid_argument (a line that is none; it is not shown, for it may be a secret)
+Result<std::map<std::string, std::string>> parse_env_file(std::string_view text) {
   std::map<std::string, std::string> values;
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
-    while (!line.empty() && line.front() == ' ') line.remove_prefix(1);
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  for (int number = 1; !text.empty(); ++number) {
+    const auto end = std::min(text.find('\n'), text.size());
+    std::string_view line = text::trimmed(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty() || line.front() == '#') continue;
     if (line.starts_with("export ")) line.remove_prefix(7);
     const auto equals = line.find('=');
-    if (line.empty() || line.front() == '#' || equals == std::string_view::npos) continue;
-    std::string_view value = line.substr(equals + 1);
-    if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') &&
-        value.back() == value.front()) {
-      value = value.substr(1, value.size() - 2);
+    const std::string_view name = text::trimmed(line.substr(0, equals));
+    if (equals == std::string_view::npos || name.empty() ||
+        name.find_first_of(kBlanks) != std::string_view::npos) {
+      return Error{ErrorCode::invalid_argument,
+                   fmt::format("line {} of secrets.env is not NAME=value", number),
+                   "Mend it, or put a # before it."};
     }
-    values[std::string(line.substr(0, equals))] = value;
+    values[std::string(name)] = env_value(line.substr(equals + 1));
   }
   return values;
 }
@@ -222,7 +245,7 @@ Result<Config> Config::load(io::FileSystem& files, const std::string& folder,
   }
   std::map<std::string, std::string> from_secrets;
   if (const auto secrets = TRY(read_first(files, "secrets.env", folders, Readers::owner))) {
-    from_secrets = parse_env_file(*secrets);
+    from_secrets = TRY(parse_env_file(*secrets));
   }
   Config config;
   for (const Setting& setting : kSettings) {
@@ -265,15 +288,10 @@ const Config::Value& Config::value(std::string_view key) const {
 
 Result<std::int64_t> Config::integer(std::string_view key) const {
   const Value& its = value(key);
-  std::int64_t number = 0;
-  const auto [end, failed] =
-      std::from_chars(its.text.data(), its.text.data() + its.text.size(), number);
-  if (failed != std::errc() || end != its.text.data() + its.text.size()) {
-    return Error{
-        ErrorCode::invalid_argument,
-        fmt::format("'{}' is no whole number for '{}' (from {})", its.text, key, its.origin), ""};
-  }
-  return number;
+  if (const auto number = whole_number(its.text)) return *number;
+  return Error{ErrorCode::invalid_argument,
+               fmt::format("'{}' is no whole number for '{}' (from {})", its.text, key, its.origin),
+               ""};
 }
 
 Result<std::int64_t> Config::integer(std::string_view key, std::int64_t least,
@@ -299,17 +317,7 @@ Result<double> Config::real(std::string_view key) const {
 }
 
 std::vector<std::string> Config::list(std::string_view key) const {
-  std::vector<std::string> items;
-  std::string_view rest = text(key);
-  while (!rest.empty()) {
-    const auto comma = rest.find(',');
-    std::string_view item = rest.substr(0, comma);
-    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-    while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
-    while (!item.empty() && item.back() == ' ') item.remove_suffix(1);
-    if (!item.empty()) items.emplace_back(item);
-  }
-  return items;
+  return text::comma_list(text(key));
 }
 
 }  // namespace tapeline::app

@@ -51,6 +51,24 @@ TEST_F(ConfigTest, a_secret_that_others_may_read_is_refused_with_what_to_run) {
   }
 }
 
+TEST_F(ConfigTest, a_line_of_secrets_reads_as_a_shell_would_and_as_notepad_writes_it) {
+  const auto token_of = [&](std::string_view line) {
+    write("secrets.env", line, fs::perms::none);
+    const auto config = load();
+    fs::remove(folder_ / "secrets.env");
+    return config ? config->text("api.token") : config.error().message;
+  };
+  EXPECT_EQ(token_of("export TAPELINE_API_TOKEN=a#b\r\n"), "a#b");
+  EXPECT_EQ(token_of("TAPELINE_API_TOKEN=ab # mine\n"), "ab");
+  EXPECT_EQ(token_of("TAPELINE_API_TOKEN='a b # c' # mine"), "a b # c");
+  EXPECT_EQ(token_of("\t TAPELINE_API_TOKEN = \"ab\"\t\n"), "ab");
+  EXPECT_EQ(token_of("\xEF\xBB\xBFTAPELINE_API_TOKEN=ab\n"), "ab");
+  EXPECT_EQ(token_of("TAPELINE_API_TOKEN=#none"), "");
+  EXPECT_EQ(token_of("TAPELINE_API_TOKEN=\"ab"), "\"ab");
+  EXPECT_EQ(token_of("# a key\n\nabcdef\n"), "line 3 of secrets.env is not NAME=value");
+  EXPECT_EQ(token_of("my key=abcdef"), "line 1 of secrets.env is not NAME=value");
+}
+
 TEST_F(ConfigTest, the_environment_beats_secrets_and_they_beat_the_file) {
   write("tapeline.toml", "[api]\ntoken = \"written\"\n", fs::perms::none);
   EXPECT_EQ(load()->text("api.token"), "written");

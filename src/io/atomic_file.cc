@@ -66,10 +66,7 @@ Status AtomicFile::commit() {
   size_bytes_ = TRY(file_->size_bytes());
   TRY_STATUS(files_->rename(temporary_, path_));
   FileSystem& files = *std::exchange(files_, nullptr);
-  const auto slash = path_.rfind('/');
-  return files.sync_directory(slash == std::string::npos ? "."
-                              : slash == 0               ? "/"
-                                                         : path_.substr(0, slash));
+  return files.sync_directory(parent_of(path_));
 }
 
 }  // namespace tapeline::io

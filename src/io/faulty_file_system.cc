@@ -8,7 +8,7 @@
 namespace tapeline::io {
 namespace {
 
-std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 Error no_such(const std::string& path) {
   return Error{ErrorCode::not_found, fmt::format("there is no '{}'", path), ""};
@@ -158,7 +158,7 @@ std::int64_t FaultyFileSystem::State::used_bytes() const {
 
 void FaultyFileSystem::State::change(const std::string& path, Names changed) {
   take_over(changed, names);
-  unsynced.push_back({parent_of(path), std::move(changed)});
+  unsynced.push_back({folder_of(path), std::move(changed)});
 }
 
 /// What is in a directory goes with it: at once for readers, with the directory's own name on the
@@ -228,7 +228,7 @@ void FaultyFileSystem::State::crash() {
   }
   unsynced.clear();
   for (auto entry = durable_names.begin(); entry != durable_names.end();) {
-    const auto parent = parent_of(entry->first);
+    const auto parent = folder_of(entry->first);
     const bool orphan = !parent.empty() && !durable_names.contains(parent);
     entry = orphan ? durable_names.erase(entry) : std::next(entry);
   }
@@ -287,7 +287,7 @@ Result<std::unique_ptr<File>> FaultyFileSystem::open(const std::string& path, Op
   const auto found = state_->names.find(path);
   if (found != state_->names.end())
     return std::unique_ptr<File>(std::make_unique<FaultyFile>(state_, found->second, path));
-  const auto parent = parent_of(path);
+  const auto parent = folder_of(path);
   if (mode == OpenMode::read || (!parent.empty() && !state_->names.contains(parent)))
     return no_such(path);
   const auto node = std::make_shared<Node>();
@@ -338,7 +338,7 @@ Result<std::vector<FileInfo>> FaultyFileSystem::list(const std::string& path) {
   if (!state_->names.contains(path)) return no_such(path);
   std::vector<FileInfo> found;
   for (const auto& [name, node] : state_->names)
-    if (parent_of(name) == path)
+    if (folder_of(name) == path)
       found.push_back({name.substr(path.size() + 1), node->is_directory,
                        static_cast<std::int64_t>(node->seen.size())});
   return found;
@@ -358,7 +358,7 @@ Status FaultyFileSystem::make_directory(const std::string& path) {
   const std::lock_guard lock(state_->mutex);
   TRY_STATUS(state_->check_up());
   if (state_->names.contains(path)) return Ok{};
-  const auto parent = parent_of(path);
+  const auto parent = folder_of(path);
   if (!parent.empty() && !state_->names.contains(parent)) return no_such(path);
   const auto node = std::make_shared<Node>();
   node->is_directory = true;

@@ -233,13 +233,13 @@ class PosixFileSystem final : public FileSystem {
   }
 };
 
+}  // namespace
+
 std::string parent_of(const std::string& path) {
   const auto slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
 }
-
-}  // namespace
 
 std::unique_ptr<FileSystem> make_file_system() { return std::make_unique<PosixFileSystem>(); }
 

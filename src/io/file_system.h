@@ -110,6 +110,9 @@ class FileSystem {
 /// The machine's own files.
 std::unique_ptr<FileSystem> make_file_system();
 
+/// The directory that holds `path`: "/" of what lies there, "." of a bare name.
+std::string parent_of(const std::string& path);
+
 /// The whole content of a file.
 Result<std::string> read_file(FileSystem& files, const std::string& path);
 

@@ -212,7 +212,7 @@ Status SpooledLog::put_aside() {
   spool_.reset();  // it writes when it closes
   TRY_STATUS(io::remove_all(files_, emptied_));
   TRY_STATUS(files_.rename(options_.directory, emptied_));
-  return files_.sync_directory(options_.directory.substr(0, options_.directory.rfind('/')));
+  return files_.sync_directory(io::parent_of(options_.directory));
 }
 
 SpoolStatus SpooledLog::spool() {

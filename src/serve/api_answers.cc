@@ -65,13 +65,7 @@ std::string Api::status_json(bool with_time) const {
 
 void Api::open_stream(Call call, io::HttpReply reply) {
   SseQueue::Options options;
-  const std::string text = call.text("symbols");
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find(','), rest.size());
-    options.symbols.emplace(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
+  options.symbols = call.set("symbols");
   options.interval = std::chrono::milliseconds(call.integer("interval_ms", 0));
   const std::string* last = call.request.header("Last-Event-ID");
   // After a restart the day is read again: what the reader has seen of it is not sent once more.

@@ -34,18 +34,6 @@ Result<io::HttpResponse> json_of(Result<std::string> json) {
   return json_response(TRY(std::move(json)));
 }
 
-std::set<std::string> symbols_of(const Call& call) {
-  std::set<std::string> symbols;
-  std::string text = call.text("symbols");
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find(','), rest.size());
-    symbols.emplace(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return symbols;
-}
-
 }  // namespace
 
 std::vector<Route> Api::make_routes() {
@@ -208,7 +196,7 @@ void Api::add_market_routes(std::vector<Route>& routes) {
                     .params = {kSymbols},
                     .success = {200, "application/json", "Quotes"},
                     .answer = [this](Call& call) -> Result<io::HttpResponse> {
-                      return json_response(live_->quotes_json(symbols_of(call)));
+                      return json_response(live_->quotes_json(call.set("symbols")));
                     }});
   routes.push_back(
       {.method = "GET",

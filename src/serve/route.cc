@@ -4,10 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/time_text.h"
+#include "base/whole_number.h"
 #include "market/symbol.h"
+#include "text/words.h"
 
 namespace tapeline::serve {
 namespace {
@@ -88,11 +89,8 @@ std::optional<std::string> complaint(const Param& param, const std::string& valu
       return fmt::format("at most {} columns, each once, as price_date,ma_7_day", kColumnsMax);
     }
     case ParamType::integer: {
-      std::int64_t number = 0;
-      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-      if (error == std::errc() && end == value.data() + value.size() && number >= param.min &&
-          number <= param.max)
-        return std::nullopt;
+      const auto number = whole_number(value);
+      if (number && *number >= param.min && *number <= param.max) return std::nullopt;
       return fmt::format("a whole number from {} to {}", param.min, param.max);
     }
     case ParamType::time:
@@ -121,10 +119,14 @@ std::string Call::text(std::string_view name, std::string_view fallback) const {
   return found ? *found : std::string(fallback);
 }
 
+std::set<std::string> Call::set(std::string_view name) const {
+  const auto items = text::comma_list(text(name));
+  return {items.begin(), items.end()};
+}
+
 std::int64_t Call::integer(std::string_view name, std::int64_t fallback) const {
   const std::string* found = find(name);
-  if (found) std::from_chars(found->data(), found->data() + found->size(), fallback);
-  return fallback;
+  return found ? whole_number(*found).value_or(fallback) : fallback;
 }
 
 std::optional<TimeParam> time_param(const Call& call, std::string_view name) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,7 @@ struct Call {
   const std::string* find(std::string_view name) const;
   std::string text(std::string_view name, std::string_view fallback = {}) const;
   std::int64_t integer(std::string_view name, std::int64_t fallback) const;
+  std::set<std::string> set(std::string_view name) const;  // of a list with commas
 };
 
 /// An instant as a parameter of type `time` gives it.

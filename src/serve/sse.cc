@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <numeric>
+
+#include "base/whole_number.h"
 
 namespace tapeline::serve {
 namespace {
@@ -13,13 +14,6 @@ constexpr Duration kHeartbeat = std::chrono::seconds(5);
 constexpr std::size_t kRunPositionsMax = 1024;
 constexpr std::size_t kPendingBytesMax = 16 << 20;  // one lot: every symbol once
 constexpr int kSendBufferBytes = 64 << 10;  // what is stale by the time a slow reader gets to it
-
-std::optional<std::int64_t> whole_number(std::string_view text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < 0) return std::nullopt;
-  return number;
-}
 
 }  // namespace
 
@@ -44,7 +38,7 @@ std::optional<StreamPosition> StreamPosition::parse(std::string_view text) {
       part.remove_prefix(lead.size());
     }
     const auto next = whole_number(part);
-    if (!next) return std::nullopt;
+    if (!next || *next < 0) return std::nullopt;
     position.next.push_back(*next);
     if (comma == text.size()) return position;
     text.remove_prefix(comma + 1);

@@ -115,6 +115,12 @@ def interrupts(binary):
         for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):  # both are there when it goes on
             process.send_signal(number)
         check("interrupts: a second signal ends the process at once", process.wait(60) == -signal.SIGTERM, process.returncode)
+        for limit in ("10abc", "-5", " 3", ""):
+            done = tapeline.call("sql", "-c", "select 1", "--limit", limit)
+            check(f"sql: no --limit '{limit}'", done.returncode == 2 and f"'{limit}' is no --limit" in done.stderr, done.stderr)
+        tapeline.call("topic", "produce", "stock_prices", input="\x1b[2Jno\tquote\n")
+        done = tapeline.call("topic", "tail", "stock_prices", "--from", "beginning", "--no-follow")
+        check("tail: no record moves the terminal's cursor", "[2Jno quote" in done.stdout and "\x1b" not in done.stdout, done.stdout)
         done = tapeline.call("sql", "-c", "select 1")
         check("interrupts: a command that nothing interrupts ends by itself", done.returncode == 0, done.stderr)
 

@@ -197,7 +197,7 @@ def bad(checks, tapeline):
 def resumed(checks, tapeline):
     """An import that is killed anywhere goes on where it was."""
     path = tapeline.folder / "large.csv.gz"
-    rows = 300_000
+    rows = 800_000
     with gzip.open(path, "wt", compresslevel=1) as text:
         text.write("\n".join(trades(rows, "ZZ")) + "\n")
     small = tapeline.folder / "small.csv"
@@ -205,6 +205,8 @@ def resumed(checks, tapeline):
     done = tapeline.call("import", path, small, "--json")
     whole = json.loads(done.stdout)
     expected = tapeline.text(RAW)
+    meanwhile = tapeline.text("select count(*) from raw_stocks.loads where run_id = 'import'").splitlines()[1]
+    checks.check("resumed: a lot was loaded while the rest was sent", int(meanwhile) > 0, whole)
     rng = random.Random(5)
     for number in range(6):
         data = tapeline.folder / f"killed-{number}"
@@ -214,7 +216,7 @@ def resumed(checks, tapeline):
             process = subprocess.Popen([tapeline.binary, "import", path, small, "--json", "--data-dir", data], stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE)
             if attempt < 3:
-                wait_for_messages(process, data, rng.randrange(1, 150_000))
+                wait_for_messages(process, data, rng.randrange(1, 300_000))
                 kinds.append(rng.choice((signal.SIGKILL, signal.SIGINT)))
                 process.send_signal(kinds[-1])
             out, err = process.communicate(timeout=300)

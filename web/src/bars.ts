@@ -107,10 +107,21 @@ export function dayBar(quote: Quote): Bar | null {
   };
 }
 
-/** Replaces bars of the same time and adds the others, in order. */
-export function mergeBars(old: readonly Bar[], fresh: readonly Bar[]): Bar[] {
+/** Replaces bars of the same time by the mart's and adds the others, in order. `open` is the bar
+ * that live minutes are growing: it is newer than any answer. So is the one before it while it has
+ * more messages: it closed after the run that the answer is of. The next answer replaces it. */
+export function mergeBars(
+  old: readonly Bar[],
+  fresh: readonly Bar[],
+  open: number | null,
+): Bar[] {
   const byTime = new Map(old.map((bar) => [bar.time, bar]));
-  for (const bar of fresh) byTime.set(bar.time, bar);
+  const closed = open === null ? undefined : old[old.findIndex((bar) => bar.time === open) - 1];
+  for (const bar of fresh) {
+    if (bar.time === open) continue;
+    if (bar.time === closed?.time && (bar.count ?? 0) < (closed.count ?? 0)) continue;
+    byTime.set(bar.time, bar);
+  }
   return [...byTime.values()].sort((a, b) => a.time - b.time);
 }
 

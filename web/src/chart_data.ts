@@ -281,11 +281,7 @@ async function refresh(): Promise<void> {
     ]);
     if (chart.value !== shown || isHeld()) return;
     failures = 0;
-    const open = openBar(shown);
-    const merged = mergeBars(
-      shown.bars,
-      bars.bars.filter((bar) => bar.time !== open),
-    );
+    const merged = mergeBars(shown.bars, bars.bars, openBar(shown));
     const dayOf = (row: MartRow) => String(row["price_date"]).slice(0, 10);
     const old = shown.days.filter((row) => dayOf(row) < span.from);
     const later = shown.days.filter((row) => dayOf(row) > span.to);
@@ -297,7 +293,7 @@ async function refresh(): Promise<void> {
   }
 }
 
-/** The time of the bar that live minutes are growing: it is newer than any answer. */
+/** The time of the bar that live minutes are growing. */
 function openBar(shown: ChartData): number | null {
   const last = shown.bars.at(-1);
   const minute = quoteOf(shown.symbol).value?.bar?.start;

@@ -35,10 +35,11 @@ bool is_number(Kind kind) {
   return kind == Kind::integer || kind == Kind::real || kind == Kind::decimal;
 }
 
-/// Line breaks and control characters would break a table up.
-std::string one_line(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+/// What stands in a cell of a table; a bar would end one of Markdown's.
+std::string table_cell(std::string text, bool markdown) {
+  text = one_line(std::move(text));
+  for (auto at = text.find('|'); markdown && at != std::string::npos; at = text.find('|', at + 2)) {
+    text.insert(at, 1, '\\');
   }
   return text;
 }
@@ -58,6 +59,13 @@ Result<RowsFormat> parse_rows_format(std::string_view name) {
   if (name == "markdown") return RowsFormat::markdown;
   return Error{ErrorCode::invalid_argument, fmt::format("there is no format '{}'", name),
                "Formats are table, csv, json, ndjson and markdown."};
+}
+
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return text;
 }
 
 std::string json_cell(const Value& value) {
@@ -102,7 +110,9 @@ void RowsWriter::row(const std::vector<Value>& row) {
     case RowsFormat::table:
     case RowsFormat::markdown:
       std::vector<std::string>& cells = cells_.emplace_back();
-      for (const Value& value : row) cells.push_back(one_line(warehouse::to_text(value)));
+      for (const Value& value : row) {
+        cells.push_back(table_cell(warehouse::to_text(value), format_ == RowsFormat::markdown));
+      }
   }
 }
 
@@ -113,9 +123,11 @@ void RowsWriter::end() {
 
 void RowsWriter::write_table() {
   const bool markdown = format_ == RowsFormat::markdown;
+  std::vector<std::string> names;
   std::vector<std::size_t> widths;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
-    std::size_t width = std::max<std::size_t>(width_of(columns_[i].name), markdown ? 3 : 1);
+    names.push_back(table_cell(columns_[i].name, markdown));
+    std::size_t width = std::max<std::size_t>(width_of(names[i]), markdown ? 3 : 1);
     for (const auto& cells : cells_) width = std::max(width, width_of(cells[i]));
     widths.push_back(width);
   }
@@ -129,7 +141,7 @@ void RowsWriter::write_table() {
     while (!line.empty() && line.back() == ' ') line.pop_back();
     write_(line + "\n");
   };
-  write_line([&](std::size_t i) { return columns_[i].name; });
+  write_line([&](std::size_t i) { return names[i]; });
   write_line([&](std::size_t i) {
     std::string rule;
     for (std::size_t n = 0; n < widths[i]; ++n) rule += markdown ? "-" : "─";

@@ -43,6 +43,9 @@ class RowsWriter {
   std::int64_t rows_ = 0;
 };
 
+/// Without line breaks and what else a terminal would obey: each is a blank.
+std::string one_line(std::string text);
+
 /// A cell as JSON: numbers exact, dates and instants as text.
 std::string json_cell(const warehouse::Value& value);
 

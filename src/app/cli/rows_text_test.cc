@@ -33,6 +33,19 @@ TEST(RowsText, each_format_says_the_same) {
             "| symbol |    price |\n| ------ | -------: |\n| A,\"B\"  | 1.500000 |\n");
 }
 
+TEST(RowsText, nothing_in_a_cell_or_a_name_breaks_a_table_up) {
+  const auto table = [](RowsFormat format) {
+    std::string out;
+    RowsWriter writer(format, [&](std::string_view text) { out += text; });
+    writer.columns({{"a\n|b", "VARCHAR", Kind::text}});
+    writer.row({std::string("\x1b[31m||\x7f")});
+    writer.end();
+    return out;
+  };
+  EXPECT_EQ(table(RowsFormat::table), "a |b\n────────\n [31m||\n");
+  EXPECT_EQ(table(RowsFormat::markdown), "| a \\|b      |\n| ---------- |\n|  [31m\\|\\|  |\n");
+}
+
 TEST(RowsText, no_rows_are_still_a_whole_document) {
   EXPECT_EQ(written(RowsFormat::json, {}), "[]\n");
   EXPECT_EQ(written(RowsFormat::json, {kRows[0]}),

@@ -39,7 +39,7 @@ Status compact_warehouse(Clock& clock, io::FileSystem& files, const std::string&
   const auto copy = TRY(files.open(made, io::OpenMode::write));
   TRY_STATUS(copy->sync_data());
   TRY_STATUS(files.rename(made, file));
-  return files.sync_directory(file.substr(0, file.rfind('/')));
+  return files.sync_directory(io::parent_of(file));
 }
 
 }  // namespace

@@ -1,9 +1,8 @@
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "app/commands/dag.h"
 #include "app/values.h"
+#include "base/whole_number.h"
 #include "text/nearest.h"
 #include "text/value.h"
 
@@ -198,12 +197,8 @@ Result<std::int64_t> whole_flag(const Invocation& line, std::string_view flag,
                                 std::int64_t fallback, std::int64_t most) {
   const auto text = line.value(flag);
   if (!text) return fallback;
-  std::int64_t number = 0;
-  const auto [end, failed] = std::from_chars(text->data(), text->data() + text->size(), number);
-  if (failed == std::errc() && end == text->data() + text->size() && number >= 1 &&
-      number <= most) {
-    return number;
-  }
+  const auto number = whole_number(*text);
+  if (number && *number >= 1 && *number <= most) return *number;
   return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no --{}", *text, flag),
                fmt::format("It is a whole number from 1 to {}.", most)};
 }

@@ -6,8 +6,9 @@
 
 #include "app/cli/rows_text.h"
 #include "app/commands/commands.h"
+#include "app/feeding/followed_symbols.h"
 #include "io/atomic_file.h"
-#include "market/symbol.h"
+#include "text/words.h"
 #include "warehouse/duckdb/duckdb_columnar.h"
 
 namespace tapeline::app {
@@ -35,11 +36,9 @@ Result<std::string> condition(const Call& call) {
   };
   if (const auto symbols = call.line.value("symbol")) {
     std::string list;
-    for (std::string_view rest = *symbols; !rest.empty();) {
-      const auto comma = std::min(rest.find(','), rest.size());
-      const Symbol symbol = TRY(Symbol::parse(rest.substr(0, comma)));
+    const auto named = TRY(parse_symbols(text::comma_list(*symbols)));
+    for (const Symbol& symbol : named) {
       list += (list.empty() ? "" : ", ") + warehouse::sql_text(symbol.text());
-      rest.remove_prefix(std::min(comma + 1, rest.size()));
     }
     if (list.empty()) return wrong("--symbol names no symbol");
     add(fmt::format("symbol in ({})", list));

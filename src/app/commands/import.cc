@@ -64,6 +64,33 @@ std::string topic_id(Pipeline& pipeline) {
   return "";
 }
 
+/// Loads what is in the topic while more is sent to it, in pieces as large as the load task's. The
+/// rest, and whatever fails here, is left to the DAG's run.
+///
+/// why: sending and loading leave each other time on two processors; one after the other they took
+///      half as long again
+class LoadingMeanwhile {
+ public:
+  explicit LoadingMeanwhile(Pipeline& pipeline)
+      : pipeline_(pipeline),
+        loop_(
+            "import-loader", pipeline.clock(), [this](std::stop_token stop) { return step(stop); },
+            [](const Error&) {}) {}
+
+ private:
+  Result<Duration> step(std::stop_token stop) {
+    constexpr Duration kPause = std::chrono::milliseconds(20);
+    if (pipeline_.tasks().status().lag < ingest::Loader::Options().records_per_load) return kPause;
+    std::vector<std::int32_t> partitions(static_cast<std::size_t>(pipeline_.partitions()));
+    std::iota(partitions.begin(), partitions.end(), 0);
+    TRY(pipeline_.tasks().load_partitions(partitions, "import", stop));
+    return Duration(0);
+  }
+
+  Pipeline& pipeline_;
+  Loop loop_;  // ends before the rest goes
+};
+
 /// An import from its files to the topic.
 class Sending {
  public:
@@ -91,6 +118,8 @@ class Sending {
                       "messages that are in the topic",
                       sent_.resumed_at));
     }
+    std::optional<LoadingMeanwhile> loading;
+    if (!pipeline_.driven()) loading.emplace(pipeline_);  // else its scheduler does
     ingest::ProducerProbe probe(pipeline_.metrics(), "files");
     AsideLoop sender("import-sender");
     ingest::Producer producer(pipeline_.clock(), pipeline_.calendar(), feed, pipeline_.log(), probe,

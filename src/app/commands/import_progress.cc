@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
+#include "base/whole_number.h"
 #include "io/digest.h"
 
 namespace tapeline::app {
@@ -27,10 +26,7 @@ std::string ImportProgress::key_of(std::string_view topic_id, const feeds::Input
 }
 
 Result<std::int64_t> ImportProgress::sent() const {
-  const std::string kept = TRY(settings_.get(key_)).value_or("0");
-  std::int64_t sent = 0;
-  std::from_chars(kept.data(), kept.data() + kept.size(), sent);
-  return sent;
+  return whole_number(TRY(settings_.get(key_)).value_or("")).value_or(0);
 }
 
 Status ImportProgress::keep(std::int64_t sent) {

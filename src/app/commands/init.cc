@@ -1,9 +1,8 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "app/commands/commands.h"
-#include "market/symbol.h"
+#include "app/feeding/followed_symbols.h"
+#include "text/words.h"
 
 namespace tapeline::app {
 namespace {
@@ -11,33 +10,9 @@ namespace {
 struct Answers {
   std::string feed;
   std::string key;  // Finnhub's
-  std::vector<std::string> symbols;
+  std::vector<Symbol> symbols;
   std::string data_dir;  // empty: the default
 };
-
-std::string trimmed(std::string_view text) {
-  const auto begin = text.find_first_not_of(" \t\r");
-  if (begin == std::string_view::npos) return "";
-  return std::string(text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1));
-}
-
-Result<std::vector<std::string>> parse_symbols(std::string_view list) {
-  std::vector<std::string> symbols;
-  while (!list.empty()) {
-    const auto comma = std::min(list.find(','), list.size());
-    std::string name = trimmed(list.substr(0, comma));
-    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::toupper(c); });
-    if (!name.empty()) {
-      TRY_STATUS(Symbol::parse(name));
-      symbols.push_back(std::move(name));
-    }
-    list.remove_prefix(std::min(comma + 1, list.size()));
-  }
-  if (symbols.empty()) {
-    return Error{ErrorCode::invalid_argument, "no symbol is named", "Name some: AAPL,MSFT."};
-  }
-  return symbols;
-}
 
 std::string fallback_of(std::string_view key) {
   for (const Setting& setting : settings()) {
@@ -68,7 +43,7 @@ Status ask_feed(const Environment& environment, const Ask& ask, const Call& call
   if (!call.line.has("yes")) {
     const auto typed =
         ask("1. Your Finnhub API key, free at finnhub.io; Enter alone takes the simulator: ", true);
-    answers.key = trimmed(typed.value_or(""));
+    answers.key = text::trimmed(typed.value_or(""));
   }
   if (answers.key.find_first_of(" \t\"'\\\n") != std::string::npos) {
     return Error{ErrorCode::invalid_argument, "that is no API key", "It is letters and digits."};
@@ -86,16 +61,21 @@ Result<Answers> ask_all(const Environment& environment, const Ask& ask, const Ca
   TRY_STATUS(ask_feed(environment, ask, call, answers));
   std::string symbols = call.line.value("symbols").value_or("");
   if (symbols.empty() && !call.line.has("yes")) {
-    symbols =
-        trimmed(ask(fmt::format("2. Symbols, with commas [{}]: ", fallback_of("symbols")), false)
-                    .value_or(""));
+    symbols = text::trimmed(
+        ask(fmt::format("2. Symbols, with commas [{}]: ", fallback_of("symbols")), false)
+            .value_or(""));
   }
-  answers.symbols = TRY(parse_symbols(symbols.empty() ? fallback_of("symbols") : symbols));
+  if (symbols.empty()) symbols = fallback_of("symbols");
+  answers.symbols = TRY(parse_symbols(text::comma_list(symbols)));
+  if (answers.symbols.empty()) {
+    return Error{ErrorCode::invalid_argument, "no symbol is named", "Name some: AAPL,MSFT."};
+  }
   const auto kind = answers.feed == "simulator" ? DirectoryKind::simulated : DirectoryKind::market;
   const std::string usual = default_directory(environment, kind);
   std::string data_dir = call.line.value("data-dir").value_or("");
   if (data_dir.empty() && !call.line.has("yes")) {
-    data_dir = trimmed(ask(fmt::format("3. Where the data go [{}]: ", usual), false).value_or(""));
+    data_dir =
+        text::trimmed(ask(fmt::format("3. Where the data go [{}]: ", usual), false).value_or(""));
   }
   if (data_dir.starts_with("~/")) {
     const auto home = environment.find("HOME");
@@ -117,8 +97,8 @@ std::string toml_text(std::string_view text) {
 
 std::string toml_of(const Answers& answers) {
   std::string symbols;
-  for (const auto& symbol : answers.symbols) {
-    symbols += (symbols.empty() ? "" : ", ") + toml_text(symbol);
+  for (const Symbol& symbol : answers.symbols) {
+    symbols += (symbols.empty() ? "" : ", ") + toml_text(symbol.text());
   }
   std::string toml = fmt::format(
       "# Written by `tapeline init`. `tapeline config show --origin` lists every key there is.\n"
@@ -136,7 +116,7 @@ Status make_room(io::FileSystem& files, const std::string& path, const Ask& ask,
   bool replace = call.line.has("force");
   if (!replace && !call.line.has("yes")) {
     const auto typed = ask(fmt::format("'{}' is there. Replace it? [y/N] ", path), false);
-    replace = typed && (trimmed(*typed) == "y" || trimmed(*typed) == "yes");
+    replace = typed && (text::trimmed(*typed) == "y" || text::trimmed(*typed) == "yes");
   }
   if (!replace) {
     return Error{ErrorCode::already_exists, fmt::format("'{}' is there already", path),

@@ -1,5 +1,8 @@
+#include <fmt/format.h>
+
 #include "app/cli/rows_text.h"
 #include "app/commands/commands.h"
+#include "base/whole_number.h"
 
 namespace tapeline::app {
 
@@ -10,11 +13,12 @@ ExitCode sql_command(Pipeline& pipeline, const Call& call) {
   warehouse::QueryLimits limits{.stop = call.stop};
   limits.time_max = TRY(parse_duration(call.line.value("timeout").value_or("60s")));
   if (const auto limit = call.line.value("limit")) {
-    try {
-      limits.rows_max = std::stoll(*limit);
-    } catch (const std::exception&) {
-      return Error{ErrorCode::invalid_argument, "'" + *limit + "' is no number of rows", ""};
+    const auto rows = whole_number(*limit);
+    if (!rows || *rows < 0) {
+      return Error{ErrorCode::invalid_argument, fmt::format("'{}' is no --limit", *limit),
+                   "It is a whole number of rows: 0, 1, …"};
     }
+    limits.rows_max = *rows;
   }
   const std::string sql = call.line.value("query").value_or(call.input);
   if (sql.find_first_not_of(" \t\r\n;") == std::string::npos) {

@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
-#include <charconv>
-
+#include "app/cli/rows_text.h"
 #include "app/commands/topic.h"
+#include "base/whole_number.h"
 #include "serve/produce.h"
 #include "text/nearest.h"
 #include "text/value.h"
@@ -27,15 +27,13 @@ using msglog::Offset;
 
 Result<std::int32_t> partition_of(const Call& call, const msglog::TopicInfo& topic) {
   const std::string text = call.line.value("partition").value_or("0");
-  std::int32_t partition = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), partition);
-  if (failed != std::errc() || end != text.data() + text.size() || partition < 0 ||
-      static_cast<std::size_t>(partition) >= topic.partitions.size()) {
+  const auto partition = whole_number(text);
+  if (!partition || *partition < 0 || *partition >= std::ssize(topic.partitions)) {
     return Error{ErrorCode::invalid_argument,
                  fmt::format("topic '{}' has no partition '{}'", topic.name, text),
                  fmt::format("It has {}.", topic.partitions.size())};
   }
-  return partition;
+  return static_cast<std::int32_t>(*partition);
 }
 
 /// Where --from says to begin.
@@ -44,14 +42,10 @@ Result<Offset> start_of(Pipeline& pipeline, const Call& call, const msglog::Topi
   const std::string text = call.line.value("from").value_or("end");
   if (text == "beginning") return info.earliest;
   if (text == "end") return info.end;
-  Offset offset = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), offset);
-  if (failed == std::errc() && end == text.data() + text.size()) {
-    if (offset < info.earliest || offset > info.end) {
-      return Error{ErrorCode::invalid_argument, fmt::format("there is no offset {}", offset),
-                   fmt::format("Offsets go from {} to {}.", info.earliest, info.end)};
-    }
-    return offset;
+  if (const auto offset = whole_number(text)) {
+    if (*offset >= info.earliest && *offset <= info.end) return *offset;
+    return Error{ErrorCode::invalid_argument, fmt::format("there is no offset {}", *offset),
+                 fmt::format("Offsets go from {} to {}.", info.earliest, info.end)};
   }
   const auto at = parse_rfc3339(text);
   if (!at) {
@@ -115,9 +109,10 @@ ExitCode describe_topic(Pipeline& pipeline, const Call& call) {
 
 void print_record(const Call& call, std::int32_t partition, const msglog::RecordView& record) {
   if (!call.json()) {
+    const std::string key = record.key.empty() ? "-" : one_line(std::string(record.key));
     call.terminal.out(fmt::format("{}  {}  {}  {}\n", record.offset,
-                                  format_rfc3339(record.appended_at),
-                                  record.key.empty() ? "-" : record.key, record.value));
+                                  format_rfc3339(record.appended_at), key,
+                                  one_line(std::string(record.value))));
     return;
   }
   text::Value row;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "text/words.h"
+
 namespace tapeline::app {
 namespace {
 
@@ -25,14 +27,7 @@ std::string joined(const std::vector<Symbol>& list) {
 }
 
 Result<std::vector<Symbol>> read(state::Settings& settings, std::string_view key) {
-  const auto kept = TRY(settings.get(key));
-  std::vector<std::string> names;
-  for (std::string_view rest = kept ? std::string_view(*kept) : ""; !rest.empty();) {
-    const auto end = std::min(rest.find(','), rest.size());
-    names.emplace_back(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return parse_symbols(names);
+  return parse_symbols(text::comma_list(TRY(settings.get(key)).value_or("")));
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ Result<std::string> project_folder(const ExternalDbt& dbt, io::FileSystem& files
   const std::string folder = scratch + "/project";
   for (const EmbeddedFile& file : shipped_dbt()) {
     const std::string path = fmt::format("{}/{}", folder, file.path);
-    TRY_STATUS(io::make_directories(files, path.substr(0, path.rfind('/'))));
+    TRY_STATUS(io::make_directories(files, io::parent_of(path)));
     TRY_STATUS(io::write_file_atomically(files, path, file.bytes));
   }
   return folder;

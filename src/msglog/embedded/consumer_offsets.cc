@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/whole_number.h"
 #include "msglog/embedded/sealed_text.h"
 
 namespace tapeline::msglog {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/whole_number.h"
 #include "msglog/embedded/murmur2.h"
 #include "msglog/embedded/sealed_text.h"
 #include "msglog/rules.h"

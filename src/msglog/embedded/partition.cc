@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/whole_number.h"
 #include "msglog/embedded/sealed_text.h"
 #include "msglog/embedded/segment_index.h"
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "base/crc32c.h"
 
 namespace tapeline::msglog {
@@ -28,13 +26,6 @@ std::optional<Lines> unseal(std::string_view text) {
     body.remove_prefix(line.size() + 1);
   }
   return lines;
-}
-
-std::optional<std::int64_t> whole_number(std::string_view text) {
-  std::int64_t number = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failed != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 std::optional<std::string> value_of(const Lines& lines, std::string_view key) {

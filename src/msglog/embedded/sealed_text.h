@@ -20,9 +20,6 @@ std::string seal(const Lines& lines);
 /// None where the text is not what seal() makes.
 std::optional<Lines> unseal(std::string_view text);
 
-/// A whole number, and nothing else; none otherwise.
-std::optional<std::int64_t> whole_number(std::string_view text);
-
 /// The value of the first line with that key; none where there is none.
 std::optional<std::string> value_of(const Lines& lines, std::string_view key);
 

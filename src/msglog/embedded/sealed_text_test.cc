@@ -25,11 +25,5 @@ TEST(SealedText, every_cut_and_every_bit_flip_is_noticed) {
     }
 }
 
-TEST(SealedText, a_whole_number_is_nothing_but_that) {
-  EXPECT_EQ(whole_number("42"), 42);
-  for (const char* text : {"", " 1", "1 ", "1.0", "x", "99999999999999999999"})
-    EXPECT_FALSE(whole_number(text)) << text;
-}
-
 }  // namespace
 }  // namespace tapeline::msglog

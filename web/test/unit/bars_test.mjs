@@ -171,3 +171,26 @@ test("an interval too fine for its span shows the span's end", () => {
   assert.deepEqual(range.spanThatFits(span, "1m"), { from: "2026-11-11", to: "2026-11-20" });
   assert.equal(range.intervalFor(span), "1d");
 });
+
+test("an answer replaces all bars but those that live minutes know more of", () => {
+  const of = (i, close, count) => ({ ...minute(i, 10, 12, 9, close, 100), count });
+  const times = (list) => list.map((bar) => [(bar.time - kStart) / kMinute, bar.close, bar.count]);
+  const shown = [of(0, 1, 5), of(1, 2, 5), of(2, 3, 9), of(3, 4, 2)];
+  const answer = [of(0, 10, 3), of(1, 20, 4), of(2, 30, 8), of(3, 40, 1)];
+  const open = kStart + 3 * kMinute;
+  assert.deepEqual(times(bars.mergeBars(shown, answer, open)), [
+    [0, 10, 3],
+    [1, 20, 4],
+    [2, 3, 9],
+    [3, 4, 2],
+  ]);
+  const whole = [of(2, 30, 9), of(3, 40, 1), of(5, 50, 1)];
+  assert.deepEqual(times(bars.mergeBars(shown, whole, open)), [
+    [0, 1, 5],
+    [1, 2, 5],
+    [2, 30, 9],
+    [3, 4, 2],
+    [5, 50, 1],
+  ]);
+  assert.deepEqual(times(bars.mergeBars(shown, answer, null)).at(-2), [2, 30, 8]);
+});
