@@ -10,6 +10,7 @@ for the key at the end. --long adds what takes longer: a million trades at once,
 Prints a line a check and `N passed, N failed`.
 """
 import argparse
+import asyncio
 import concurrent.futures
 import datetime
 import pathlib
@@ -25,6 +26,7 @@ import urllib.parse
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 import finnhub_faults
+import websocket
 from client import Checks, until
 from fake_finnhub import Clock, FakeFinnhub, Trade
 from live_tapeline import KEY, LiveTapeline, traces
@@ -471,6 +473,24 @@ def held_up(part):
     part.check("who was held up finds what came meanwhile, and nothing mute", before == after and len(tapeline.gaps()) == gaps, (before, after, tapeline.gaps()[gaps:]))
 
 
+def flooded(checks, binary, folder, long):
+    """Messages without a pause and without a trade: the calls go on, and it stops when told."""
+    with Part(checks, binary, folder, "flooded") as part:
+        part.up()
+        part.tapeline.until_subscribed()
+        stream = part.fake.open_streams()[0]
+
+        async def flood():
+            while not stream.ended:
+                await stream.write(websocket.frame(websocket.TEXT, b'{"type":"ping"}') * 2000)
+        asyncio.run_coroutine_threadsafe(flood(), part.fake.loop)
+        part.rises((PREFIX + "frames_total", {"type": "ping"}), 50_000)
+        calls = len(part.fake.requests)
+        until("the calls go on", lambda: len(part.fake.requests) > calls + 2, 30)
+        part.check("the calls go on", len(part.fake.streams) == 1)
+        part.ends()
+
+
 def silence(checks, binary, folder, long):
     """No message at all, and nothing learned yet of how often it trades."""
     with Part(checks, binary, folder, "no message", TAPELINE_FINNHUB_SILENCE_MS="90000") as part:
@@ -665,7 +685,7 @@ def stranger(fake):
             pass
 
 
-PARTS = (answers, no_answers, refused_symbols, call_limits, frames, handshakes, before_the_open, silences, silence, odd_trades, symbol_limit, symbols_change, one_connection, words)
+PARTS = (answers, no_answers, refused_symbols, call_limits, frames, handshakes, before_the_open, silences, silence, flooded, odd_trades, symbol_limit, symbols_change, one_connection, words)
 
 
 def page(checks):

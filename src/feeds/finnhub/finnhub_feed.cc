@@ -144,7 +144,9 @@ Result<FeedBatch> FinnhubFeed::poll(std::size_t rows_max) {
 std::optional<Duration> FinnhubFeed::poll_stream(FeedBatch& batch, std::size_t rows_max) {
   std::optional<Duration> heard_until;
   Duration wait = kWait;
-  while (!heard_until && batch.trades.size() < rows_max) {
+  // Who is sent messages without end has other work too.
+  for (std::size_t events = 0; !heard_until && events < rows_max && batch.trades.size() < rows_max;
+       ++events) {
     // A machine that is busy may hold us up at any line: only what was asked for since is known.
     const Duration asked = clock_.uptime();
     auto event = stream_->next(wait);
