@@ -201,6 +201,9 @@ TEST_F(Files, what_cannot_be_read_names_file_line_and_column) {
             "'f.csv' line 2: column 'timestamp': 'yesterday' is not an RFC 3339 time");
   EXPECT_EQ(error_of(head + "\n2024-01-02T14:30:00Z,A,1,1.5,0,0\n"),
             "'f.csv' line 3: column 'size': '1.5' is not a whole number of shares");
+  EXPECT_EQ(error_of(head + "2024-01-02T14:30:00Z,A,1,9223372036854775807,0,0\n"),
+            "'f.csv' line 2: column 'size': '9223372036854775807' is more shares than there can "
+            "be");
   EXPECT_TRUE(error_of(head + "2024-01-02T14:30:00Z,A,,1,0,0\n")
                   .starts_with("'f.csv' line 2: column 'price': "));
   EXPECT_TRUE(error_of(head + "2024-01-02T14:30:00Z,,1,1,0,0\n")
