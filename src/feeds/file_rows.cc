@@ -24,6 +24,8 @@ constexpr std::string_view kLengthHint = "Say it with --bar-length 1m, 5m, 15m, 
 constexpr Timestamp kEarliest{Date(std::chrono::year(1990) / 1 / 1)};
 constexpr Timestamp kLatest{Date(std::chrono::year(2041) / 1 / 1)};
 
+constexpr std::int64_t kSharesMax = 1'000'000'000'000'000;  // sums of them fit, too
+
 std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out)
@@ -218,7 +220,10 @@ Status FileRows::read_price(Column column, Price& into) {
 Status FileRows::read_shares(Column column, std::int64_t& into) {
   const auto text = field(column);
   const auto read = std::from_chars(text.data(), text.data() + text.size(), into);
-  if (read.ec == std::errc() && read.ptr == text.data() + text.size()) return Ok{};
+  if (read.ec == std::errc() && read.ptr == text.data() + text.size()) {
+    if (-kSharesMax <= into && into <= kSharesMax) return Ok{};
+    return at_column(column, fmt::format("'{}' is more shares than there can be", text), "");
+  }
   // Some programs write whole numbers as 1200.0 or 1.2e3.
   const auto decimal = Price::parse(text);
   if (!decimal || decimal->units() % Price::kUnitsPerDollar != 0)

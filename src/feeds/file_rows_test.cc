@@ -201,6 +201,9 @@ TEST_F(Files, what_cannot_be_read_names_file_line_and_column) {
             "'f.csv' line 2: column 'timestamp': 'yesterday' is not an RFC 3339 time");
   EXPECT_EQ(error_of(head + "\n2024-01-02T14:30:00Z,A,1,1.5,0,0\n"),
             "'f.csv' line 3: column 'size': '1.5' is not a whole number of shares");
+  EXPECT_EQ(error_of(head + "2024-01-02T14:30:00Z,A,1,9223372036854775807,0,0\n"),
+            "'f.csv' line 2: column 'size': '9223372036854775807' is more shares than there can "
+            "be");
   EXPECT_TRUE(error_of(head + "2024-01-02T14:30:00Z,A,,1,0,0\n")
                   .starts_with("'f.csv' line 2: column 'price': "));
   EXPECT_TRUE(error_of(head + "2024-01-02T14:30:00Z,,1,1,0,0\n")
@@ -254,6 +257,23 @@ TEST_F(Files, a_replay_merges_files_by_time_and_keeps_to_the_clock) {
 
   auto all = *ReplayFeed::open(clock, *calendar, {one, two}, {.speed = std::nullopt});
   EXPECT_EQ(played(all), (std::vector<std::int64_t>{1, 2, 3}));
+}
+
+TEST_F(Files, a_row_that_cannot_be_read_ends_a_replay_and_what_stands_before_it_is_played) {
+  const auto bad = file("bad.csv",
+                        "timestamp,symbol,price,size\n2024-01-02T14:30:00Z,A,1,1\n"
+                        "2024-01-02T14:31:00Z,A,2,1\n2024-01-02T14:32:00Z,A,x,1\n"
+                        "2024-01-02T14:33:00Z,A,4,1\n");
+  ManualClock clock(at("2026-01-01T00:00:00Z"));
+  const auto calendar = *make_calendar("XNYS");
+  auto feed = *ReplayFeed::open(clock, *calendar, {bad}, {.speed = std::nullopt});
+  const auto played = *feed.poll(10);
+  EXPECT_EQ(played.trades.size(), 2U);
+  EXPECT_EQ(played.settled, Timestamp::max());
+  EXPECT_FALSE(feed.finished());
+  EXPECT_TRUE(feed.poll(10).error().message.ends_with("'x' is not a decimal number"));
+  EXPECT_TRUE(feed.finished());
+  EXPECT_TRUE(feed.poll(10)->empty());
 }
 
 TEST(Replay, speeds_are_read) {

@@ -166,7 +166,11 @@ class PosixFileSystem final : public FileSystem {
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
     if (!directory) return from_errno(errno, "listing", path);
     std::vector<FileInfo> found;
-    while (const dirent* entry = ::readdir(directory.get())) {
+    for (;;) {
+      errno = 0;
+      const dirent* entry = ::readdir(directory.get());
+      if (!entry && errno != 0) return from_errno(errno, "listing", path);
+      if (!entry) break;
       const std::string name = entry->d_name;
       if (name == "." || name == "..") continue;
       auto file = TRY(info(path + "/" + name));

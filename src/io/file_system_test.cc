@@ -1,8 +1,29 @@
 #include "io/file_system.h"
 
+#include <dirent.h>
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 #include "io/faulty_file_system.h"
+
+namespace {
+
+int entries_until_error = -1;  // none comes
+
+}  // namespace
+
+/// The library's, on a disk that fails once so many entries were read.
+extern "C" dirent* readdir(DIR* directory) {
+  static const auto real = reinterpret_cast<decltype(&readdir)>(::dlsym(RTLD_NEXT, "readdir"));
+  if (entries_until_error == 0) {
+    errno = EIO;
+    return nullptr;
+  }
+  if (entries_until_error > 0) --entries_until_error;
+  return real(directory);
+}
 
 namespace tapeline::io {
 namespace {
@@ -80,6 +101,16 @@ TEST_P(FileSystemTest, a_lock_is_held_by_one_and_given_back) {
 
 INSTANTIATE_TEST_SUITE_P(Machine, FileSystemTest, testing::Values(true));
 INSTANTIATE_TEST_SUITE_P(Memory, FileSystemTest, testing::Values(false));
+
+TEST(FileSystem, a_folder_that_cannot_be_read_to_its_end_is_an_error_and_no_shorter_list) {
+  const auto files = make_file_system();
+  entries_until_error = 2;
+  const auto found = files->list("/");
+  entries_until_error = -1;
+  ASSERT_FALSE(found);
+  EXPECT_TRUE(found.error().message.starts_with("listing '/': ")) << found.error().message;
+  EXPECT_GT(files->list("/")->size(), 2U);
+}
 
 TEST(FaultyFileSystem, what_was_synced_survives_every_crash_and_the_rest_may_not) {
   bool something_was_lost = false;

@@ -38,6 +38,8 @@ bool Inflate::unpack(std::string& out) {
   z_stream& stream = state_->stream;
   if (state_->at_end) {
     if (state_->wrapping == Wrapping::none) return wants_more();
+    for (; stream.avail_in > 0 && *stream.next_in == 0; ++stream.next_in) --stream.avail_in;
+    if (wants_more()) return true;
     inflateReset(&stream);
     state_->at_end = false;
   }

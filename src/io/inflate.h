@@ -13,7 +13,7 @@ namespace tapeline::io {
 class Inflate {
  public:
   enum class Wrapping : std::uint8_t {
-    gzip,  // members with head and checksum, back to back
+    gzip,  // members with head and checksum, back to back; zeros may follow each
     none,  // one deflated stream, as in a zip archive
   };
 

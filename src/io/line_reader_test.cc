@@ -58,6 +58,9 @@ TEST(LineReader, lines_are_the_same_whatever_the_pieces_and_the_packing) {
       EXPECT_EQ(all_lines(in_pieces(text, size)), kThree);
       EXPECT_EQ(all_lines(in_pieces(gzip(text), size)), kThree);
       EXPECT_EQ(all_lines(in_pieces(gzip("one\n") + gzip("\nthree"), size)), kThree);
+      const std::string zeros(50, '\0');  // as gzip and Python, where a block had to be filled
+      EXPECT_EQ(all_lines(in_pieces(gzip("one\n") + zeros + gzip("\nthree") + zeros, size)),
+                kThree);
     }
   EXPECT_TRUE(all_lines(in_pieces("", 1)).empty());
   EXPECT_EQ(all_lines(in_pieces("\x1f", 1)).size(), 1U);

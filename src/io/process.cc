@@ -105,14 +105,17 @@ class Ending {
  public:
   Ending(Clock& clock, const Program& program, pid_t pid)
       : clock_(clock), grace_(program.grace), pid_(pid) {}
-  void look(const std::stop_token& stop) {
-    if (!stop.stop_requested()) return;
+  /// True once it was killed.
+  bool look(const std::stop_token& stop) {
+    if (!stop.stop_requested()) return false;
     if (!until_) {
       until_ = clock_.uptime() + grace_;
       ::kill(-pid_, SIGTERM);
     } else if (clock_.uptime() >= *until_) {
       ::kill(-pid_, SIGKILL);
+      return true;
     }
+    return false;
   }
 
  private:
@@ -170,7 +173,7 @@ Result<int> run_program(Clock& clock, const Program& program,
   Lines lines(on_line);
   Ending ending(clock, program, pid);
   for (;;) {
-    ending.look(stop);
+    if (ending.look(stop)) break;  // who still has its output has left its group
     pollfd wanted{output.ends[0], POLLIN, 0};
     if (::poll(&wanted, 1, kLookMs) <= 0) continue;
     std::array<char, 8192> bytes;

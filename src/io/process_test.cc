@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <filesystem>
 
 namespace tapeline::io {
@@ -62,6 +63,24 @@ TEST_F(Process, a_stop_ends_it_and_its_children) {
   ASSERT_FALSE(ended);
   EXPECT_EQ(ended.error().code, ErrorCode::cancelled);
   EXPECT_FALSE(std::filesystem::exists("/proc/" + lines_.at(0) + "/cwd"));
+}
+
+TEST_F(Process, a_stop_does_not_wait_for_who_left_its_group) {
+  std::stop_source stop;
+  on_line_ = [&] { stop.request_stop(); };
+  const auto ended = run_program(
+      *clock_,
+      {.words = {"sh", "-c", "setsid sleep 60 & echo $!; wait"},
+       .folder = "/",
+       .grace = std::chrono::milliseconds(10)},
+      [&](std::string_view line) {
+        lines_.emplace_back(line);
+        on_line_();
+      },
+      stop.get_token());
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().code, ErrorCode::cancelled);
+  EXPECT_EQ(::kill(std::stoi(lines_.at(0)), SIGKILL), 0);  // it goes on
 }
 
 TEST_F(Process, who_does_not_heed_a_stop_is_killed) {

@@ -120,12 +120,15 @@ struct Unpacking {
       }
     } else {
       while (out.empty() && !inflate.at_end()) {
-        if (inflate.wants_more()) {
-          if (at == end) return damage("the packed bytes end too early");
+        const bool all_given = inflate.wants_more() && at == end;
+        if (inflate.wants_more() && !all_given) {
           TRY_STATUS(take());
           inflate.give(packed);
         }
         if (!inflate.unpack(out)) return damage("the packed bytes are damaged");
+        // Of what was given last the end may not have fitted into the block before.
+        if (all_given && out.empty() && !inflate.at_end())
+          return damage("the packed bytes end too early");
       }
     }
     given += std::ssize(out);

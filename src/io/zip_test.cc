@@ -107,6 +107,16 @@ TEST(Zip, files_are_read_whether_deflated_or_stored_and_however_wide_the_numbers
   EXPECT_EQ(read(zip({{"l", large}})), "l=" + large + ";");
 }
 
+TEST(Zip, a_member_ends_right_wherever_a_block_of_unpacked_bytes_does) {
+  // All packed bytes are used up while the last of what they say does not fit into a block.
+  std::string row = "2024-01-02T14:30:00Z,AAPL,1.5,100,\n";
+  for (std::size_t head = 0; head < row.size(); ++head) {
+    std::string text = "timestamp,symbol,price,size," + std::string(head, 'x') + "\n";
+    while (text.size() <= 128 << 10) text += row;
+    EXPECT_TRUE(read(zip({{"a.csv", text}})) == "a.csv=" + text + ";") << head;
+  }
+}
+
 TEST(Zip, every_cut_and_every_changed_byte_is_an_error_or_changes_nothing_but_a_name) {
   const std::string whole = zip({{"x.csv", "timestamp,price,size\n2025-01-06T14:30:00Z,1.5,7\n"}});
   const std::string expected = read(whole);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "text/value.h"
@@ -52,6 +53,7 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   struct Level {
     Value value;
     std::string key;
+    std::map<std::string, std::size_t> places;  // of the keys, once they are many
   };
 
   bool add(Value value) {
@@ -60,16 +62,31 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
     } else if (open_.back().value.is_list()) {
       open_.back().value.as_list().push_back(std::move(value));
     } else {
-      open_.back().value.set(open_.back().key, std::move(value));
+      put(open_.back(), std::move(value));
     }
     return true;
+  }
+  /// Of a key that comes again the last value counts, in the place of the first.
+  static void put(Level& level, Value value) {
+    constexpr std::size_t kFew = 16;  // so many are sooner looked through than sorted
+    Object& object = level.value.as_object();
+    if (object.size() < kFew) return level.value.set(level.key, std::move(value));
+    if (level.places.empty()) {
+      for (std::size_t i = 0; i < object.size(); ++i) level.places.emplace(object[i].first, i);
+    }
+    const auto [place, is_new] = level.places.try_emplace(level.key, object.size());
+    if (is_new) {
+      object.emplace_back(std::move(level.key), std::move(value));
+    } else {
+      object[place->second].second = std::move(value);
+    }
   }
   bool open(Value value) {
     if (open_.size() >= kDepthMax) {
       error_ = fmt::format("nested deeper than {} levels", kDepthMax);
       return false;
     }
-    open_.push_back({std::move(value), {}});
+    open_.push_back({std::move(value), {}, {}});
     return true;
   }
   bool close() {

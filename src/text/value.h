@@ -90,7 +90,8 @@ Result<Value> parse_json(std::string_view text);
 /// to become a decimal goes through no floating point.
 Result<Value> parse_json_exactly(std::string_view text);
 
-/// YAML 1.2 core types plus 1.1's yes/no/on/off as text; one document. Anchors and merge keys work.
+/// YAML as PyYAML reads it, and so dbt, but dates are text; one document. Anchors and merge keys
+/// work.
 /// errors: invalid_argument, with line and column
 Result<Value> parse_yaml(std::string_view text);
 

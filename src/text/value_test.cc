@@ -1,5 +1,6 @@
 #include "text/value.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace tapeline::text {
@@ -31,6 +32,20 @@ TEST(Json, read_exactly_a_number_is_what_was_written) {
   EXPECT_EQ(to_json(*value), R"(["0.1","1e2",-7,9007199254740993,"18446744073709551615","x"])");
 }
 
+TEST(Json, of_a_key_that_comes_again_the_last_value_counts_however_many_there_are) {
+  std::string text = "{";
+  for (const int value : {1, 2}) {  // looked for one by one, so many keys would take an hour
+    for (int i = 0; i < 400'000; ++i) text += fmt::format("\"key {}\":{},", i, value * i);
+  }
+  const auto value = parse_json(text + "\"key 7\":\"x\"}");
+  ASSERT_TRUE(value) << value.error().message;
+  const Object& object = value->as_object();
+  ASSERT_EQ(object.size(), 400'000U);
+  EXPECT_EQ(object[7], (Object::value_type{"key 7", "x"}));
+  EXPECT_EQ(object[399'999], (Object::value_type{"key 399999", 799'998}));
+  EXPECT_EQ(to_json(*parse_json(R"({"a":1,"b":2,"a":3})")), R"({"a":3,"b":2})");
+}
+
 TEST(Json, bytes_that_are_no_text_are_replaced) {
   EXPECT_EQ(json_string("a\xff\x01"), "\"a\xef\xbf\xbd\\u0001\"");
   EXPECT_EQ(json_string("\xc3\xa9\xed\xa0\x80"),
@@ -42,8 +57,24 @@ TEST(Yaml, scalars_have_the_core_types_and_quotes_keep_text) {
       parse_yaml("a: 1\nb: 1.5\nc: yes\nd: 'true'\ne: true\nf: ~\ng: 007x\nh: \"5\"\n");
   ASSERT_TRUE(value) << value.error().message;
   EXPECT_EQ(to_json(*value),
-            R"({"a":1,"b":1.5,"c":"yes","d":"true","e":true,"f":null,"g":"007x","h":"5"})");
+            R"({"a":1,"b":1.5,"c":true,"d":"true","e":true,"f":null,"g":"007x","h":"5"})");
   EXPECT_EQ(value->find("c")->line, 3);
+}
+
+// What yaml.safe_load of PyYAML 6 gives for each of these.
+TEST(Yaml, plain_scalars_are_what_dbt_takes_them_for) {
+  const auto read = [](std::string_view text) {
+    const auto value = parse_yaml(text);
+    return value ? to_json(*value) : value.error().message;
+  };
+  EXPECT_EQ(read("[yes, No, ON, off, y, n, 'no', yEs]"),
+            R"([true,false,true,false,"y","n","no","yEs"])");
+  EXPECT_EQ(read("[-12, +12, 1_000, 014, 0x1F, 0b11, 08, 0, -0]"),
+            R"([-12,12,1000,12,31,3,"08",0,0])");
+  EXPECT_EQ(read("[1e5, 1.5e5, 1.5e+5, 1., .5, 1.5.2, +-5, --5, 1-2, _1, 0xg, 1:2x]"),
+            R"(["1e5","1.5e5",150000,1,0.5,"1.5.2","+-5","--5","1-2","_1","0xg","1:2x"])");
+  EXPECT_EQ(read("[2024-01-02, 123456789012345678901]"),
+            R"(["2024-01-02","123456789012345678901"])");
 }
 
 TEST(Yaml, anchors_and_merge_keys_work) {

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <optional>
 
 #include "text/value.h"
 
@@ -15,29 +18,52 @@ namespace {
 constexpr int kDepthMax = 100;
 constexpr std::size_t kNodesMax = 1'000'000;  // aliases can multiply a small file
 
-/// A plain scalar by YAML 1.2's core rules; what is in quotes stays text.
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> words) {
+  return std::ranges::find(words, text) != words.end();
+}
+
+/// The number that all of `digits` is.
+template <typename Number, typename... Format>
+std::optional<Value> number(const std::string& digits, Format... format) {
+  Number value = 0;
+  const char* end = digits.data() + digits.size();
+  const auto [at, failed] = std::from_chars(digits.data(), end, value, format...);
+  return failed == std::errc() && at == end ? std::optional(Value(value)) : std::nullopt;
+}
+
+/// 12, +12, 1_000, 014 and 0xc (both twelve); 1.5, .5, 1.5e+3. Not 1e3, 08 or 12:30.
+std::optional<Value> number_of(std::string_view text) {
+  std::string digits(text.starts_with('-') ? "-" : "");
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  const bool is_real = text.find('.') != std::string_view::npos && !text.starts_with("0x");
+  if (text.empty() || !((text[0] >= '0' && text[0] <= '9') || (is_real && text[0] == '.'))) {
+    return std::nullopt;
+  }
+  int base = 10;
+  if (!is_real && text.size() > 1 && text[0] == '0') {
+    base = text[1] == 'x' ? 16 : text[1] == 'b' ? 2 : 8;
+    text.remove_prefix(base == 8 ? 1 : 2);
+  }
+  std::ranges::copy_if(text, std::back_inserter(digits), [](char c) { return c != '_'; });
+  if (!is_real) return number<std::int64_t>(digits, base);
+  const auto exponent = text.find_first_of("eE");
+  const bool has_sign = text.find_first_of("+-") == exponent + 1;
+  if (exponent != std::string_view::npos && !has_sign) return std::nullopt;
+  return number<double>(digits);
+}
+
+/// A plain scalar as PyYAML, and so dbt, takes it, dates apart; what is in quotes stays text.
 Value scalar(const YAML::Node& node) {
   const std::string& text = node.Scalar();
   if (node.Tag() == "!" || node.Tag() == "tag:yaml.org,2002:str") return Value(text);
-  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") {
-    return Value();
+  if (is_one_of(text, {"", "~", "null", "Null", "NULL"})) return Value();
+  if (is_one_of(text, {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"})) {
+    return Value(true);
   }
-  if (text == "true" || text == "True" || text == "TRUE") return Value(true);
-  if (text == "false" || text == "False" || text == "FALSE") return Value(false);
-  const char* begin = text.data() + (text.front() == '+' ? 1 : 0);
-  const char* end = text.data() + text.size();
-  std::int64_t whole = 0;
-  if (const auto [at, failed] = std::from_chars(begin, end, whole);
-      failed == std::errc() && at == end && begin != end) {
-    return Value(whole);
+  if (is_one_of(text, {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"})) {
+    return Value(false);
   }
-  if (text.find_first_not_of("+-.0123456789eE") == std::string::npos) {
-    double real = 0;
-    if (const auto [at, failed] = std::from_chars(begin, end, real);
-        failed == std::errc() && at == end && begin != end) {
-      return Value(real);
-    }
-  }
+  if (auto value = number_of(text)) return *std::move(value);
   if (text == ".inf" || text == "+.inf") return Value(std::numeric_limits<double>::infinity());
   if (text == "-.inf") return Value(-std::numeric_limits<double>::infinity());
   if (text == ".nan") return Value(std::nan(""));

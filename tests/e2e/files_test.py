@@ -127,6 +127,11 @@ def forms(checks, tapeline):
         checks.check(f"forms: raw out as {ending} and in again is the same raw", done.returncode == 0 and tapeline.text(RAW, data) == expected,
                      done.stderr[-300:])
         checks.check(f"forms: {ending}, and the same marts", tapeline.marts(data) == tapeline.marts(tapeline.folder / "forms-0"))
+    zoned = "select \"timestamp\" at time zone 'UTC' as timestamp, symbol, price, volume as size from raw_stocks.stock_prices"
+    tapeline.call("export", "-c", zoned, "-o", "zoned.parquet", data=tapeline.folder / "forms-0")
+    done = tapeline.call("import", "zoned.parquet", data=tapeline.folder / "zoned", env={**os.environ, "TZ": "America/New_York"})
+    ends = [tapeline.text('select count(*), min("timestamp"), max("timestamp") from raw_stocks.stock_prices', tapeline.folder / data) for data in ("forms-0", "zoned")]
+    checks.check("forms: instants of Parquet are the same whatever the machine's time zone is", done.returncode == 0 and ends[0] == ends[1], (ends, done.stderr[-300:]))
     rows = list(csv.DictReader(open(tapeline.folder / "raw.csv", encoding="utf-8")))
     array = json.load(open(tapeline.folder / "raw.json", encoding="utf-8"))
     lines = [json.loads(line) for line in open(tapeline.folder / "raw.ndjson", encoding="utf-8")]

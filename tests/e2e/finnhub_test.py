@@ -10,6 +10,7 @@ for the key at the end. --long adds what takes longer: a million trades at once,
 Prints a line a check and `N passed, N failed`.
 """
 import argparse
+import asyncio
 import concurrent.futures
 import datetime
 import pathlib
@@ -25,6 +26,7 @@ import urllib.parse
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 import finnhub_faults
+import websocket
 from client import Checks, until
 from fake_finnhub import Clock, FakeFinnhub, Trade
 from live_tapeline import KEY, LiveTapeline, traces
@@ -62,10 +64,10 @@ def counted(row):
 class Part:
     """One fake, one tapeline, and the checks of a part."""
 
-    def __init__(self, checks, binary, folder, name, symbols=("AAPL", "IBM"), **settings):
+    def __init__(self, checks, binary, folder, name, symbols=("AAPL", "IBM"), start=START, **settings):
         self.checks, self.name, self.folder = checks, name, folder
         folder.mkdir()
-        self.fake = FakeFinnhub(folder, {KEY}, Clock(START, SPEED))
+        self.fake = FakeFinnhub(folder, {KEY}, Clock(start, SPEED))
         self.fake.limited = False
         self.prices = 10_000  # cents; no two trades of a part have the same price
         settings = {"FETCH_INTERVAL": "15", "TAPELINE_FINNHUB_SPACING_MS": "0", "TAPELINE_FINNHUB_CALLS_PER_MINUTE": "1800",
@@ -81,7 +83,8 @@ class Part:
         self.fake.stop()
 
     def up(self, **settings):
-        self.tapeline.up(TAPELINE_DEBUG_CLOCK=f"2013-10-08T14:00:00Z,{SPEED},{self.fake.clock.since:.6f}", **settings)
+        start = datetime.datetime.fromtimestamp(self.fake.clock.start, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.tapeline.up(TAPELINE_DEBUG_CLOCK=f"{start},{SPEED},{self.fake.clock.since:.6f}", **settings)
 
     def check(self, what, holds, said=""):
         self.checks.check(f"{self.name}: {what}", holds, said)
@@ -355,7 +358,41 @@ def handshakes(checks, binary, folder, long):
                 part.check(name, False, f"{why}; {part.shown()}")
                 fake.end()
                 until("it is subscribed", lambda: set(tapeline.symbols) <= fake.subscribed(), 60)
+        brief_connection(part)
         part.ends()
+
+
+def brief_connection(part):
+    """A connection that brings a trade and its own end at once heals the gap before it, and begins another."""
+    fake, streams, gaps = part.fake, len(part.fake.streams), healed(part, "disconnect")
+    fake.play("stream-brief", times=1, client=part.tapeline.process)
+    fake.play("close", code=1006)
+    reopened(part, streams)
+    part.sent_arrives(), part.sent_arrives(symbol="IBM")
+    gap_since(part, "disconnect", gaps)
+    before_next = fake.streams[-1].opened_at * 1000 - 10
+    found = [gap for gap in part.tapeline.gaps() if ms(gap["gap_start"]) <= before_next <= ms(gap["gap_end"])]
+    part.check("stream-brief: what came after its end is in a gap", found, (before_next, part.tapeline.gaps()[-3:]))
+
+
+def before_the_open(checks, binary, folder, long):
+    """The stream is lost as the session begins, before anything trades in it: all was well until then."""
+    with Part(checks, binary, folder, "before the open", start=START - 1890) as part:  # 09:28:30 in New York
+        fake, tapeline = part.fake, part.tapeline
+        fake.ping_seconds = 10
+        part.up()
+        tapeline.until_subscribed()
+        early = part.trade()
+        fake.emit(early)
+        part.arrives(early)
+        until("the session has begun", lambda: fake.clock.now() > START - 1790)
+        gaps = healed(part, "disconnect")
+        fake.play("close", code=1006)
+        reopened(part, 1)
+        part.sent_arrives()
+        gap = gap_since(part, "disconnect", gaps)
+        part.check("the gap begins at the last message, not at the last trade of before the open", ms(gap["gap_start"]) > early.time + 45_000, (gap, early))
+        part.check("it stops", tapeline.stop() == 0)
 
 
 def ms(text):
@@ -434,6 +471,24 @@ def held_up(part):
     part.sent_arrives(), part.sent_arrives(symbol="IBM")
     after = tapeline.metric(PREFIX + "mute_total"), len(fake.streams)
     part.check("who was held up finds what came meanwhile, and nothing mute", before == after and len(tapeline.gaps()) == gaps, (before, after, tapeline.gaps()[gaps:]))
+
+
+def flooded(checks, binary, folder, long):
+    """Messages without a pause and without a trade: the calls go on, and it stops when told."""
+    with Part(checks, binary, folder, "flooded") as part:
+        part.up()
+        part.tapeline.until_subscribed()
+        stream = part.fake.open_streams()[0]
+
+        async def flood():
+            while not stream.ended:
+                await stream.write(websocket.frame(websocket.TEXT, b'{"type":"ping"}') * 2000)
+        asyncio.run_coroutine_threadsafe(flood(), part.fake.loop)
+        part.rises((PREFIX + "frames_total", {"type": "ping"}), 50_000)
+        calls = len(part.fake.requests)
+        until("the calls go on", lambda: len(part.fake.requests) > calls + 2, 30)
+        part.check("the calls go on", len(part.fake.streams) == 1)
+        part.ends()
 
 
 def silence(checks, binary, folder, long):
@@ -630,14 +685,14 @@ def stranger(fake):
             pass
 
 
-PARTS = (answers, no_answers, refused_symbols, call_limits, frames, handshakes, silences, silence, odd_trades, symbol_limit, symbols_change, one_connection, words)
+PARTS = (answers, no_answers, refused_symbols, call_limits, frames, handshakes, before_the_open, silences, silence, flooded, odd_trades, symbol_limit, symbols_change, one_connection, words)
 
 
 def page(checks):
     """Each fault that is played has its row, and each row is played."""
     known = {name for name, fault in finnhub_faults.FAULTS.items() if fault.place in ("rest", "handshake", "frames", "now") or name.startswith(("connect", "certificate"))}
     known |= {"mute", "ping-only", "mute-symbol"}
-    known -= {"error-too-many"}  # the part "65 symbols"
+    known -= {"error-too-many", "stream-brief"}  # the part "65 symbols"; brief_connection
     checks.check("docs/finnhub.md tells all that the fake plays", known == set(ROWS), sorted(known ^ set(ROWS)))
 
 

@@ -8,11 +8,13 @@ possible, stands in docs/finnhub.md.
 import asyncio
 import base64
 import json
+import signal
 import socket
 import struct
 import urllib.parse
 
 import websocket
+from finnhub_market import Trade
 
 HTML = "<!doctype html><html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>"
 LIMIT = '{"error":"API limit reached. Please try again later. Remaining Limit: 0"}'
@@ -196,6 +198,17 @@ async def stream_hang(call):
 @fault("handshake", "stream-reset", "RST as the answer to the handshake")
 async def stream_reset(call):
     reset(call.writer)
+
+
+@fault("handshake", "stream-brief", "opens, and sends a trade and FIN with that; `client` is held up until all of it is there")
+async def stream_brief(call, client):
+    client.send_signal(signal.SIGSTOP)
+    trade = Trade("AAPL", "99.99", int(call.fake.clock.now() * 1000))
+    await call.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+                     + websocket.accept(call.headers["sec-websocket-key"]).encode() + b"\r\n\r\n" + b"".join(whole([trade])))
+    call.writer.close()
+    await asyncio.sleep(0.2)
+    client.send_signal(signal.SIGCONT)
 
 
 # --- frames: the frames (bytes) that carry these trades -------------------------------------------------

@@ -144,7 +144,9 @@ Result<FeedBatch> FinnhubFeed::poll(std::size_t rows_max) {
 std::optional<Duration> FinnhubFeed::poll_stream(FeedBatch& batch, std::size_t rows_max) {
   std::optional<Duration> heard_until;
   Duration wait = kWait;
-  while (!heard_until && batch.trades.size() < rows_max) {
+  // Who is sent messages without end has other work too.
+  for (std::size_t events = 0; !heard_until && events < rows_max && batch.trades.size() < rows_max;
+       ++events) {
     // A machine that is busy may hold us up at any line: only what was asked for since is known.
     const Duration asked = clock_.uptime();
     auto event = stream_->next(wait);
@@ -291,6 +293,7 @@ void FinnhubFeed::lose(const std::string& cause, const std::string& why) {
   error_ = fmt::format("the stream: {}: {}", cause, why);
   telemetry::log(Level::warn, "stream lost", {{"cause", cause}, {"error", why}});
   gap_heals_from_.reset();
+  if (gap_) gap_->healed_at.reset();  // it was, for a moment
   open_gap(cause);
 }
 
@@ -298,7 +301,8 @@ void FinnhubFeed::open_gap(std::string cause) {
   if (gap_) return;
   const Timestamp now = clock_.now();
   // In the session a ping proves little: a socket can go mute before it goes.
-  const bool by_trade = session_ == Session::regular && last_trade_at_;
+  const bool by_trade = session_ == Session::regular && last_trade_at_ &&
+                        *last_trade_at_ >= newest_open(calendar_, now);
   const auto since = by_trade ? last_trade_at_ : last_frame_at_;
   gap_ = Gap{.feed = std::string(name()),
              .symbol = std::nullopt,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "feeds/bar_stamp.h"
 
@@ -57,6 +58,10 @@ Timestamp ReplayFeed::played_to() const {
 
 Result<FeedBatch> ReplayFeed::poll(std::size_t rows_max) {
   FeedBatch batch;
+  if (failure_) {
+    playing_.clear();
+    return *std::exchange(failure_, std::nullopt);
+  }
   const auto earlier = [](const Playing& a, const Playing& b) { return a.due < b.due; };
   if (!begun_at_ && !playing_.empty()) {
     begun_at_ = clock_.uptime();
@@ -74,11 +79,16 @@ Result<FeedBatch> ReplayFeed::poll(std::size_t rows_max) {
     } else {
       batch.bars.push_back(next->bar);
     }
-    if (!TRY(advance(*next))) playing_.erase(next);
+    const auto more = advance(*next);
+    if (!more) {  // told once what came before is handed on
+      failure_ = more.error();
+      break;
+    }
+    if (!*more) playing_.erase(next);
   }
   // What is not due yet may share the millisecond that is being played.
   batch.settled =
-      playing_.empty()
+      playing_.empty() || failure_
           ? Timestamp::max()
           : std::min(now, std::min_element(playing_.begin(), playing_.end(), earlier)->due);
   return batch;

@@ -32,6 +32,7 @@ class ReplayFeed final : public Feed {
   std::string_view name() const override { return "replay"; }
   std::string_view data_source() const override { return "replay"; }
   FeedClass feed_class() const override { return FeedClass::replay; }
+  /// An error of a row ends the feed; what stands before it is given first.
   Result<FeedBatch> poll(std::size_t rows_max) override;
   bool finished() const override { return playing_.empty(); }
 
@@ -58,6 +59,7 @@ class ReplayFeed final : public Feed {
   std::optional<double> speed_;
   std::vector<std::string> notes_;
   std::vector<Playing> playing_;
+  std::optional<Error> failure_;      // of the row after the newest one
   std::optional<Duration> begun_at_;  // of the clock's uptime
   Timestamp first_due_;
 };

@@ -178,6 +178,13 @@ Result<Database> open_in_memory() {
     duckdb_free(why);
     return Error{ErrorCode::unavailable, "DuckDB did not open for Parquet: " + reason, ""};
   }
+  Session connection;
+  OwnedResult result;
+  // An instant is the same text on each machine.
+  if (duckdb_connect(database.get(), connection.out()) == DuckDBError ||
+      duckdb_query(connection.get(), "set global timezone = 'UTC'", result.get()) == DuckDBError) {
+    return Error{ErrorCode::unavailable, "DuckDB took no time zone for Parquet", ""};
+  }
   return database;
 }
 
