@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "transform/datetime.h"
 #include "transform/modules.h"
 #include "transform/names.h"
 #include "transform/object.h"

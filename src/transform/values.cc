@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "transform/modules.h"
+#include "transform/datetime.h"
 
 namespace tapeline::transform {
 namespace {
