@@ -138,7 +138,7 @@ def part(release, folder, given, peer):
             print(f"skipped: Kafka: {why}")
             return f"{HEADING}\nSkipped: {why}.\n"
         rates(table, release, kafka, count, given.pairs)
-        tapeline = Tapeline(release, folder / "import", on(kafka, "import"))
+        tapeline = Tapeline(release, folder / "kafka-import", on(kafka, "import"))
         sent, loaded, whole = imported(tapeline, quotes_file(release, folder, count), count)
         table.add(f"file to Kafka to raw, exactly once, `tapeline import`, {count:,} rows", f"{count / loaded:,.0f} messages/s",
                   f"from the command's start; all sent after {sent:.1f} s; with models and tests {count / whole:,.0f}/s")
