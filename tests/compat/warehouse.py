@@ -25,6 +25,8 @@ create table raw_stocks.dead_letters(
   first_seen timestamp, load_id bigint);
 create table raw_stocks.gaps(
   feed varchar, symbol varchar, gap_start timestamp, gap_end timestamp, cause varchar, healed_at timestamp);
+create table raw_stocks.retention(
+  load_id bigint, price_date date, raw_rows bigint, staging_rows bigint, archive varchar, cut_at timestamp);
 """
 
 
