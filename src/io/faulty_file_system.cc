@@ -8,6 +8,7 @@
 namespace tapeline::io {
 namespace {
 
+/// As parent_of, but nothing for what lies at the root: no directory of that name is kept.
 std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 Error no_such(const std::string& path) {

@@ -146,9 +146,21 @@ std::optional<Result<jinja::Value>> Span::operate(std::string_view operation,
   if (reflected || (operation != "/" && operation != "//")) return std::nullopt;
   const double by = other.is_int() ? static_cast<double>(other.as_int()) : other.as_double();
   if (by == 0) return wrong("integer division or modulo by zero");
-  if (operation == "/") return span_value(times(micros_, jinja::Value(1 / by)));
-  if (!other.is_int()) return std::nullopt;
-  return span_value(floored(micros_, other.as_int()));
+  if (!other.is_int()) {
+    if (operation == "//") return std::nullopt;
+    return span_value(times(micros_, jinja::Value(1 / by)));
+  }
+  const auto divisor = other.as_int();
+  auto quotient = floored(micros_, divisor);
+  const auto size = [](std::int64_t of) {
+    return of < 0 ? 0 - static_cast<std::uint64_t>(of) : static_cast<std::uint64_t>(of);
+  };
+  auto rest = micros_ % divisor;
+  if (rest != 0 && (rest < 0) != (divisor < 0)) rest += divisor;
+  const auto up = size(divisor) - size(rest);  // to the next one; the even one of two as near
+  const bool is_nearer = size(rest) > up || (size(rest) == up && quotient % 2 != 0);
+  if (operation == "/" && is_nearer) ++quotient;
+  return span_value(quotient);
 }
 
 /// A date or a datetime.
