@@ -15,6 +15,7 @@ Each part has a fresh broker for each version. What breaks while messages come i
 
 Without Java, Maven or their repository everything is skipped. Prints a line a check and `N passed, N failed`.
 """
+import contextlib
 import json
 import os
 import re
@@ -223,8 +224,9 @@ def newer_librdkafka():
     found = sorted(CLIENTS.glob("lib/python3*/site-packages/confluent_kafka.libs/librdkafka*.so.1"))
     folder = CLIENTS / "newer"
     if found and not folder.exists():
-        folder.mkdir()
-        (folder / "librdkafka.so.1").symlink_to(found[0])
+        folder.mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # two versions are tried at once
+            (folder / "librdkafka.so.1").symlink_to(found[0])
     return folder if found else None
 
 
