@@ -7,7 +7,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 UP ?=
 
-.PHONY: help deps deps-test deps-real deps-fuzz web build build-tests up test test-real test-real-full \
+.PHONY: help deps deps-test deps-real deps-bench deps-fuzz web build build-tests up test test-real test-real-full \
         sanitize fuzz bench torture fmt tidy install uninstall clean
 
 help:
@@ -29,6 +29,9 @@ deps-test:
 
 deps-real:
 	@tools/deps real
+
+deps-bench:
+	@tools/deps bench
 
 deps-fuzz:
 	@tools/deps fuzz
@@ -67,7 +70,7 @@ sanitize: deps-test web
 fuzz: web deps-fuzz
 	@tools/check fuzz
 
-bench: build-tests deps-real
+bench: build-tests deps-real deps-bench
 	@cmake --preset release -DTAPELINE_BENCH=ON > build/configure.log
 	@cmake --build build/release -j $(JOBS) --target bench_loader bench_kafka
 	@tools/check bench

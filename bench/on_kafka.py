@@ -30,9 +30,9 @@ DISORDER = """select count(*) as rows, count(*) filter (where timestamp <= befor
               from raw_stocks.stock_prices)"""
 
 
-def on(kafka, name):
+def on(kafka, name, **more):
     """The environment of a data directory on the broker."""
-    return {"TAPELINE_LOG": "kafka", "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap, "TAPELINE_LOG_TOPIC_PREFIX": f"{name}-"}
+    return {"TAPELINE_LOG": "kafka", "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap, "TAPELINE_LOG_TOPIC_PREFIX": f"{name}-", **more}
 
 
 def bench(release, *words):
@@ -49,6 +49,15 @@ def rates(table, release, kafka, count, pairs):
               f"bare librdkafka, which waits once, at the end: {of('bare_produce')} ({ratio('produce', 'bare_produce')})")
     table.add("produce, two threads", of("produce_by_two"), f"bare librdkafka: {ratio('produce_by_two', 'bare_produce')}")
     table.add("consume", of("consume"), f"bare librdkafka: {of('bare_consume')} ({ratio('consume', 'bare_consume')})")
+
+
+def imports(table, release, folder, kafka, count):
+    file = quotes_file(release, folder, count)
+    for compression, said in (("none", ""), ("lz4", ", compressed with lz4")):
+        tapeline = Tapeline(release, folder / f"import-{compression}", on(kafka, f"import-{compression}", TAPELINE_KAFKA_COMPRESSION_TYPE=compression))
+        sent, loaded, whole = imported(tapeline, file, count)
+        table.add(f"file to Kafka to raw, exactly once, `tapeline import`, {count:,} rows{said}", f"{count / loaded:,.0f} messages/s",
+                  f"from the command's start; all sent after {sent:.1f} s; with models and tests {count / whole:,.0f}/s")
 
 
 def metric(port, name):
@@ -138,10 +147,7 @@ def part(release, folder, given, peer):
             print(f"skipped: Kafka: {why}")
             return f"{HEADING}\nSkipped: {why}.\n"
         rates(table, release, kafka, count, given.pairs)
-        tapeline = Tapeline(release, folder / "kafka-import", on(kafka, "import"))
-        sent, loaded, whole = imported(tapeline, quotes_file(release, folder, count), count)
-        table.add(f"file to Kafka to raw, exactly once, `tapeline import`, {count:,} rows", f"{count / loaded:,.0f} messages/s",
-                  f"from the command's start; all sent after {sent:.1f} s; with models and tests {count / whole:,.0f}/s")
+        imports(table, release, folder, kafka, count)
         latency(table, release, folder, kafka, given.seconds)
         away(table, release, folder, kafka)
         original(table, release, folder, kafka, peer)
@@ -149,7 +155,7 @@ def part(release, folder, given, peer):
     nice = os.nice(0)
     return f"""{HEADING}
 One broker of Kafka {given.kafka_version} on the same {os.cpu_count()} cores, started for it, as it comes; one partition, `acks=all`,
-idempotent, not compressed, one run.
+idempotent, not compressed unless said, one run.
 
 | what | value | peer or note |
 |---|---|---|

@@ -375,18 +375,21 @@ class Running {
         : plan_.feed == "finnhub"   ? "finnhub: live prices; `tapeline symbols list` shows which"
                                     : "replay: files played as if they were live";
     const std::string& path = pipeline_->directory().path();
+    const std::string log = pipeline_->log_engine().is_kafka()
+                                ? "  log         Kafka at " + config_.text("log.brokers") + "\n"
+                                : "";
     std::string next = call_.program + " sql -c 'select * from stock_analytics limit 5'";
     if (!config_.text("data_dir").empty()) next += " --data-dir " + path;
-    call_.terminal.out(
-        fmt::format("\n  tapeline {}\n\n"
-                    "  dashboard   {}\n{}"
-                    "  feed        {}\n"
-                    "  data        {}{}\n"
-                    "  warehouse   {}\n"
-                    "  try         {}\n"
-                    "  stop        Ctrl-C\n\n",
-                    TAPELINE_VERSION, url_, login_, feed, path, simulated ? " (simulated)" : "",
-                    pipeline_->directory().file("stocks_fin.duckdb"), next));
+    call_.terminal.out(fmt::format(
+        "\n  tapeline {}\n\n"
+        "  dashboard   {}\n{}"
+        "  feed        {}\n{}"
+        "  data        {}{}\n"
+        "  warehouse   {}\n"
+        "  try         {}\n"
+        "  stop        Ctrl-C\n\n",
+        TAPELINE_VERSION, url_, login_, feed, log, path, simulated ? " (simulated)" : "",
+        pipeline_->directory().file("stocks_fin.duckdb"), next));
   }
 
   Clock& clock_;

@@ -25,7 +25,7 @@ from fake_finnhub import FakeFinnhub, Trade
 
 KEY = "fake-key"
 # What a client is told: the status and the beginning of a body, or the name of what it raises.
-REST = {"rest-429": 429, "rest-429-retry-after": 429, "rest-401": 401, "rest-403": 403, "rest-403-text": 403, "rest-500": 500, "rest-502": 502,
+REST = {"rest-429": 429, "rest-429-retry-after": 429, "rest-401": 401, "rest-403": 403, "rest-403-text": 403, "rest-500": 500, "rest-502": 502, "rest-echo": 500,
         "rest-redirect": 302, "rest-truncated": "RemoteProtocolError", "rest-drip": "TimeoutError", "rest-hang": "ReadTimeout", "rest-reset": "ReadError",
         "rest-no-http": "RemoteProtocolError", "rest-endless-headers": "RemoteProtocolError", "connect-reset": "ConnectError",
         "connect-silent": "ConnectTimeout", "connect-plain": "ConnectError", "certificate-expired": "has expired",

@@ -112,6 +112,8 @@ def commands(checks, kafka, given, work):
     checks.check(f"{name}: no secret is shown", not any("s3cr3t" in text for text in answers.values()) and "***" in answers["config show"])
     page = (ROOT / "docs" / "how-to" / "use-kafka.md").read_text()
     tapeline.up()
+    greeting = (tapeline.folder / "up.log").read_text()
+    checks.check(f"{name}: up says which log it is", f"log         Kafka at {kafka.bootstrap}" in greeting, greeting)
     families = set(re.findall(r"^# TYPE (tapeline_msglog_(?:kafka|spool)_\w+) ", tapeline.get("/metrics")[1].decode(), re.M))
     tapeline.stop()
     said = set()

@@ -13,6 +13,7 @@ namespace tapeline::msglog {
 namespace {
 
 constexpr int kSoonMs = 500;
+constexpr int kCommitMs = 2'000;
 
 /// Puts one question and waits for its answer.
 /// errors: those of the answer
@@ -97,6 +98,8 @@ Result<std::shared_ptr<KafkaClient>> KafkaLog::committer(const std::string& grou
   if (made) return made;
   KafkaSettings settings = options_.settings;
   settings["group.id"] = group;
+  // So long a commit waits for a coordinator, and the handle's end waits for the commit.
+  settings["session.timeout.ms"] = std::to_string(std::min(answer_ms(), kCommitMs));
   auto client = TRY(KafkaClient::make(KafkaClient::Kind::consumer, settings, state_));
   return committers_.with([&](auto& all) {
     return all.try_emplace(group, std::shared_ptr<KafkaClient>(std::move(client))).first->second;

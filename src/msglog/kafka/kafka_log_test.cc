@@ -109,6 +109,17 @@ TEST_F(KafkaLogTest, brokers_that_are_away_are_said_to_be_and_are_found_again) {
   EXPECT_TRUE(log->health());
 }
 
+TEST_F(KafkaLogTest, a_commit_that_finds_no_broker_does_not_keep_the_log_from_its_end) {
+  ASSERT_TRUE(append("1"));
+  ASSERT_TRUE(log->commit("readers", {"prices", 0}, 1));
+  cluster.set_up(false);
+  EXPECT_FALSE(append("2"));
+  EXPECT_FALSE(log->commit("readers", {"prices", 0}, 1));
+  const Duration began = clock->uptime();
+  log.reset();
+  EXPECT_LT(clock->uptime() - began, std::chrono::seconds(20)) << "librdkafka's own wait is 45 s";
+}
+
 TEST_F(KafkaLogTest, a_dead_producer_is_replaced_and_the_next_append_works) {
   ASSERT_TRUE(append("1"));
   const auto client = log->client();

@@ -22,7 +22,7 @@ constexpr int kFlushMs = 1;
 ///      are below a batch and younger than linger.ms are not due, so the next share is handed over
 ///      meanwhile and sent when the one before has arrived.
 constexpr std::size_t kShareRecords = 5'000;
-constexpr std::size_t kShareBytes = 750'000;
+constexpr std::size_t kShareBytes = 900'000;
 constexpr std::size_t kRecordBytes = 16;  // of a record beside its key and value, about
 
 /// How many of `records`, at least one, are the next share.
