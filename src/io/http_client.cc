@@ -81,8 +81,12 @@ class Exchange {
       return Error{ErrorCode::cancelled, fmt::format("{} '{}' was stopped", doing, name()), ""};
     if (cancelled_ == ErrorCode::timed_out)
       return Error{ErrorCode::timed_out, fmt::format("{} '{}' took too long", doing, name()), ""};
+    if (error == http::error::partial_message || error == http::error::end_of_stream ||
+        error == asio::error::connection_reset)
+      return Error{ErrorCode::unavailable, fmt::format("'{}' ended before its answer did", name()),
+                   "tapeline was stopped there, or died; start it and give the command again."};
     const bool not_http = error.category() == make_error_code(http::error::bad_method).category();
-    if (not_http && error != http::error::end_of_stream && error != http::error::partial_message)
+    if (not_http)
       return Error{ErrorCode::corrupt, fmt::format("'{}' does not answer in HTTP/1.1", name()), ""};
     return Error{ErrorCode::unavailable,
                  fmt::format("{} '{}' failed: {}", doing, name(), error.message()),

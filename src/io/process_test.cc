@@ -16,7 +16,8 @@ class Process : public testing::Test {
         *clock_,
         {.words = {"sh", "-c", script},
          .folder = "/",
-         .environment = {{"WORD", "a b"}, {"ONE", "1"}}},
+         .environment = {{"WORD", "a b"}, {"ONE", "1"}},
+         .grace = grace_},
         [&](std::string_view line) {
           lines_.emplace_back(line);
           if (on_line_) on_line_();
@@ -26,6 +27,7 @@ class Process : public testing::Test {
   std::unique_ptr<Clock> clock_ = make_system_clock();
   std::vector<std::string> lines_;
   std::function<void()> on_line_;
+  Duration grace_ = Program().grace;
 };
 
 TEST_F(Process, its_lines_and_its_exit_code) {
@@ -68,16 +70,8 @@ TEST_F(Process, a_stop_ends_it_and_its_children) {
 TEST_F(Process, a_stop_does_not_wait_for_who_left_its_group) {
   std::stop_source stop;
   on_line_ = [&] { stop.request_stop(); };
-  const auto ended = run_program(
-      *clock_,
-      {.words = {"sh", "-c", "setsid sleep 60 & echo $!; wait"},
-       .folder = "/",
-       .grace = std::chrono::milliseconds(10)},
-      [&](std::string_view line) {
-        lines_.emplace_back(line);
-        on_line_();
-      },
-      stop.get_token());
+  grace_ = std::chrono::milliseconds(10);
+  const auto ended = shell("setsid sleep 60 & echo $!; wait", stop.get_token());
   ASSERT_FALSE(ended);
   EXPECT_EQ(ended.error().code, ErrorCode::cancelled);
   EXPECT_EQ(::kill(std::stoi(lines_.at(0)), SIGKILL), 0);  // it goes on
@@ -86,12 +80,8 @@ TEST_F(Process, a_stop_does_not_wait_for_who_left_its_group) {
 TEST_F(Process, who_does_not_heed_a_stop_is_killed) {
   std::stop_source stop;
   on_line_ = [&] { stop.request_stop(); };
-  const auto ended = run_program(
-      *clock_,
-      {.words = {"sh", "-c", "trap '' TERM; echo; while :; do sleep 1; done"},
-       .folder = "/",
-       .grace = std::chrono::milliseconds(10)},
-      [&](std::string_view) { on_line_(); }, stop.get_token());
+  grace_ = std::chrono::milliseconds(10);
+  const auto ended = shell("trap '' TERM; echo; while :; do sleep 1; done", stop.get_token());
   ASSERT_FALSE(ended);
   EXPECT_EQ(ended.error().code, ErrorCode::cancelled);
 }

@@ -45,6 +45,19 @@ TEST_F(RelayTest, bytes_go_there_and_come_back) {
   EXPECT_EQ(send(much)->body, much);
 }
 
+TEST(HttpClient, an_answer_that_ends_too_early_is_said_to) {
+  for (const char* bytes : {"", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+                            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf"}) {
+    auto relay = *Relay::open({.refusal = bytes});
+    const std::jthread thread([&](std::stop_token stop) { relay->run(std::move(stop)); });
+    const auto got = http_call({.port = relay->port()}, {}, 10s);
+    ASSERT_FALSE(got);
+    EXPECT_EQ(got.error().code, ErrorCode::unavailable);
+    EXPECT_NE(got.error().message.find("ended before its answer did"), std::string::npos)
+        << bytes << ": " << got.error().message;
+  }
+}
+
 TEST_F(RelayTest, without_a_target_the_refusal_comes_and_a_new_target_answers) {
   EXPECT_EQ(send("anybody?")->status, 503);
   std::uint16_t gone = 0;
