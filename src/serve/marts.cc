@@ -32,19 +32,22 @@ using Row = std::vector<Cell>;
 Result<Columns> stream_table(Connection& warehouse, std::string_view schema, std::string_view table,
                              const std::string& sql,
                              const std::function<bool(const Columns&, const Row&)>& on_row) {
-  Columns columns;
-  const Status done = warehouse.stream(
-      sql, kLimits, [&](const Columns& found) { columns = found; },
-      [&](const Row& row) { return on_row(columns, row); });
-  if (done) return columns;
-  if (done.error().code != ErrorCode::invalid_argument) return done.error();
-  const Rows found = TRY(warehouse.query(
-      fmt::format("select 1 from information_schema.tables where table_schema = {} and "
-                  "table_name = {}",
-                  sql_text(schema), sql_text(table)),
-      kLimits));
-  if (found.rows.empty()) return Columns{};
-  return done.error();
+  for (bool again = false;; again = true) {
+    Columns columns;
+    const Status done = warehouse.stream(
+        sql, kLimits, [&](const Columns& found) { columns = found; },
+        [&](const Row& row) { return on_row(columns, row); });
+    if (done) return columns;
+    if (done.error().code != ErrorCode::invalid_argument || !columns.empty()) return done.error();
+    const Rows found = TRY(warehouse.query(
+        fmt::format("select 1 from information_schema.tables where table_schema = {} and "
+                    "table_name = {}",
+                    sql_text(schema), sql_text(table)),
+        kLimits));
+    if (found.rows.empty()) return Columns{};
+    // The first run may have made it since.
+    if (again) return done.error();
+  }
 }
 
 Result<Rows> query_table(Connection& warehouse, std::string_view schema, std::string_view table,

@@ -3,10 +3,15 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <utility>
+
 #include "warehouse/duckdb/duckdb_warehouse.h"
 
 namespace tapeline::serve {
 namespace {
+
+using warehouse::Connection;
 
 class MartsTest : public testing::Test {
  protected:
@@ -89,6 +94,39 @@ TEST_F(MartsTest, tables_that_no_run_has_made_read_as_empty) {
   EXPECT_EQ(analytics({}), R"({"columns":[],"rows":[],"load_id":null})");
   EXPECT_TRUE(read_daily(*connection_)->empty());
   EXPECT_TRUE(read_symbols(*connection_)->empty());
+}
+
+/// Another's connection makes the table once this one has not found it.
+class WhileARunEnds final : public Connection {
+ public:
+  WhileARunEnds(Connection& real, std::function<void()> make)
+      : real_(real), make_(std::move(make)) {}
+  Result<warehouse::Rows> query(std::string_view sql, warehouse::QueryLimits limits) override {
+    return real_.query(sql, limits);
+  }
+  Status stream(std::string_view sql, warehouse::QueryLimits limits,
+                const std::function<void(const std::vector<warehouse::Column>&)>& on_columns,
+                const std::function<bool(const std::vector<warehouse::Value>&)>& on_row) override {
+    auto done = real_.stream(sql, limits, on_columns, on_row);
+    if (make_) std::exchange(make_, nullptr)();
+    return done;
+  }
+  Status append(std::string_view schema, std::string_view table,
+                const warehouse::ColumnBatch& batch) override {
+    return real_.append(schema, table, batch);
+  }
+  void interrupt() override { real_.interrupt(); }
+
+ private:
+  Connection& real_;
+  std::function<void()> make_;
+};
+
+TEST_F(MartsTest, a_table_that_the_first_run_makes_meanwhile_is_read) {
+  WhileARunEnds connection(*connection_, [&] { make_bars(); });
+  const auto json = read_bars(connection, {.symbol = "B", .interval = "1m"});
+  ASSERT_TRUE(json) << json.error().message;
+  EXPECT_NE(json->find("2025-01-06T15:00"), std::string::npos) << *json;
 }
 
 TEST_F(MartsTest, a_broken_table_is_an_error_not_an_empty_answer) {

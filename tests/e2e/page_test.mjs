@@ -122,7 +122,7 @@ async function open(browser, query = "", options = {}) {
     // Nobody listens at first; then the new process does, and is not ready yet.
     if (page.serverWasKilled && /net::ERR_|status of 503/.test(message.text())) return;
     if (env.TAPELINE_API_TOKEN !== undefined && message.text().includes("401")) return;
-    wrong(message.text());
+    wrong(`${message.text()} ${message.location().url}`);
   });
   page.on("request", (request) => {
     const url = new URL(request.url());
